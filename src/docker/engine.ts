@@ -1,0 +1,92 @@
+import type {
+  ContainerCreateBody,
+  ContainerInspect,
+  ContainerListEntry,
+  EngineEvent,
+  EngineInfo,
+  EngineVersion,
+  ImageInspect,
+  ImageListEntry,
+  RegistryAuth,
+  Resources,
+} from './types.js';
+
+/** What was agreed on with the Engine at the last handshake. */
+export interface Negotiated {
+  /** The API version that requests are sent with, such as `1.47`. */
+  apiVersion: string;
+  version: EngineVersion;
+}
+
+/** Every call may be given up by the caller. */
+export interface CallOptions {
+  signal?: AbortSignal | undefined;
+}
+
+export interface PullOptions extends CallOptions {
+  auth?: RegistryAuth | undefined;
+  /** The pull fails when the Engine says nothing for this long, the time before its first word included. */
+  progressDeadlineMs: number;
+  /** Called at a sane rate with a short text such as `3 of 7 layers, 120 of 310 MB`. */
+  onProgress?: ((text: string) => void) | undefined;
+}
+
+export interface EventStreamOptions extends CallOptions {
+  /** Called once, when the Engine has accepted the subscription. */
+  onOpen: () => void;
+  /** Called for each message, in order; must return at once. */
+  onEvent: (event: EngineEvent) => void;
+  filters: Record<string, string[]>;
+}
+
+/**
+ * The Docker Engine, in Docker's words: only what cridock needs. Names in paths are always full ids or exact
+ * references; short ids are resolved in `state/` first.
+ *
+ * Every method throws a CriError translated by `docker/errors.ts`: NOT_FOUND for an unknown object,
+ * ALREADY_EXISTS for a taken name, INVALID_ARGUMENT for a refused body, FAILED_PRECONDITION for a conflict with the
+ * object's state, UNAVAILABLE when the Engine cannot be reached, CANCELLED or DEADLINE_EXCEEDED after an abort.
+ */
+export interface Engine {
+  /** The handshake's result, or undefined before the first one and after the connection was lost. */
+  readonly negotiated: Negotiated | undefined;
+  /** True when the negotiated API version is at least this one; false before the handshake. */
+  supports(apiVersion: string): boolean;
+  /** Performs the handshake anew (`GET /version`, unversioned). Throws FAILED_PRECONDITION outside the window. */
+  negotiate(options?: CallOptions): Promise<Negotiated>;
+
+  info(options?: CallOptions): Promise<EngineInfo>;
+
+  /** All containers, running or not, that carry each of these labels (`key` or `key=value`). */
+  listContainers(labels: string[], options?: CallOptions): Promise<ContainerListEntry[]>;
+  inspectContainer(id: string, options?: CallOptions): Promise<ContainerInspect>;
+  /** Creates, never starts; answers the full id. Not cancellable: the Engine may finish what was asked. */
+  createContainer(name: string, body: ContainerCreateBody): Promise<string>;
+  /** Success also when it already runs (304): callers check the state first. */
+  startContainer(id: string): Promise<void>;
+  /** Success also when it does not run (304). Waits for the exit: `timeoutSeconds` of grace, then SIGKILL. */
+  stopContainer(id: string, timeoutSeconds: number, options?: CallOptions): Promise<void>;
+  /** Removes by force, with anonymous volumes; waits while another removal is in progress. */
+  removeContainer(id: string, options?: CallOptions): Promise<void>;
+  updateContainer(id: string, resources: Resources, options?: CallOptions): Promise<void>;
+
+  /** Images that have a name or are dangling; no intermediate ones. */
+  listImages(options?: CallOptions): Promise<ImageListEntry[]>;
+  /** By id, `repo:tag` or `repo@digest`. */
+  inspectImage(reference: string, options?: CallOptions): Promise<ImageInspect>;
+  /** Removes by id under all its names, also when a stopped container still uses it. */
+  removeImage(id: string, options?: CallOptions): Promise<void>;
+  /** `reference` holds a tag or a digest: without one the Engine would pull every tag. */
+  pullImage(reference: string, options: PullOptions): Promise<void>;
+  /** Bytes of all image layers, shared ones counted once. Slow on large hosts. */
+  imageDiskUsageBytes(options?: CallOptions): Promise<number>;
+
+  /**
+   * Follows the event stream until it ends (resolves), breaks (throws) or the signal aborts (throws).
+   * The Engine drops messages for readers that stall 100 ms: `onEvent` only queues.
+   */
+  followEvents(options: EventStreamOptions): Promise<void>;
+
+  /** Closes idle connections. */
+  close(): void;
+}

@@ -1,0 +1,273 @@
+import type { Engine, Negotiated } from '../docker/engine.js';
+import type { ContainerInspect, EngineEvent, EngineInfo } from '../docker/types.js';
+import { forEachLimited } from '../util/concurrency.js';
+import { Code, CriError, hasCode, messageOf } from '../util/cri-error.js';
+import type { Logger } from '../util/log.js';
+import { unlessAborted } from '../util/unless-aborted.js';
+import { Picture } from './picture.js';
+import type { ObjectRecord } from './records.js';
+import { Refresher } from './refresher.js';
+
+/** The label that every sandbox and container of cridock and of cri-dockerd carries. */
+const KIND_LABEL = 'io.kubernetes.docker.type';
+
+/** What changes the state of a container, and nothing else: the exec events of probes stay in the Engine. */
+const WATCHED_ACTIONS = [
+  ...['create', 'start', 'die', 'destroy', 'oom', 'pause', 'unpause', 'update', 'rename', 'restart', 'stop'],
+];
+
+const INSPECTS_AT_A_TIME = 8;
+const FIRST_RETRY_MS = 100;
+const LONGEST_RETRY_MS = 2_000;
+
+export interface MirrorOptions {
+  engine: Engine;
+  log: Logger;
+  /** Reads an inspect into a record; undefined for containers that are not ours. */
+  read: (inspect: ContainerInspect) => Promise<ObjectRecord | undefined>;
+  /** Full reconciliation period: the Engine drops events for readers that stall. */
+  reconcileEveryMs: number;
+  /** Bound on the handshake and the list of one connection attempt. */
+  requestTimeoutMs: number;
+  /** Told after each full reconciliation how many records it had to correct. */
+  onResync?: (corrected: number) => void;
+}
+
+/** What the Engine said of itself when it was last reached. */
+export interface EngineFacts {
+  negotiated: Negotiated;
+  info: EngineInfo;
+}
+
+/**
+ * Keeps the Picture equal to the Engine (design: reads come from memory, writes go to the Engine): a full list at
+ * connect, then Docker's events, each answered by an inspect of its container, and a full reconciliation every
+ * few minutes. While the event stream is down nothing stale is served: `current` waits for the next attempt
+ * to connect and throws UNAVAILABLE when that fails.
+ */
+export class Mirror {
+  readonly #options: MirrorOptions;
+  readonly #picture = new Picture();
+  readonly #refresher: Refresher;
+  readonly #stop = new AbortController();
+  /** When the inspect behind each record began, unix ns: events from before it are already in the record. */
+  readonly #readAtNs = new Map<string, bigint>();
+  #facts: EngineFacts | undefined;
+  #synced = false;
+  #problem = 'not connected yet';
+  /** The attempt that is under way; settles with its outcome. */
+  #attempt = deferred();
+  /** Ends the pause before the next attempt. */
+  #hurry: () => void = () => undefined;
+  /** Breaks the present event stream off, so that everything is read anew. */
+  #breakOff: (reason: Error) => void = () => undefined;
+  #running: Promise<void> | undefined;
+
+  constructor(options: MirrorOptions) {
+    this.#options = options;
+    this.#refresher = new Refresher((id) => this.#readOne(id));
+  }
+
+  /** Begins to connect and to follow; returns at once. */
+  start(): void {
+    this.#running = this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort(new CriError(Code.UNAVAILABLE, 'cridock is stopping'));
+    await this.#running;
+  }
+
+  /** Why the Engine cannot be used now, or undefined when the picture is live. */
+  get problem(): string | undefined {
+    return this.#synced ? undefined : this.#problem;
+  }
+
+  /** The Engine's word on itself, kept while it is away; undefined when it was never reached. */
+  get facts(): EngineFacts | undefined {
+    return this.#facts;
+  }
+
+  /** The live picture. Throws UNAVAILABLE when the Engine cannot be reached, or the signal's reason. */
+  async current(signal?: AbortSignal): Promise<Picture> {
+    if (!this.#synced) {
+      this.#hurry();
+      await unlessAborted(this.#attempt.promise, signal);
+    }
+    return this.#picture;
+  }
+
+  /** The Engine's facts, waiting for the connection as `current` does. */
+  async currentFacts(signal?: AbortSignal): Promise<EngineFacts> {
+    await this.current(signal);
+    if (this.#facts === undefined) throw new CriError(Code.UNAVAILABLE, this.#problem);
+    return this.#facts;
+  }
+
+  /** Reads one object anew, so that what a caller did is what it reads next. Forgets it if it is gone. */
+  async refresh(id: string): Promise<ObjectRecord | undefined> {
+    await this.#refresher.request(id);
+    return this.#picture.get(id);
+  }
+
+  async #run(): Promise<void> {
+    let pauseMs = 0;
+    while (!this.#stop.signal.aborted) {
+      if (pauseMs > 0) await this.#pause(pauseMs);
+      const connected = await this.#followOnce();
+      pauseMs = connected ? FIRST_RETRY_MS : Math.min(LONGEST_RETRY_MS, Math.max(FIRST_RETRY_MS, pauseMs * 2));
+    }
+    this.#attempt.reject(this.#stop.signal.reason as Error);
+  }
+
+  /** One connection from handshake to loss; says whether it ever was in step. Never throws. */
+  async #followOnce(): Promise<boolean> {
+    const { log } = this.#options;
+    const stream = new AbortController();
+    const signal = AbortSignal.any([this.#stop.signal, stream.signal]);
+    this.#breakOff = (reason) => stream.abort(reason);
+    let wasSynced = false;
+    try {
+      await this.#connect(signal, stream, () => {
+        wasSynced = true;
+      });
+      throw new CriError(Code.UNAVAILABLE, 'Docker closed its event stream');
+    } catch (error) {
+      const reason = stream.signal.aborted ? (stream.signal.reason as Error) : error;
+      this.#synced = false;
+      this.#problem = messageOf(reason);
+      if (!this.#stop.signal.aborted) {
+        const fields = { reason: this.#problem };
+        if (wasSynced) log.warn('lost the Docker Engine, reads wait until it is back', fields);
+        else log.debug('Docker Engine not reached', fields);
+      }
+      // A failed attempt answers those who waited for it; a lost connection leaves them to the next attempt.
+      if (wasSynced) return true;
+      this.#attempt.reject(new CriError(Code.UNAVAILABLE, `Docker Engine is not available: ${this.#problem}`));
+      this.#attempt = deferred();
+      return false;
+    } finally {
+      stream.abort(new CriError(Code.UNAVAILABLE, 'the event stream has ended'));
+    }
+  }
+
+  /** Handshake, subscription, full read; then follows until the stream ends. */
+  async #connect(signal: AbortSignal, stream: AbortController, onSynced: () => void): Promise<void> {
+    const { engine, requestTimeoutMs, log } = this.#options;
+    const tooLong = setTimeout(() => {
+      stream.abort(new CriError(Code.UNAVAILABLE, `Docker did not answer within ${requestTimeoutMs} ms`));
+    }, requestTimeoutMs);
+    let reconcile: NodeJS.Timeout | undefined;
+    try {
+      const negotiated = await engine.negotiate({ signal });
+      this.#facts = { negotiated, info: await engine.info({ signal }) };
+      const opened = deferred();
+      const followed = engine.followEvents({
+        filters: { type: ['container'], event: WATCHED_ACTIONS, label: [KIND_LABEL] },
+        signal,
+        onOpen: opened.resolve,
+        onEvent: (event) => this.#onEvent(event),
+      });
+      followed.then(
+        () => opened.reject(new CriError(Code.UNAVAILABLE, 'Docker closed its event stream')),
+        opened.reject,
+      );
+      await opened.promise;
+      await this.#readAll(signal);
+      clearTimeout(tooLong);
+      this.#synced = true;
+      onSynced();
+      log.info('in step with the Docker Engine', {
+        engineVersion: negotiated.version.Version,
+        apiVersion: negotiated.apiVersion,
+        sandboxes: this.#picture.sandboxes.size,
+        containers: this.#picture.containers.size,
+      });
+      this.#attempt.resolve();
+      this.#attempt = deferred();
+      reconcile = setInterval(() => {
+        this.#readAll(signal).catch((error: unknown) => stream.abort(error));
+      }, this.#options.reconcileEveryMs);
+      await followed;
+    } finally {
+      clearTimeout(tooLong);
+      clearInterval(reconcile);
+    }
+  }
+
+  #onEvent(event: EngineEvent): void {
+    const id = event.Actor.ID;
+    const readAtNs = this.#readAtNs.get(id);
+    if (readAtNs !== undefined && event.timeNano < readAtNs) return;
+    this.#refresher.request(id).catch((error: unknown) => {
+      // Without this reading the picture may be wrong: start over.
+      this.#breakOff(error instanceof Error ? error : new Error(String(error)));
+    });
+  }
+
+  /** Reads everything anew, and forgets what is gone. */
+  async #readAll(signal: AbortSignal): Promise<void> {
+    const listed = await this.#options.engine.listContainers([KIND_LABEL], { signal });
+    const ids = new Set([...listed.map((entry) => entry.Id), ...this.#picture.ids()]);
+    let corrected = 0;
+    await forEachLimited(ids, INSPECTS_AT_A_TIME, async (id) => {
+      signal.throwIfAborted();
+      const before = this.#picture.get(id);
+      await this.#refresher.request(id);
+      if (before?.status !== this.#picture.get(id)?.status) corrected += 1;
+    });
+    this.#options.onResync?.(corrected);
+  }
+
+  async #readOne(id: string): Promise<void> {
+    const beganNs = BigInt(Date.now()) * 1_000_000n;
+    try {
+      const record = await this.#options.read(await this.#options.engine.inspectContainer(id));
+      if (record === undefined) {
+        this.#forget(id);
+        return;
+      }
+      this.#readAtNs.set(id, beganNs);
+      this.#picture.put(record);
+    } catch (error) {
+      if (!hasCode(error, Code.NOT_FOUND)) throw error;
+      this.#forget(id);
+    }
+  }
+
+  #forget(id: string): void {
+    this.#readAtNs.delete(id);
+    this.#picture.delete(id);
+  }
+
+  async #pause(ms: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const end = (): void => {
+        clearTimeout(timer);
+        this.#stop.signal.removeEventListener('abort', end);
+        resolve();
+      };
+      const timer = setTimeout(end, ms);
+      this.#hurry = end;
+      this.#stop.signal.addEventListener('abort', end);
+    });
+    this.#hurry = () => undefined;
+  }
+}
+
+interface Deferred {
+  promise: Promise<void>;
+  resolve: () => void;
+  reject: (reason: unknown) => void;
+}
+
+function deferred(): Deferred {
+  let resolve: () => void = () => undefined;
+  let reject: (reason: unknown) => void = () => undefined;
+  const promise = new Promise<void>((settle, fail) => {
+    resolve = settle;
+    reject = fail;
+  });
+  promise.catch(() => undefined); // nobody may be waiting
+  return { promise, resolve, reject };
+}

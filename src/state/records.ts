@@ -1,0 +1,63 @@
+import type { ContainerInspect, ContainerStatusWord, HostConfig } from '../docker/types.js';
+import type { ParsedLabels } from '../convert/labels.js';
+
+/** The identity of a pod sandbox, as CRI's PodSandboxMetadata. */
+export interface SandboxIdentity {
+  name: string;
+  namespace: string;
+  uid: string;
+  attempt: number;
+}
+
+/**
+ * What cridock knows of one pod sandbox: an immutable reading of its Docker container, replaced as a whole
+ * at each refresh. Whatever can be derived from it (READY, list entries) is derived, not stored.
+ */
+export interface SandboxRecord {
+  readonly kind: 'sandbox';
+  readonly id: string;
+  readonly name: string;
+  readonly identity: SandboxIdentity;
+  /** CRI labels and annotations as given, and the facts that cridock or cri-dockerd keep beside them. */
+  readonly labels: ParsedLabels;
+  readonly createdAtNs: bigint;
+  readonly status: ContainerStatusWord;
+  /** Host pid of the pause process, 0 when it does not run. */
+  readonly pid: number;
+  /** Path of the network namespace while it runs, else ''. */
+  readonly netnsPath: string;
+  readonly hostNetwork: boolean;
+  readonly hostConfig: HostConfig;
+  /** The pod's addresses, the primary first; undefined while the pod has no network. Empty with host network. */
+  readonly ips: readonly string[] | undefined;
+  readonly inspect: ContainerInspect;
+}
+
+/** What cridock knows of one workload container. Immutable, as SandboxRecord. */
+export interface ContainerRecord {
+  readonly kind: 'container';
+  readonly id: string;
+  readonly name: string;
+  readonly sandboxId: string;
+  /** CRI's ContainerMetadata. */
+  readonly metadata: { name: string; attempt: number };
+  readonly labels: ParsedLabels;
+  readonly createdAtNs: bigint;
+  readonly status: ContainerStatusWord;
+  readonly pid: number;
+  /** How the container's image is named to CRI, settled when the container was created. */
+  readonly image: { name: string; ref: string; id: string };
+  readonly inspect: ContainerInspect;
+}
+
+export type ObjectRecord = SandboxRecord | ContainerRecord;
+
+/** True while the sandbox's process runs and its network is up: CRI's SANDBOX_READY. */
+export function isReady(sandbox: SandboxRecord): boolean {
+  return sandbox.status === 'running' && sandbox.ips !== undefined;
+}
+
+/** True for the states in which a container has a process: paused ones included, as CRI has no such state. */
+export function isAlive(record: ObjectRecord): boolean {
+  return record.status === 'running' || record.status === 'paused' || record.status === 'restarting';
+}

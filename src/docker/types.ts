@@ -150,13 +150,7 @@ export interface ContainerCreateBody extends ContainerConfig {
 }
 
 export type ContainerStatusWord =
-  | 'created'
-  | 'running'
-  | 'paused'
-  | 'restarting'
-  | 'removing'
-  | 'exited'
-  | 'dead';
+  'created' | 'running' | 'paused' | 'restarting' | 'removing' | 'exited' | 'dead';
 
 /** `State` of a container inspect. Times are RFC 3339 with up to nine digits; year 1 means "never". */
 export interface ContainerInspectState {

@@ -1,0 +1,33 @@
+import type { Readable } from 'node:stream';
+import { finished } from 'node:stream/promises';
+import { Code, CriError, messageOf } from '../util/cri-error.js';
+
+/** Reads a response to its end. Throws when the connection breaks before that. */
+export async function readText(response: Readable): Promise<string> {
+  const chunks: Buffer[] = [];
+  response.on('data', (chunk: Buffer) => chunks.push(chunk));
+  await finished(response);
+  return Buffer.concat(chunks).toString();
+}
+
+/** The lines of a response as they come, empty ones left out. Throws when the connection breaks. */
+export async function* linesOf(response: Readable): AsyncGenerator<string> {
+  response.setEncoding('utf8');
+  let rest = '';
+  for await (const chunk of response as AsyncIterable<string>) {
+    const lines = (rest + chunk).split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) if (line.trim() !== '') yield line;
+  }
+  if (rest.trim() !== '') yield rest;
+}
+
+/** Throws INTERNAL, naming the request, for text that is not JSON. */
+export function parseJson(text: string, request: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    const message = `${request}: the Engine's answer is not JSON: ${messageOf(error)}`;
+    throw new CriError(Code.INTERNAL, message, { cause: error });
+  }
+}

@@ -1,0 +1,220 @@
+import { hasCode, Code, CriError } from '../util/cri-error.js';
+import type { Logger } from '../util/log.js';
+import { parseEndpoint } from './endpoint.js';
+import type { CallOptions, Engine, EventStreamOptions, Negotiated, PullOptions } from './engine.js';
+import { isRemovalInProgress } from './errors.js';
+import { parseEvent, sinceNow } from './events.js';
+import { compareApiVersions } from './negotiate.js';
+import { pullImage } from './pull.js';
+import { Session } from './session.js';
+import type { SessionRequest } from './session.js';
+import { Transport } from './transport.js';
+import type {
+  ContainerCreateBody,
+  ContainerInspect,
+  ContainerListEntry,
+  EngineInfo,
+  ImageInspect,
+  ImageListEntry,
+  Nullable,
+  Resources,
+} from './types.js';
+
+export interface DockerodeEngineOptions {
+  /** `unix:///path`, `tcp://host:port`, or empty for what the environment says (`DOCKER_HOST` and its like). */
+  endpoint: string;
+  env: Readonly<Record<string, string | undefined>>;
+  log: Logger;
+  /** Called after each call, with the code it failed with; the event stream is no call. */
+  onCall?: (operation: string, durationMs: number, code: Code | undefined) => void;
+}
+
+/** The real Engine, over its HTTP API. */
+export class DockerodeEngine implements Engine {
+  readonly #transport: Transport;
+  readonly #session: Session;
+  readonly #onCall: DockerodeEngineOptions['onCall'];
+
+  /** Connects to nothing yet. Throws INVALID_ARGUMENT for a bad endpoint. */
+  constructor({ endpoint, env, log, onCall }: DockerodeEngineOptions) {
+    this.#transport = new Transport(parseEndpoint(endpoint, env));
+    this.#session = new Session(this.#transport, log);
+    this.#onCall = onCall;
+  }
+
+  get negotiated(): Negotiated | undefined {
+    return this.#session.negotiated;
+  }
+
+  supports(apiVersion: string): boolean {
+    const { negotiated } = this;
+    return negotiated !== undefined && compareApiVersions(negotiated.apiVersion, apiVersion) >= 0;
+  }
+
+  async negotiate(options: CallOptions = {}): Promise<Negotiated> {
+    return this.#measured('version', () => this.#session.negotiate(options));
+  }
+
+  async info({ signal }: CallOptions = {}): Promise<EngineInfo> {
+    return (await this.#call('info', { method: 'GET', path: '/info', signal })) as EngineInfo;
+  }
+
+  async listContainers(labels: string[], { signal }: CallOptions = {}): Promise<ContainerListEntry[]> {
+    const query = { all: '1', filters: JSON.stringify({ label: labels }) };
+    const request = { method: 'GET', path: '/containers/json', query, signal } as const;
+    return (await this.#call('list_containers', request)) as ContainerListEntry[];
+  }
+
+  async inspectContainer(id: string, { signal }: CallOptions = {}): Promise<ContainerInspect> {
+    const request = { method: 'GET', path: `${containerPath(id)}/json`, signal } as const;
+    return (await this.#call('inspect_container', request)) as ContainerInspect;
+  }
+
+  async createContainer(name: string, body: ContainerCreateBody): Promise<string> {
+    const request = { method: 'POST', path: '/containers/create', query: { name }, body } as const;
+    const { Id: id } = (await this.#call('create_container', request)) as { Id: string };
+    return id;
+  }
+
+  async startContainer(id: string): Promise<void> {
+    await this.#call('start_container', {
+      method: 'POST',
+      path: `${containerPath(id)}/start`,
+      idempotent: true,
+    });
+  }
+
+  async stopContainer(id: string, timeoutSeconds: number, { signal }: CallOptions = {}): Promise<void> {
+    const request = {
+      method: 'POST',
+      path: `${containerPath(id)}/stop`,
+      query: { t: String(timeoutSeconds) },
+    } as const;
+    await this.#call('stop_container', { ...request, signal, idempotent: true, long: true });
+  }
+
+  async removeContainer(id: string, { signal }: CallOptions = {}): Promise<void> {
+    const request = {
+      method: 'DELETE',
+      path: containerPath(id),
+      query: { force: '1', v: '1' },
+      signal,
+      long: true,
+    } as const;
+    await this.#measured('remove_container', async () => {
+      try {
+        await this.#session.json(request);
+      } catch (error) {
+        if (!isRemovalInProgress(error)) throw error;
+        await this.#waitUntilRemoved(id, signal);
+      }
+    });
+  }
+
+  async updateContainer(id: string, resources: Resources, { signal }: CallOptions = {}): Promise<void> {
+    const request = { method: 'POST', path: `${containerPath(id)}/update`, body: resources, signal } as const;
+    await this.#call('update_container', { ...request, idempotent: true });
+  }
+
+  async listImages({ signal }: CallOptions = {}): Promise<ImageListEntry[]> {
+    return (await this.#call('list_images', {
+      method: 'GET',
+      path: '/images/json',
+      signal,
+    })) as ImageListEntry[];
+  }
+
+  async inspectImage(reference: string, { signal }: CallOptions = {}): Promise<ImageInspect> {
+    const request = { method: 'GET', path: `${imagePath(reference)}/json`, signal } as const;
+    return (await this.#call('inspect_image', request)) as ImageInspect;
+  }
+
+  async removeImage(id: string, { signal }: CallOptions = {}): Promise<void> {
+    const request = {
+      method: 'DELETE',
+      path: imagePath(id),
+      query: { force: '1' },
+      signal,
+      long: true,
+    } as const;
+    await this.#call('remove_image', request);
+  }
+
+  async pullImage(reference: string, options: PullOptions): Promise<void> {
+    await this.#measured('pull_image', () => pullImage(this.#session, reference, options));
+  }
+
+  async imageDiskUsageBytes({ signal }: CallOptions = {}): Promise<number> {
+    // `type` came with API 1.42; older Engines ignore it and measure everything.
+    const request = {
+      method: 'GET',
+      path: '/system/df',
+      query: { type: 'image' },
+      signal,
+      long: true,
+    } as const;
+    const usage = (await this.#call('disk_usage', request)) as {
+      LayersSize?: Nullable<number>;
+      /** Since API 1.52, in place of `LayersSize`. */
+      ImageUsage?: Nullable<{ TotalSize: number }>;
+    };
+    return usage.ImageUsage?.TotalSize ?? usage.LayersSize ?? 0;
+  }
+
+  async followEvents({ signal, onOpen, onEvent, filters }: EventStreamOptions): Promise<void> {
+    const query = { filters: JSON.stringify(filters), since: sinceNow(Date.now()) };
+    const request = { method: 'GET', path: '/events', query, signal, long: true } as const;
+    await this.#session.lines(request, onOpen, (line) => onEvent(parseEvent(line)));
+    // The Engine ends the stream when it goes down; another one may come up.
+    this.#session.forget();
+  }
+
+  close(): void {
+    this.#transport.closeIdle();
+  }
+
+  /** The wait ends with the container; it was gone before when the Engine does not know it. */
+  async #waitUntilRemoved(id: string, signal: AbortSignal | undefined): Promise<void> {
+    const path = `${containerPath(id)}/wait`;
+    const request = {
+      method: 'POST',
+      path,
+      query: { condition: 'removed' },
+      signal,
+      idempotent: true,
+      long: true,
+    } as const;
+    try {
+      const answer = (await this.#session.json(request)) as { Error?: Nullable<{ Message: string }> };
+      if (answer.Error) throw new CriError(Code.FAILED_PRECONDITION, answer.Error.Message);
+    } catch (error) {
+      if (!hasCode(error, Code.NOT_FOUND)) throw error;
+    }
+  }
+
+  async #call(operation: string, request: SessionRequest): Promise<unknown> {
+    return this.#measured(operation, () => this.#session.json(request));
+  }
+
+  async #measured<T>(operation: string, call: () => Promise<T>): Promise<T> {
+    const startMs = performance.now();
+    let code: Code | undefined;
+    try {
+      return await call();
+    } catch (error) {
+      code = error instanceof CriError ? error.code : Code.INTERNAL;
+      throw error;
+    } finally {
+      this.#onCall?.(operation, performance.now() - startMs, code);
+    }
+  }
+}
+
+function containerPath(id: string): string {
+  return `/containers/${encodeURIComponent(id)}`;
+}
+
+/** The slashes of a reference stay: the Engine takes the rest of the path as its name. */
+function imagePath(reference: string): string {
+  return `/images/${reference.split('/').map(encodeURIComponent).join('/')}`;
+}

@@ -1,0 +1,151 @@
+import type { IncomingMessage } from 'node:http';
+import { Code, CriError } from '../util/cri-error.js';
+import type { Logger } from '../util/log.js';
+import { linesOf, parseJson, readText } from './body.js';
+import type { CallOptions, Negotiated } from './engine.js';
+import { abortError, isRefusedVersion, isResetConnection, responseError, transportError } from './errors.js';
+import { pickApiVersion } from './negotiate.js';
+import type { EngineRequest, Transport } from './transport.js';
+import type { EngineVersion } from './types.js';
+
+/** An Engine that takes a connection but says nothing for this long counts as unreachable. */
+const HANDSHAKE_TIMEOUT_MS = 10_000;
+
+interface Agreement extends Negotiated {
+  /** The `Api-Version` header of the handshake's answer; another one later means that the Engine was exchanged. */
+  header: string;
+}
+
+/** A request under the negotiated version. */
+export interface SessionRequest extends EngineRequest {
+  /** Sending it twice does no more than once, so it may be repeated after a reset connection. Always so for GET and DELETE. */
+  idempotent?: boolean;
+}
+
+/**
+ * The agreement with the Engine on an API version, and requests under it. The handshake happens on the first request,
+ * is shared by all that wait for it, and is forgotten when the connection is lost or the Engine was exchanged.
+ */
+export class Session {
+  readonly #transport: Transport;
+  readonly #log: Logger;
+  #agreement: Agreement | undefined;
+  #handshake: Promise<Agreement> | undefined;
+
+  constructor(transport: Transport, log: Logger) {
+    this.#transport = transport;
+    this.#log = log;
+  }
+
+  get negotiated(): Negotiated | undefined {
+    return this.#agreement;
+  }
+
+  /** A new handshake, or the one that is under way. */
+  async negotiate(options: CallOptions = {}): Promise<Agreement> {
+    this.#handshake ??= this.#performHandshake().finally(() => (this.#handshake = undefined));
+    return unlessAborted(this.#handshake, options.signal);
+  }
+
+  /** Sends a request and reads the JSON of its answer; undefined when the answer has no body (204, 304). */
+  async json(request: SessionRequest): Promise<unknown> {
+    const response = await this.#open(request);
+    const text = await this.#connected(request, () => readText(response));
+    return text === '' ? undefined : parseJson(text, `${request.method} ${request.path}`);
+  }
+
+  /** Sends a request and calls `onLine` for each line of its answer, until that ends. */
+  async lines(request: SessionRequest, onOpen: () => void, onLine: (line: string) => void): Promise<void> {
+    const response = await this.#open(request);
+    onOpen();
+    await this.#connected(request, async () => {
+      for await (const line of linesOf(response)) onLine(line);
+    });
+  }
+
+  /** Forgets the handshake: the next request performs a new one. */
+  forget(): void {
+    this.#agreement = undefined;
+  }
+
+  /** Sends a request, twice where that is safe and helps, and hands back the answer if it is a success. */
+  async #open(request: SessionRequest): Promise<IncomingMessage> {
+    try {
+      return await this.#attempt(request);
+    } catch (error) {
+      const repeatable = request.method !== 'POST' || request.idempotent === true;
+      if (!isRefusedVersion(error) && !(repeatable && isResetConnection(error))) throw error;
+      return this.#attempt(request);
+    }
+  }
+
+  async #attempt(request: SessionRequest): Promise<IncomingMessage> {
+    const agreement = this.#agreement ?? (await this.negotiate(request));
+    const versioned = { ...request, path: `/v${agreement.apiVersion}${request.path}` };
+    const response = await this.#connected(request, () => this.#transport.send(versioned));
+    const header = apiVersionHeader(response);
+    // Answers that were under way during a new handshake say nothing about the new Engine.
+    if (header !== undefined && header !== agreement.header && this.#agreement === agreement) this.forget();
+
+    const status = response.statusCode ?? 0;
+    if ((status >= 200 && status < 300) || status === 304) return response;
+    const error = responseError(status, await this.#connected(request, () => readText(response)));
+    if (isRefusedVersion(error)) this.forget();
+    throw error;
+  }
+
+  /** Runs a step that needs the connection; when that is lost, what was agreed on over it is forgotten. */
+  async #connected<T>(request: SessionRequest, step: () => Promise<T>): Promise<T> {
+    try {
+      return await step();
+    } catch (error) {
+      const translated = transportError(error, this.#transport.endpoint.text, request.signal);
+      if (translated.code === Code.UNAVAILABLE) this.forget();
+      throw translated;
+    }
+  }
+
+  async #performHandshake(): Promise<Agreement> {
+    this.forget();
+    // What is kept from before a lost connection is closed at the other end as well.
+    this.#transport.closeIdle();
+    const { text: endpoint } = this.#transport.endpoint;
+    const timeout = new AbortController();
+    const timer = setTimeout(() => {
+      const seconds = HANDSHAKE_TIMEOUT_MS / 1000;
+      timeout.abort(
+        new CriError(Code.UNAVAILABLE, `Docker Engine at ${endpoint}: no answer for ${seconds}s`),
+      );
+    }, HANDSHAKE_TIMEOUT_MS);
+    const request: EngineRequest = { method: 'GET', path: '/version', signal: timeout.signal, long: true };
+    try {
+      const response = await this.#transport.send(request);
+      const body = await readText(response);
+      if (response.statusCode !== 200) throw responseError(response.statusCode ?? 0, body);
+      const version = parseJson(body, 'GET /version') as EngineVersion;
+      const apiVersion = pickApiVersion(version);
+      this.#agreement = { apiVersion, version, header: apiVersionHeader(response) ?? version.ApiVersion };
+      this.#log.info('Docker Engine API negotiated', { endpoint, engine: version.Version, apiVersion });
+      return this.#agreement;
+    } catch (error) {
+      throw transportError(error, endpoint, timeout.signal);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+function apiVersionHeader(response: IncomingMessage): string | undefined {
+  return response.headersDistinct['api-version']?.[0];
+}
+
+/** Waits for a shared result; an abort ends only this caller's wait. */
+async function unlessAborted<T>(shared: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return shared;
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(abortError(signal.reason));
+    if (signal.aborted) onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    void shared.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}

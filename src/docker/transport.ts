@@ -1,0 +1,97 @@
+import Dockerode from 'dockerode';
+import { IncomingMessage } from 'node:http';
+import { inspect } from 'node:util';
+import { createAgent, closeIdle } from './agent.js';
+import type { Endpoint } from './endpoint.js';
+import { abortError } from './errors.js';
+
+/** Requests that answer soon share this many connections. */
+const MAX_SHORT_CONNECTIONS = 32;
+
+/** One HTTP request to the Engine. */
+export interface EngineRequest {
+  method: 'GET' | 'POST' | 'DELETE';
+  /** Without version prefix; its parts are escaped. */
+  path: string;
+  query?: Record<string, string>;
+  /** Sent as JSON. */
+  body?: object;
+  headers?: Record<string, string>;
+  signal?: AbortSignal | undefined;
+  /** The answer may take long (pull, stop, events): the request does not count against the connection limit. */
+  long?: boolean;
+}
+
+/** A response of any status is an answer here: statuses become errors in `session.ts`. */
+const anyStatus = Object.fromEntries(Array.from({ length: 500 }, (_, index) => [index + 100, true]));
+
+/**
+ * The HTTP connections to the Engine: a thin use of dockerode's own request function, which alone gives back the
+ * response headers and lets the body be read (and its loss be seen) here.
+ */
+export class Transport {
+  readonly endpoint: Endpoint;
+  readonly #short;
+  readonly #long;
+
+  constructor(endpoint: Endpoint) {
+    this.endpoint = endpoint;
+    this.#short = connect(endpoint, MAX_SHORT_CONNECTIONS);
+    this.#long = connect(endpoint, Infinity);
+  }
+
+  /** Resolves with the response as soon as its headers are there. Rejects with Node's error, or the abort's CriError. */
+  async send(request: EngineRequest): Promise<IncomingMessage> {
+    if (request.signal?.aborted === true) throw abortError(request.signal.reason);
+    const { modem } = request.long === true ? this.#long : this.#short;
+    return new Promise((resolve, reject) => {
+      modem.dial(
+        {
+          method: request.method,
+          path: request.query === undefined ? request.path : `${request.path}?`,
+          // With no `_body` the modem would send the whole of `options` as the body of a POST.
+          options: { _query: request.query, _body: request.body ?? {} },
+          allowEmpty: request.body !== undefined,
+          headers: unprinted({ ...request.headers }),
+          ...(request.signal === undefined ? {} : { abortSignal: request.signal }),
+          isStream: true,
+          statusCodes: anyStatus,
+        },
+        (error, result) => {
+          if (result instanceof IncomingMessage) resolve(result);
+          else reject(error ?? new Error('no HTTP response'));
+        },
+      );
+    });
+  }
+
+  /** Closes the connections that carry no request. */
+  closeIdle(): void {
+    closeIdle(this.#short.agent);
+    closeIdle(this.#long.agent);
+  }
+}
+
+function connect(endpoint: Endpoint, maxSockets: number) {
+  const agent = createAgent(endpoint, maxSockets);
+  const tcp = endpoint.kind === 'tcp' ? endpoint : undefined;
+  const protocol = tcp?.tls === undefined ? 'http' : 'https';
+  // Each member is named, also as undefined: what is left out, the modem takes from DOCKER_HOST and its like.
+  const options = {
+    socketPath: endpoint.kind === 'unix' ? endpoint.socketPath : undefined,
+    host: tcp && `${protocol}://${tcp.hostname}`,
+    port: tcp?.port,
+    protocol,
+    agent,
+    ca: undefined,
+    cert: undefined,
+    key: undefined,
+    timeout: undefined,
+  } as const;
+  return { agent, modem: new Dockerode(options).modem };
+}
+
+/** Keeps headers, which may carry registry credentials, out of the modem's debug line. */
+function unprinted(headers: Record<string, string>): Record<string, string> {
+  return Object.defineProperty(headers, inspect.custom, { value: () => '[headers]' });
+}

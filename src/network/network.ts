@@ -1,11 +1,6 @@
-/** A host port mapping of a pod, as CRI sends it. */
-export interface PortMapping {
-  protocol: 'tcp' | 'udp' | 'sctp';
-  containerPort: number;
-  /** 0 means none, never "any free one" (CRI 1.36 spells it out). */
-  hostPort: number;
-  hostIp: string;
-}
+import type { PortMapping } from '../convert/port-mappings.js';
+
+export type { PortMapping };
 
 /** What the network needs to know of a pod. */
 export interface PodNetworkRequest {
@@ -16,8 +11,15 @@ export interface PodNetworkRequest {
   /** The sandbox's annotations, for the bandwidth capability. */
   annotations: Record<string, string>;
   portMappings: PortMapping[];
+  /** CRI's `linux.cgroup_parent`, for plugins that declare the `cgroupPath` capability; '' when there is none. */
+  cgroupParent: string;
   /** Path of the sandbox's network namespace, or '' when it is gone (DEL only). */
   netnsPath: string;
+  /**
+   * Whether `lo` is up in the sandbox (`isLoopbackUp`). Docker brings it up itself, also with network `none`; where
+   * it did not, `setUp` does. Not used by `tearDown`.
+   */
+  loopbackUp: boolean;
 }
 
 /** The addresses of a pod, the primary one first. */
@@ -37,13 +39,15 @@ export interface NetworkCondition {
 export interface PodNetwork {
   /** `HostConfig.NetworkMode` that sandboxes without host network are made with. */
   readonly sandboxNetworkMode: 'none' | 'default';
-  /** Begins to watch the configuration. Never fails because of a broken configuration: `condition` tells. */
+  /** Makes ready. Never fails because of a broken configuration: `condition` tells. */
   start(): Promise<void>;
   stop(): Promise<void>;
   condition(signal?: AbortSignal): Promise<NetworkCondition>;
   /**
    * Attaches the pod. On failure everything that was attached is detached again before it throws
-   * (UNAVAILABLE when no configuration is loaded, CANCELLED/DEADLINE_EXCEEDED after an abort, else UNKNOWN).
+   * (UNAVAILABLE when there is no usable configuration, INVALID_ARGUMENT that names a malformed field or annotation,
+   * CANCELLED or DEADLINE_EXCEEDED after an abort or when it takes too long, else UNKNOWN). What an earlier attempt
+   * left attached is detached first.
    */
   setUp(request: PodNetworkRequest, signal?: AbortSignal): Promise<PodNetworkResult>;
   /** Detaches the pod with what was recorded at set-up. Success when it is not attached. */
@@ -53,7 +57,14 @@ export interface PodNetwork {
    * (or when this network keeps no record and the caller should look at the container itself).
    */
   recorded(sandboxId: string): Promise<PodNetworkResult | undefined>;
-  /** Takes the node's pod CIDR from UpdateRuntimeConfig. */
+  /**
+   * Detaches what is recorded for sandboxes that do not exist any more. Best effort: failures are logged.
+   *
+   * @param existingSandboxIds asked once, after the records were listed, for the full ids of all sandboxes that exist,
+   *   running or not: so a sandbox that is made meanwhile is safe. When it throws, nothing is detached.
+   */
+  gc(existingSandboxIds: () => Promise<ReadonlySet<string>>, signal?: AbortSignal): Promise<void>;
+  /** Takes the node's pod CIDR from UpdateRuntimeConfig; dual-stack ones are separated by a comma. */
   setPodCidr(podCidr: string): void;
   /** Facts for the verbose Status, JSON-able. */
   describe(): Record<string, unknown>;

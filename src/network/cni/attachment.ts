@@ -1,0 +1,73 @@
+import { invalidArgument } from '../../util/cri-error.js';
+import type { PodNetworkRequest } from '../network.js';
+import type { JsonObject } from './json-object.js';
+import { isCniName } from './names.js';
+import { parseSinglePlugin, type NetworkConfig } from './network-config.js';
+
+/** The interface that a pod gets, by the kubelet's convention. */
+export const POD_INTERFACE = 'eth0';
+
+/** What plugins are told of one pod on one network (CNI section 3, attachment parameters). */
+export interface Attachment {
+  network: NetworkConfig;
+  containerId: string;
+  ifName: string;
+  /** '' when the namespace is gone. */
+  netnsPath: string;
+  /** The pairs of CNI_ARGS. */
+  cniArgs: [string, string][];
+  /** By capability; each plugin is given those that it declares. */
+  capabilityArgs: JsonObject;
+  /** What ADD resulted in, in the network's version; undefined before it has ended. */
+  result: JsonObject | undefined;
+}
+
+/**
+ * A pod's attachment to a network, as it is before ADD. Throws INVALID_ARGUMENT for names that plugins cannot be told.
+ *
+ * @param capabilityArgs the arguments that the network's plugins declare
+ */
+export function newAttachment(
+  network: NetworkConfig,
+  request: PodNetworkRequest,
+  capabilityArgs: JsonObject,
+): Attachment {
+  if (!isCniName(request.sandboxId))
+    throw invalidArgument('pod_sandbox_id', 'not usable as a CNI container id');
+  return {
+    network,
+    containerId: request.sandboxId,
+    ifName: POD_INTERFACE,
+    netnsPath: request.netnsPath,
+    cniArgs: podArgs(request),
+    capabilityArgs,
+    result: undefined,
+  };
+}
+
+/** The same pod's attachment to its own loopback interface. Not recorded: it ends with the namespace. */
+export function loopbackOf(attachment: Attachment): Attachment {
+  const network = parseSinglePlugin('{"cniVersion":"0.3.1","name":"cni-loopback","type":"loopback"}');
+  return { ...attachment, network, ifName: 'lo', capabilityArgs: {} };
+}
+
+/** What can be told of a sandbox of which only the id is left. */
+export function goneSandbox(sandboxId: string): PodNetworkRequest {
+  const pod = { podName: '', podNamespace: '', podUid: '', cgroupParent: '', netnsPath: '' };
+  return { ...pod, sandboxId, annotations: {}, portMappings: [], loopbackUp: true };
+}
+
+/** The CNI_ARGS that Kubernetes runtimes send. Refuses what would break out of their syntax. */
+function podArgs({ sandboxId, podNamespace, podName, podUid }: PodNetworkRequest): [string, string][] {
+  for (const [key, value] of Object.entries({ namespace: podNamespace, name: podName, uid: podUid })) {
+    if (/[;=\0]/.test(value))
+      throw invalidArgument(`config.metadata.${key}`, 'must hold neither ";" nor "="');
+  }
+  return [
+    ['IgnoreUnknown', '1'],
+    ['K8S_POD_NAMESPACE', podNamespace],
+    ['K8S_POD_NAME', podName],
+    ['K8S_POD_INFRA_CONTAINER_ID', sandboxId],
+    ['K8S_POD_UID', podUid],
+  ];
+}

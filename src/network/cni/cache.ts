@@ -1,0 +1,179 @@
+import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+
+import { Code, CriError, messageOf } from '../../util/cri-error.js';
+import type { Logger } from '../../util/log.js';
+import { POD_INTERFACE, type Attachment } from './attachment.js';
+import { isJsonObject, parseJsonObject } from './json-object.js';
+import { parseNetworkList } from './network-config.js';
+
+const KIND = 'cniCacheV1';
+const TEMPORARY_PREFIX = '.tmp-';
+/** The network under which cri-dockerd records its runs of the loopback plugin. */
+const LOOPBACK_NETWORK = 'cni-loopback';
+
+/**
+ * The record of attachments, one file each, in the format and place of libcni, so that cri-dockerd can detach what
+ * was attached here, and the other way round: `<cacheDir>/results/<network>-<sandbox id>-eth0`.
+ *
+ * An attachment is recorded before its first plugin runs, then without a result: what a crash leaves behind can be
+ * detached. libcni reads such a record as one with an empty result.
+ */
+export class AttachmentCache {
+  readonly #dir: string;
+  readonly #log: Logger;
+
+  constructor(cacheDir: string, log: Logger) {
+    this.#dir = join(cacheDir, 'results');
+    this.#log = log;
+  }
+
+  /** Records the attachment durably. Throws UNKNOWN with the path when that fails. */
+  async write(attachment: Attachment): Promise<void> {
+    const path = this.#pathOf(attachment);
+    try {
+      await mkdir(this.#dir, { recursive: true, mode: 0o700 });
+      await replaceFile(path, serialize(attachment));
+    } catch (error) {
+      throw new CriError(Code.UNKNOWN, `CNI cache file ${path}: ${messageOf(error)}`, { cause: error });
+    }
+  }
+
+  /** Forgets the attachment. */
+  async remove(attachment: Attachment): Promise<void> {
+    await rm(this.#pathOf(attachment), { force: true });
+  }
+
+  /**
+   * The attachments of a sandbox, on whatever networks they are. A record that cannot be read is reported, renamed
+   * to `<name>.corrupt-<n>` and left out.
+   */
+  async find(sandboxId: string): Promise<Attachment[]> {
+    const found: Attachment[] = [];
+    for (const name of await this.#names(sandboxId)) {
+      const path = join(this.#dir, name);
+      const text = await readFile(path, 'utf8').catch(() => undefined);
+      if (text === undefined) continue; // removed meanwhile
+      try {
+        const attachment = parse(text);
+        if (attachment.containerId === sandboxId) found.push(attachment);
+      } catch (error) {
+        await this.#setAside(path, messageOf(error));
+      }
+    }
+    return found;
+  }
+
+  /** The ids of all sandboxes that are recorded, with a result or without. */
+  async sandboxIds(): Promise<Set<string>> {
+    const ids = (await this.#list()).map(
+      (name) => new RegExp(`-([0-9a-f]{64})-${POD_INTERFACE}$`).exec(name)?.[1],
+    );
+    return new Set(ids.filter((id) => id !== undefined));
+  }
+
+  /** Removes cri-dockerd's record of the loopback interface, for which there is nothing to be undone. */
+  async removeLoopback(sandboxId: string): Promise<void> {
+    await rm(join(this.#dir, `${LOOPBACK_NETWORK}-${sandboxId}-${POD_INTERFACE}`), { force: true });
+  }
+
+  /** Removes what writes left behind that a crash cut short. Only while nothing is being written. */
+  async removeTemporary(): Promise<void> {
+    const names = (await this.#list()).filter((name) => name.startsWith(TEMPORARY_PREFIX));
+    await Promise.all(names.map((name) => rm(join(this.#dir, name), { force: true })));
+  }
+
+  #pathOf({ network, containerId, ifName }: Attachment): string {
+    return join(this.#dir, `${network.name}-${containerId}-${ifName}`);
+  }
+
+  async #names(sandboxId: string): Promise<string[]> {
+    const ending = `-${sandboxId}-${POD_INTERFACE}`;
+    const loopback = LOOPBACK_NETWORK + ending;
+    const names = (await this.#list()).filter((name) => name.endsWith(ending) && name !== loopback);
+    return names.filter((name) => !name.startsWith(TEMPORARY_PREFIX));
+  }
+
+  async #list(): Promise<string[]> {
+    try {
+      return await readdir(this.#dir);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+      throw new CriError(Code.UNKNOWN, `CNI cache ${this.#dir}: ${messageOf(error)}`, { cause: error });
+    }
+  }
+
+  async #setAside(path: string, reason: string): Promise<void> {
+    const taken = new Set(await this.#list());
+    let n = 1;
+    while (taken.has(`${basename(path)}.corrupt-${n}`)) n += 1;
+    const aside = `${path}.corrupt-${n}`;
+    try {
+      await rename(path, aside);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return; // another reader was first
+      throw new CriError(Code.UNKNOWN, `CNI cache file ${path}: ${messageOf(error)}`, { cause: error });
+    }
+    this.#log.warn('a CNI cache file cannot be read and was set aside', { path, reason, aside });
+  }
+}
+
+function serialize(attachment: Attachment): string {
+  const { network, containerId, ifName, netnsPath, cniArgs, capabilityArgs, result } = attachment;
+  return JSON.stringify({
+    kind: KIND,
+    containerId,
+    config: Buffer.from(network.text).toString('base64'),
+    ifName,
+    networkName: network.name,
+    netns: netnsPath === '' ? undefined : netnsPath,
+    cniArgs,
+    capabilityArgs: Object.keys(capabilityArgs).length === 0 ? undefined : capabilityArgs,
+    result,
+  });
+}
+
+function parse(text: string): Attachment {
+  const record = parseJsonObject(text);
+  const { kind, containerId, config, ifName, netns, cniArgs, capabilityArgs, result } = record;
+  if (kind !== KIND) throw new Error(`kind is not ${KIND}`);
+  if (typeof containerId !== 'string' || typeof ifName !== 'string' || typeof config !== 'string') {
+    throw new Error('containerId, ifName or config is missing');
+  }
+  return {
+    network: parseNetworkList(Buffer.from(config, 'base64').toString()),
+    containerId,
+    ifName,
+    netnsPath: typeof netns === 'string' ? netns : '',
+    cniArgs: isPairs(cniArgs) ? cniArgs : [],
+    capabilityArgs: isJsonObject(capabilityArgs) ? capabilityArgs : {},
+    result: isJsonObject(result) ? result : undefined,
+  };
+}
+
+function isPairs(value: unknown): value is [string, string][] {
+  return (
+    Array.isArray(value) &&
+    value.every(
+      (pair) => Array.isArray(pair) && pair.length === 2 && pair.every((item) => typeof item === 'string'),
+    )
+  );
+}
+
+/** Writes a file so that at any moment, also after a power cut, it has its old content or the new one. */
+async function replaceFile(path: string, text: string): Promise<void> {
+  const temporary = join(dirname(path), TEMPORARY_PREFIX + basename(path));
+  try {
+    const file = await open(temporary, 'w', 0o600);
+    try {
+      await file.writeFile(text);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => undefined);
+    throw error;
+  }
+}

@@ -1,0 +1,31 @@
+import type { EngineInfo } from '../docker/types.js';
+
+const FEATURES_KEY = 'org.opencontainers.runtime-spec.features';
+
+/** True for the containerd image store, false for the classic graph drivers (`GET /info` DriverStatus). */
+export function usesContainerdStore(info: EngineInfo): boolean {
+  return (info.DriverStatus ?? []).some(
+    ([key, value]) => key === 'driver-type' && value.startsWith('io.containerd.snapshotter'),
+  );
+}
+
+/**
+ * True when this runtime of the Engine says that it can mount recursively read-only (`rro`): its own feature report,
+ * which the Engine passes on since API 1.44.
+ */
+export function canMountRecursiveReadOnly(info: EngineInfo, runtime: string): boolean {
+  const report = info.Runtimes?.[runtime]?.status?.[FEATURES_KEY];
+  if (report === undefined) return false;
+  try {
+    const features: unknown = JSON.parse(report);
+    return (
+      typeof features === 'object' &&
+      features !== null &&
+      'mountOptions' in features &&
+      Array.isArray(features.mountOptions) &&
+      features.mountOptions.includes('rro')
+    );
+  } catch {
+    return false; // an unreadable report promises nothing
+  }
+}

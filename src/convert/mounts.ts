@@ -1,0 +1,185 @@
+import { posix } from 'node:path';
+import type { BindPropagation, ContainerInspect, MountPoint, MountSpec } from '../docker/types.js';
+import type { Mount, Mount__Output } from '../gen/runtime/v1/Mount.js';
+import { MountPropagation } from '../gen/runtime/v1/MountPropagation.js';
+import { Code, CriError, invalidArgument } from '../util/cri-error.js';
+import { checkAbsolutePath, checkText, unsupported } from './validate.js';
+
+/** What the Engine and the pod's runtime can mount. */
+export interface MountAbilities {
+  supports: (apiVersion: string) => boolean;
+  /** True when the pod's runtime handler can mount recursively read-only. */
+  recursiveReadOnly: boolean;
+}
+
+/** Before this version all read-only mounts are non-recursive, and Docker has no choice to offer. */
+const READ_ONLY_CHOICE_API_VERSION = '1.44';
+const IMAGE_MOUNT_API_VERSION = '1.48';
+const MAX_SUB_PATH_BYTES = 4095;
+
+/**
+ * `HostConfig.Mounts`: Docker refuses a missing source there, where `Binds` would make a folder of it. The last mount of a
+ * target wins. The caller has checked sources against the file system, and put the image's id in `image.image`.
+ * Throws INVALID_ARGUMENT for malformed mounts, UNIMPLEMENTED for what the Engine cannot do; the kubelet looks for
+ * `RROUnsupported` and `ImageVolumeMountFailed` in the text.
+ */
+export function mountSpecs(mounts: Mount__Output[], abilities: MountAbilities): MountSpec[] {
+  const byTarget = new Map<string, MountSpec>();
+  mounts.forEach((mount, index) => {
+    const field = `config.mounts[${index}]`;
+    checkCommon(field, mount);
+    const target = posix.normalize(mount.container_path).replace(/\/$/, '');
+    if (target === '')
+      throw invalidArgument(`${field}.container_path`, 'must not be the root of the container');
+    byTarget.delete(target); // so that the mount stands where the last one of its target stood
+    byTarget.set(
+      target,
+      mount.image
+        ? imageMount(field, mount, mount.image.image, abilities)
+        : bindMount(field, mount, abilities),
+    );
+  });
+  return [...byTarget.values()];
+}
+
+function checkCommon(field: string, mount: Mount__Output): void {
+  checkAbsolutePath(`${field}.container_path`, mount.container_path);
+  if (mount.uidMappings.length > 0)
+    throw unsupported(`${field}.uidMappings`, 'Docker has no id-mapped mounts');
+  if (mount.gidMappings.length > 0)
+    throw unsupported(`${field}.gidMappings`, 'Docker has no id-mapped mounts');
+  if (mount.mount_options.length > 0)
+    throw unsupported(`${field}.mount_options`, 'Docker has none for binds');
+}
+
+function bindMount(field: string, mount: Mount__Output, abilities: MountAbilities): MountSpec {
+  if (mount.image_sub_path !== '') throw invalidArgument(`${field}.image_sub_path`, 'needs an image');
+  checkAbsolutePath(`${field}.host_path`, mount.host_path);
+  const propagation = bindPropagation(`${field}.propagation`, mount.propagation);
+  const spec: MountSpec = {
+    Type: 'bind',
+    Source: mount.host_path,
+    Target: mount.container_path,
+    ReadOnly: mount.readonly,
+  };
+  if (mount.recursive_read_only) {
+    checkRecursiveReadOnly(`${field}.recursive_read_only`, mount, abilities);
+    return { ...spec, BindOptions: { Propagation: 'rprivate', ReadOnlyForceRecursive: true } };
+  }
+  const readOnlyChoice = mount.readonly && abilities.supports(READ_ONLY_CHOICE_API_VERSION);
+  return {
+    ...spec,
+    BindOptions: {
+      ...(propagation && { Propagation: propagation }),
+      ...(readOnlyChoice && { ReadOnlyNonRecursive: true }),
+    },
+  };
+}
+
+/** Undefined for PRIVATE: Docker then takes rprivate, but rslave where the source holds Docker's own root, which it demands. */
+function bindPropagation(
+  field: string,
+  propagation: Mount__Output['propagation'],
+): BindPropagation | undefined {
+  switch (propagation) {
+    case MountPropagation.PROPAGATION_PRIVATE:
+      return undefined;
+    case MountPropagation.PROPAGATION_HOST_TO_CONTAINER:
+      return 'rslave';
+    case MountPropagation.PROPAGATION_BIDIRECTIONAL:
+      return 'rshared';
+    default:
+      throw invalidArgument(field, 'is unknown');
+  }
+}
+
+function checkRecursiveReadOnly(field: string, mount: Mount__Output, abilities: MountAbilities): void {
+  if (!mount.readonly) throw invalidArgument(field, 'needs readonly');
+  if (mount.propagation !== MountPropagation.PROPAGATION_PRIVATE) {
+    throw invalidArgument(field, 'needs propagation PRIVATE');
+  }
+  if (!abilities.recursiveReadOnly || !abilities.supports(READ_ONLY_CHOICE_API_VERSION)) {
+    throw unsupported(field, "RROUnsupported: the pod's runtime cannot mount recursively read-only");
+  }
+}
+
+function imageMount(
+  field: string,
+  mount: Mount__Output,
+  imageId: string,
+  abilities: MountAbilities,
+): MountSpec {
+  if (imageId === '') throw invalidArgument(`${field}.image.image`, 'must not be empty');
+  if (mount.host_path !== '') throw invalidArgument(`${field}.host_path`, 'must be empty for an image');
+  if (!mount.readonly) throw invalidArgument(`${field}.readonly`, 'must be true for an image');
+  const subPath = mount.image_sub_path;
+  checkText(`${field}.image_sub_path`, subPath, MAX_SUB_PATH_BYTES);
+  if (subPath.startsWith('/') || subPath.split('/').includes('..')) {
+    throw invalidArgument(`${field}.image_sub_path`, 'must be relative and not hold ".."');
+  }
+  if (!abilities.supports(IMAGE_MOUNT_API_VERSION)) {
+    throw new CriError(
+      Code.UNIMPLEMENTED,
+      `ImageVolumeMountFailed: ${field}.image: needs Docker Engine API ${IMAGE_MOUNT_API_VERSION}`,
+    );
+  }
+  return {
+    Type: 'image',
+    Source: imageId,
+    Target: mount.container_path,
+    ReadOnly: true,
+    ...(subPath !== '' && { ImageOptions: { Subpath: subPath } }),
+  };
+}
+
+/**
+ * The mounts of a container in CRI's words: as they were asked for where Docker keeps that (`HostConfig.Mounts`), else,
+ * for the `Binds` of older cri-dockerd versions, as they are.
+ */
+export function criMounts({
+  HostConfig: { Mounts: specs },
+  Mounts: points,
+}: Pick<ContainerInspect, 'HostConfig' | 'Mounts'>): Mount[] {
+  if (specs && specs.length > 0) return specs.filter(isPodMount).map(mountOfSpec);
+  return (points ?? []).filter(({ Type }) => Type === 'bind').map(mountOfPoint);
+}
+
+function isPodMount({ Type }: MountSpec): boolean {
+  return Type === 'bind' || Type === 'image';
+}
+
+function mountOfSpec(spec: MountSpec): Mount {
+  const { Source = '', Target, ReadOnly = false, BindOptions, ImageOptions } = spec;
+  if (spec.Type === 'image') {
+    return {
+      container_path: Target,
+      readonly: true,
+      image: { image: Source, image_ref: Source },
+      image_sub_path: ImageOptions?.Subpath ?? '',
+    };
+  }
+  return {
+    container_path: Target,
+    host_path: Source,
+    readonly: ReadOnly,
+    recursive_read_only: BindOptions?.ReadOnlyForceRecursive ?? false,
+    propagation: criPropagation(BindOptions?.Propagation),
+  };
+}
+
+function mountOfPoint({ Source, Destination, RW, Propagation }: MountPoint): Mount {
+  return {
+    container_path: Destination,
+    host_path: Source,
+    readonly: !RW,
+    propagation: criPropagation(Propagation),
+  };
+}
+
+function criPropagation(propagation: string | undefined): Mount__Output['propagation'] {
+  if (propagation === 'rslave' || propagation === 'slave')
+    return MountPropagation.PROPAGATION_HOST_TO_CONTAINER;
+  if (propagation === 'rshared' || propagation === 'shared')
+    return MountPropagation.PROPAGATION_BIDIRECTIONAL;
+  return MountPropagation.PROPAGATION_PRIVATE;
+}

@@ -1,0 +1,50 @@
+import { lstat, mkdir, rename, rm, symlink } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { Code, CriError, messageOf } from '../util/cri-error.js';
+
+/**
+ * Makes `logPath`, where the kubelet looks for a container's log, a symbolic link to the json-file log that Docker
+ * writes at `dockerLogPath`: cri-dockerd's way. Makes the folder above it, and replaces an older link in one step.
+ * Throws FAILED_PRECONDITION when something else than a link is there, INTERNAL for other file errors.
+ */
+export async function linkDockerLog(logPath: string, dockerLogPath: string): Promise<void> {
+  const directory = dirname(logPath);
+  const unfinished = join(directory, `.${basename(logPath)}.unfinished`);
+  await reported(`cannot link log ${logPath} to ${dockerLogPath}`, async () => {
+    await mkdir(directory, { recursive: true, mode: 0o755 });
+    if ((await kindAt(logPath)) === 'other') {
+      throw new CriError(
+        Code.FAILED_PRECONDITION,
+        `log ${logPath} is there already and is not a symbolic link`,
+      );
+    }
+    await rm(unfinished, { force: true });
+    await symlink(dockerLogPath, unfinished);
+    await rename(unfinished, logPath);
+  });
+}
+
+/** Removes the link at `logPath`; success when there is none. What is not a link is left alone. */
+export async function unlinkDockerLog(logPath: string): Promise<void> {
+  await reported(`cannot remove log link ${logPath}`, async () => {
+    if ((await kindAt(logPath)) === 'link') await rm(logPath, { force: true });
+  });
+}
+
+async function kindAt(path: string): Promise<'nothing' | 'link' | 'other'> {
+  try {
+    return (await lstat(path)).isSymbolicLink() ? 'link' : 'other';
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return 'nothing';
+    throw error;
+  }
+}
+
+async function reported(failure: string, action: () => Promise<void>): Promise<void> {
+  try {
+    await action();
+  } catch (error) {
+    if (error instanceof CriError) throw error;
+    throw new CriError(Code.INTERNAL, `${failure}: ${messageOf(error)}`, { cause: error });
+  }
+}

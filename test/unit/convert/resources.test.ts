@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { cgroupWrites } from '../../../src/convert/cgroup-writes.js';
+import { createResources, criResources, updateBody } from '../../../src/convert/resources.js';
+import { containerResources } from './decoded.js';
+import { assertRefused } from './refusals.js';
+
+const MIB = 1024 * 1024;
+
+describe('resources', () => {
+  it('are left out where they are not set', () => {
+    assert.deepEqual(createResources(null), {});
+    assert.deepEqual(createResources(containerResources()), {});
+    assert.deepEqual(updateBody(containerResources({ cpuset_cpus: '0-1,3' })), { CpusetCpus: '0-1,3' });
+  });
+
+  it('come as asked', () => {
+    const asked = containerResources({
+      cpu_period: 100_000,
+      cpu_quota: -1,
+      cpu_shares: 512,
+      cpuset_mems: '0',
+      memory_limit_in_bytes: 64 * MIB,
+      memory_swap_limit_in_bytes: 96 * MIB,
+    });
+    const expected = {
+      CpuPeriod: 100_000,
+      CpuQuota: -1,
+      CpuShares: 512,
+      CpusetMems: '0',
+      Memory: 64 * MIB,
+      MemorySwap: 96 * MIB,
+    };
+    assert.deepEqual(createResources(asked), expected);
+    assert.deepEqual(updateBody(asked), expected);
+    const told = criResources({ ...expected, OomScoreAdj: 5 });
+    assert.equal(told.memory_limit_in_bytes, 64 * MIB);
+    assert.equal(told.oom_score_adj, 5);
+  });
+
+  it('have no swap beside a memory limit, unless it is asked for', () => {
+    const limit = { memory_limit_in_bytes: 64 * MIB };
+    const swapOf = (change: object) =>
+      createResources(containerResources({ ...limit, ...change })).MemorySwap;
+    assert.equal(swapOf({}), 64 * MIB);
+    assert.equal(swapOf({ memory_swap_limit_in_bytes: -1 }), -1);
+    assert.equal(swapOf({ unified: { 'memory.swap.max': String(16 * MIB) } }), 80 * MIB);
+    assert.equal(swapOf({ unified: { 'memory.swap.max': 'max' } }), -1);
+  });
+
+  it('are refused by name where they are malformed', () => {
+    const refuse = (change: object, field: string) => {
+      assertRefused(() => createResources(containerResources(change)), `config.linux.resources.${field}`);
+      assertRefused(() => updateBody(containerResources(change)), `linux.${field}`);
+    };
+    refuse({ memory_limit_in_bytes: -5 }, 'memory_limit_in_bytes');
+    refuse({ memory_limit_in_bytes: MIB }, 'memory_limit_in_bytes');
+    refuse({ memory_limit_in_bytes: '9223372036854775807' }, 'memory_limit_in_bytes');
+    refuse({ memory_swap_limit_in_bytes: MIB }, 'memory_swap_limit_in_bytes');
+    const lessSwap = { memory_limit_in_bytes: 64 * MIB, memory_swap_limit_in_bytes: 32 * MIB };
+    refuse(lessSwap, 'memory_swap_limit_in_bytes');
+    refuse({ cpu_shares: -1 }, 'cpu_shares');
+    refuse({ cpu_period: -1 }, 'cpu_period');
+    refuse({ cpu_quota: -2 }, 'cpu_quota');
+    refuse({ cpuset_cpus: 'all' }, 'cpuset_cpus');
+    refuse({ cpuset_mems: '1-' }, 'cpuset_mems');
+  });
+});
+
+describe('cgroupWrites', () => {
+  const asked = containerResources({
+    unified: { 'memory.oom.group': '1' },
+    hugepage_limits: [
+      { page_size: '2MB', limit: 4 * MIB },
+      { page_size: '1GB', limit: 0 },
+    ],
+  });
+
+  it('writes what Docker has no member for', () => {
+    assert.deepEqual(cgroupWrites('linux', asked, 2), [
+      { file: 'memory.oom.group', value: '1', required: true },
+      { file: 'hugetlb.2MB.max', value: String(4 * MIB), required: true },
+      { file: 'hugetlb.1GB.max', value: '0', required: false },
+    ]);
+    assert.deepEqual(cgroupWrites('linux', null, 2), []);
+    const hugePages = containerResources({ hugepage_limits: [{ page_size: '2MB', limit: 0 }] });
+    assert.equal(cgroupWrites('linux', hugePages, 1)[0]?.file, 'hugetlb.2MB.limit_in_bytes');
+  });
+
+  it('refuses raw keys on cgroup v1, and what is no file name', () => {
+    assertRefused(() => cgroupWrites('linux', asked, 1), 'linux.unified["memory.oom.group"]');
+    for (const key of ['../memory.max', 'a/b.c', '', 'cgroup', 'memory.\n']) {
+      const resources = containerResources({ unified: { [key]: '1' } });
+      assertRefused(() => cgroupWrites('linux', resources, 2), `linux.unified[${JSON.stringify(key)}]`);
+    }
+    const pages = containerResources({ hugepage_limits: [{ page_size: '../2MB', limit: 1 }] });
+    assertRefused(() => cgroupWrites('linux', pages, 2), 'linux.hugepage_limits[0].page_size');
+  });
+});

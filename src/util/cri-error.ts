@@ -22,6 +22,12 @@ export const Code = {
 export type CodeName = keyof typeof Code;
 export type Code = (typeof Code)[CodeName];
 
+/** The name of a status, as metrics and log lines have it; undefined means that the call succeeded. */
+export function nameOfCode(code: Code | undefined): CodeName | 'OK' {
+  const names = Object.keys(Code) as CodeName[];
+  return names.find((name) => Code[name] === code) ?? 'OK';
+}
+
 /**
  * The one error type that crosses layers: what goes wrong is translated into it once, where it happens, and
  * turned into a gRPC status and logged once, at the edge (`server/unary.ts`).

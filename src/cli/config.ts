@@ -1,0 +1,120 @@
+import { messageOf } from '../util/cri-error.js';
+import { parseEndpoint } from '../util/endpoint.js';
+import type { Endpoint } from '../util/endpoint.js';
+import type { LogLevel } from '../util/log-level.js';
+import { readConfigFile } from './config-file.js';
+import { OPTIONS } from './options.js';
+import type { GivenOptions, OptionName } from './options.js';
+import {
+  parseAbsolutePath,
+  parseBindAddress,
+  parseBoolean,
+  parseChoice,
+  parseCidr,
+  parseDockerEndpoint,
+  parseDurationMs,
+  parseImage,
+  parseList,
+  parseLogLevel,
+  parseMtu,
+  parseNetworkPlugin,
+  parsePositiveDurationMs,
+} from './values.js';
+import type { BindAddress, NetworkPlugin } from './values.js';
+
+/** All settings, valid in form; whether files and sockets can be used shows when they are. */
+export interface Config {
+  readonly endpoint: Endpoint;
+  /** `unix:///path`, `tcp://host:port`, or empty for what Docker's own clients take from the environment. */
+  readonly dockerEndpoint: string;
+  readonly streamingAddress: BindAddress;
+  readonly runtimeRequestTimeoutMs: number;
+  readonly rootDirectory: string;
+  readonly podInfraContainerImage: string;
+  readonly imagePullProgressDeadlineMs: number;
+  readonly pinnedImages: readonly string[];
+  /** Whether to raise an oom_score_adj below our own: `auto` where the host refuses it. */
+  readonly restrictOomScoreAdj: 'auto' | boolean;
+  readonly networkPlugin: NetworkPlugin;
+  readonly cniConfDir: string;
+  readonly cniBinDirs: readonly string[];
+  readonly cniCacheDir: string;
+  readonly podCidrs: readonly string[];
+  readonly ipv6DualStack: boolean;
+  readonly logLevel: LogLevel;
+  readonly logFormat: 'text' | 'json';
+  /** What the operator should know of the settings: a line for each flag that was given and has no effect. */
+  readonly notes: readonly string[];
+}
+
+/** The settings cannot be used; `problems` lists everything that is wrong with them. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(problems.join('\n'));
+    this.problems = problems;
+  }
+}
+
+/** Exec, attach and port-forward are for the kubelet, which runs on this node. */
+const LOOPBACK = '127.0.0.1';
+
+/** cri-dockerd's request timeout where none is given: two minutes, less a second to answer in. */
+const DEFAULT_REQUEST_TIMEOUT_MS = 119_000;
+
+/**
+ * Puts flags, the config file and defaults together, in this order of precedence. Throws a ConfigError.
+ */
+export function loadConfig(flags: GivenOptions, configFile: string | undefined): Config {
+  const problems: string[] = [];
+  const file: GivenOptions = configFile === undefined ? new Map() : readConfigFile(configFile, problems);
+  const given: GivenOptions = new Map([...file, ...flags]);
+
+  // After a problem, the default stands in; nobody gets to see it.
+  const read = <Value>(name: OptionName, parse: (text: string) => Value): Value => {
+    const { values, source } = given.get(name) ?? { values: [OPTIONS[name].default], source: `--${name}` };
+    try {
+      return parse(values[0] ?? '');
+    } catch (error) {
+      problems.push(`${source}: ${messageOf(error)}`);
+      return parse(OPTIONS[name].default);
+    }
+  };
+  const config: Config = {
+    endpoint: read('container-runtime-endpoint', parseEndpoint),
+    dockerEndpoint: read('docker-endpoint', parseDockerEndpoint),
+    streamingAddress: read('streaming-bind-addr', (text) => parseBindAddress(text === '' ? LOOPBACK : text)),
+    runtimeRequestTimeoutMs: read('runtime-request-timeout', parseDurationMs) || DEFAULT_REQUEST_TIMEOUT_MS,
+    rootDirectory: read('cri-dockerd-root-directory', parseAbsolutePath),
+    podInfraContainerImage: read('pod-infra-container-image', parseImage),
+    imagePullProgressDeadlineMs: read('image-pull-progress-deadline', parsePositiveDurationMs),
+    pinnedImages: given.get('pinned-image')?.values ?? [],
+    restrictOomScoreAdj: read('restrict-oom-score-adj', (text) =>
+      text === 'auto' ? 'auto' : parseBoolean(text),
+    ),
+    networkPlugin: read('network-plugin', parseNetworkPlugin),
+    cniConfDir: read('cni-conf-dir', parseAbsolutePath),
+    cniBinDirs: read('cni-bin-dir', (text) => parseList(text).map(parseAbsolutePath)),
+    cniCacheDir: read('cni-cache-dir', parseAbsolutePath),
+    podCidrs: read('pod-cidr', (text) => parseList(text).map(parseCidr)),
+    ipv6DualStack: read('ipv6-dual-stack', parseBoolean),
+    logLevel: read('log-level', parseLogLevel),
+    logFormat: read('log-format', (text) => parseChoice(text, ['text', 'json'])),
+    notes: notesOn(given),
+  };
+  read('hairpin-mode', (text) => parseChoice(text, ['promiscuous-bridge', 'hairpin-veth', 'none']));
+  read('network-plugin-mtu', parseMtu);
+  if (problems.length > 0) throw new ConfigError(problems);
+  return Object.freeze(config);
+}
+
+function notesOn(given: GivenOptions): string[] {
+  const notes: string[] = [];
+  for (const [name, { source }] of given) {
+    const { group, describe } = OPTIONS[name];
+    if (group === 'Accepted, but without effect') notes.push(`${source} has no effect. ${describe}`);
+  }
+  return notes;
+}

@@ -1,0 +1,165 @@
+/** What a flag's value is, for the help and for the config file. */
+export type OptionKind = 'text' | 'boolean' | 'list';
+
+export interface Option {
+  readonly kind: OptionKind;
+  /** Also shown in the help. A list has no default. */
+  readonly default: string;
+  readonly group: 'Endpoints' | 'Pods and images' | 'Network' | 'Logging' | 'Accepted, but without effect';
+  readonly describe: string;
+}
+
+/**
+ * Every flag that the config file knows too, by name. They are cri-dockerd's, with its meanings and defaults, but for
+ * `pinned-image`, `restrict-oom-score-adj` and `log-format`, which are our own.
+ */
+export const OPTIONS = {
+  'container-runtime-endpoint': {
+    kind: 'text',
+    default: 'unix:///var/run/cri-dockerd.sock',
+    group: 'Endpoints',
+    describe: 'Where to serve the CRI: unix:///path/to/socket, or fd:// for the sockets that systemd passes',
+  },
+  'docker-endpoint': {
+    kind: 'text',
+    default: 'unix:///var/run/docker.sock',
+    group: 'Endpoints',
+    describe:
+      "Where Docker Engine serves its API; when empty, DOCKER_HOST and its kin say it, as for Docker's own clients",
+  },
+  'streaming-bind-addr': {
+    kind: 'text',
+    default: '',
+    group: 'Endpoints',
+    describe:
+      'IP or IP:port that serves exec, attach and port-forward; when empty, 127.0.0.1 and any free port',
+  },
+  'runtime-request-timeout': {
+    kind: 'text',
+    default: '0s',
+    group: 'Endpoints',
+    describe: 'The longest that a short request to the Engine may take; 0 means 1m59s',
+  },
+  'cri-dockerd-root-directory': {
+    kind: 'text',
+    default: '/var/lib/cri-dockerd',
+    group: 'Pods and images',
+    describe: 'Directory for what must survive a restart, such as sandbox checkpoints',
+  },
+  'pod-infra-container-image': {
+    kind: 'text',
+    default: 'registry.k8s.io/pause:3.10',
+    group: 'Pods and images',
+    describe: 'Image of the container that holds the namespaces of a pod; never removed by image collection',
+  },
+  'image-pull-progress-deadline': {
+    kind: 'text',
+    default: '1m0s',
+    group: 'Pods and images',
+    describe: 'An image pull without any progress for this long is given up',
+  },
+  'pinned-image': {
+    kind: 'list',
+    default: '',
+    group: 'Pods and images',
+    describe: 'Image that must not be removed by image collection; may hold * and may be repeated',
+  },
+  'restrict-oom-score-adj': {
+    kind: 'text',
+    default: 'auto',
+    group: 'Pods and images',
+    describe:
+      'Raise an oom_score_adj that lies below our own to our own: true, false, or auto for hosts that would refuse it',
+  },
+  'network-plugin': {
+    kind: 'text',
+    default: 'cni',
+    group: 'Network',
+    describe: "cni, or '' (also no-op) for Docker's default bridge",
+  },
+  'cni-conf-dir': {
+    kind: 'text',
+    default: '/etc/cni/net.d',
+    group: 'Network',
+    describe: 'Directory with CNI network configurations',
+  },
+  'cni-bin-dir': {
+    kind: 'text',
+    default: '/opt/cni/bin',
+    group: 'Network',
+    describe: 'Directories with CNI plugins, separated by commas',
+  },
+  'cni-cache-dir': {
+    kind: 'text',
+    default: '/var/lib/cni/cache',
+    group: 'Network',
+    describe: 'Directory for the results of CNI plugins',
+  },
+  'pod-cidr': {
+    kind: 'text',
+    default: '',
+    group: 'Network',
+    describe:
+      'Networks for pod addresses, separated by commas, for CNI plugins that take them from the runtime',
+  },
+  'ipv6-dual-stack': {
+    kind: 'boolean',
+    default: 'false',
+    group: 'Network',
+    describe: 'Report the IPv4 and the IPv6 address of a pod',
+  },
+  'log-level': {
+    kind: 'text',
+    default: 'info',
+    group: 'Logging',
+    describe: 'panic, fatal, error, warn, info, debug or trace',
+  },
+  'log-format': {
+    kind: 'text',
+    default: 'text',
+    group: 'Logging',
+    describe: 'text or json',
+  },
+  'hairpin-mode': {
+    kind: 'text',
+    default: 'none',
+    group: 'Accepted, but without effect',
+    describe:
+      'Was for kubenet: promiscuous-bridge, hairpin-veth or none; CNI plugins have settings of their own',
+  },
+  'network-plugin-mtu': {
+    kind: 'text',
+    default: '0',
+    group: 'Accepted, but without effect',
+    describe: 'Was for kubenet; CNI configurations have a setting of their own',
+  },
+  'runtime-cgroups': {
+    kind: 'text',
+    default: '',
+    group: 'Accepted, but without effect',
+    describe: "Moved the Engine into a cgroup; that is its service manager's business",
+  },
+} as const satisfies Readonly<Record<string, Option>>;
+
+export type OptionName = keyof typeof OPTIONS;
+
+export const OPTION_NAMES: readonly OptionName[] = Object.keys(OPTIONS).filter(isOptionName);
+
+export function isOptionName(name: string): name is OptionName {
+  return Object.hasOwn(OPTIONS, name);
+}
+
+/** The key of the config file for a flag: `cni-conf-dir` is `cniConfDir`. */
+export function camelCase(name: string): string {
+  return name.replace(/-([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
+}
+
+/** Options as they were written, each with the place that it comes from. */
+export type GivenOptions = ReadonlyMap<OptionName, GivenOption>;
+
+export interface GivenOption {
+  /** One text, or those of a list. */
+  readonly values: readonly string[];
+  /** For messages: `--pod-cidr`, or `/etc/cridock.json: podCidr`. */
+  readonly source: string;
+}

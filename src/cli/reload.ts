@@ -1,0 +1,29 @@
+import type { Config } from './config.js';
+
+/** The settings that may change while the service runs. */
+export type ReloadableConfig = Pick<Config, (typeof RELOADABLE)[number]>;
+
+const RELOADABLE = ['logLevel', 'podCidrs'] as const;
+
+export interface ConfigChange {
+  /** What can be applied now; empty when nothing of it changed. */
+  readonly now: Partial<ReloadableConfig>;
+  /** The names of changed settings that only a restart applies. */
+  readonly afterRestart: readonly (keyof Config)[];
+}
+
+/** What a reload changes. */
+export function compareConfigs(before: Config, after: Config): ConfigChange {
+  const changed = (key: keyof Config): boolean => JSON.stringify(before[key]) !== JSON.stringify(after[key]);
+  const now: Record<string, unknown> = {};
+  for (const key of RELOADABLE) if (changed(key)) now[key] = after[key];
+  return { now, afterRestart: configKeys(after).filter((key) => changed(key) && !isReloadable(key)) };
+}
+
+function configKeys(config: Config): (keyof Config)[] {
+  return Object.keys(config).filter((key): key is keyof Config => key in config && key !== 'notes');
+}
+
+function isReloadable(key: keyof Config): boolean {
+  return RELOADABLE.some((reloadable) => reloadable === key);
+}

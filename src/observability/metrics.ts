@@ -1,0 +1,50 @@
+import { Counter, Histogram, Registry } from 'prom-client';
+import type { MetricsSink } from '../util/metrics-sink.js';
+
+/** The process's metrics. */
+export interface Metrics extends MetricsSink {
+  /** All of them in Prometheus' text format. */
+  text(): Promise<string>;
+}
+
+/** From answers out of memory to pulls of large images. */
+const BUCKETS_SECONDS = [
+  0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300,
+];
+
+/** Metrics in a registry of their own. */
+export function createMetrics(): Metrics {
+  const registry = new Registry();
+  const durations = <Label extends string>(name: string, help: string, labels: Label[]): Histogram<Label> =>
+    new Histogram({ name, help, labelNames: labels, buckets: BUCKETS_SECONDS, registers: [registry] });
+
+  const rpcs = durations('cri_rpc_duration_seconds', 'Time to answer CRI calls.', ['rpc', 'code']);
+  const engineCalls = durations('cri_engine_request_duration_seconds', 'Time of requests to the Engine.', [
+    'operation',
+    'code',
+  ]);
+  const cniOperations = durations('cri_cni_operation_duration_seconds', 'Time of CNI operations.', [
+    'operation',
+    'code',
+  ]);
+  const resyncs = new Counter({
+    name: 'cri_state_resyncs_total',
+    help: 'Times that the picture of sandboxes and containers was read anew.',
+    labelNames: ['reason'],
+    registers: [registry],
+  });
+  const divergences = new Counter({
+    name: 'cri_state_divergences_total',
+    help: 'Objects that a resync found to differ from the picture.',
+    registers: [registry],
+  });
+  return {
+    rpc: (rpc, code, durationMs) => rpcs.observe({ rpc, code }, durationMs / 1000),
+    engineCall: (operation, code, durationMs) => engineCalls.observe({ operation, code }, durationMs / 1000),
+    cniOperation: (operation, code, durationMs) =>
+      cniOperations.observe({ operation, code }, durationMs / 1000),
+    stateResync: (reason) => resyncs.inc({ reason }),
+    stateDivergence: (objects) => divergences.inc(objects),
+    text: () => registry.metrics(),
+  };
+}

@@ -1,0 +1,101 @@
+import { isAscii } from 'node:buffer';
+import { Code, CriError, invalidArgument, messageOf } from '../util/cri-error.js';
+
+const REPLACEMENT = '\uFFFD';
+const REPLACEMENT_BYTES = Buffer.from(REPLACEMENT);
+
+/**
+ * Decodes the request of an RPC. Throws INVALID_ARGUMENT for malformed protobuf, and for a string that is not
+ * UTF-8: proto3 demands UTF-8, but protobufjs replaces bad bytes by U+FFFD without a word.
+ */
+export function decodeRequest(rpc: string, bytes: Buffer, decode: (bytes: Buffer) => object): object {
+  let request: object;
+  try {
+    checkFraming(bytes);
+    request = decode(bytes);
+  } catch (error) {
+    throw new CriError(Code.INVALID_ARGUMENT, `${rpc} request: malformed protobuf: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+  if (!isAscii(bytes)) checkUtf8(request, bytes);
+  return request;
+}
+
+/** Protobuf's wire types: how the value of a field is framed. */
+const VARINT = 0;
+const FIXED64 = 1;
+const LENGTH_DELIMITED = 2;
+const FIXED32 = 5;
+
+/** protobufjs cuts a text that claims to be longer than the message, instead of failing: `0a 05 61` would be an id `a`. */
+function checkFraming(bytes: Buffer): void {
+  let at = 0;
+  const readVarint = (): number => {
+    let value = 0;
+    for (let factor = 1; ; factor *= 128) {
+      const byte = bytes[at++];
+      if (byte === undefined) throw new Error('it ends within a number');
+      value += (byte & 0x7f) * factor;
+      if (byte < 0x80) return value;
+    }
+  };
+  while (at < bytes.length) {
+    const wireType = readVarint() % 8;
+    if (wireType === VARINT) readVarint();
+    else if (wireType === FIXED64) at += 8;
+    else if (wireType === LENGTH_DELIMITED) {
+      const length = readVarint(); // moves `at` itself
+      at += length;
+    } else if (wireType === FIXED32) at += 4;
+    else throw new Error(`wire type ${wireType} at byte ${at}`);
+    if (at > bytes.length) throw new Error('it ends within a field');
+  }
+}
+
+/**
+ * A U+FFFD that the client itself sent is there as EF BF BD in the raw bytes too; when more were decoded than
+ * were sent, the others stand for bytes that are not UTF-8.
+ */
+function checkUtf8(request: object, bytes: Buffer): void {
+  const suspects: Suspect[] = [];
+  collectSuspects(request, '', suspects);
+  const decoded = suspects.reduce((sum, { text }) => sum + text.split(REPLACEMENT).length - 1, 0);
+  if (decoded === 0 || decoded <= countReplacements(bytes)) return;
+  const culprit = suspects.find(({ text }) => !bytes.includes(text)) ?? suspects[0];
+  throw invalidArgument(culprit?.path ?? 'request', 'not valid UTF-8');
+}
+
+/** A decoded string that holds U+FFFD. */
+interface Suspect {
+  /** The field, as `config.labels["app"]` or `filter.id`. */
+  readonly path: string;
+  readonly text: string;
+}
+
+function collectSuspects(value: unknown, path: string, into: Suspect[]): void {
+  if (typeof value === 'string') {
+    if (value.includes(REPLACEMENT)) into.push({ path, text: value });
+  } else if (Array.isArray(value)) {
+    value.forEach((item, index) => collectSuspects(item, `${path}[${index}]`, into));
+  } else if (typeof value === 'object' && value !== null && !Buffer.isBuffer(value)) {
+    for (const [key, item] of Object.entries(value)) {
+      if (key.includes(REPLACEMENT)) into.push({ path: `a key of ${path}`, text: key });
+      collectSuspects(item, childPath(path, key), into);
+    }
+  }
+}
+
+/** Field names are identifiers; anything else is the key of a map. */
+function childPath(path: string, key: string): string {
+  if (path === '') return key;
+  return /^[a-z_][a-z0-9_]*$/.test(key) ? `${path}.${key}` : `${path}[${JSON.stringify(key)}]`;
+}
+
+function countReplacements(bytes: Buffer): number {
+  let count = 0;
+  for (let at = bytes.indexOf(REPLACEMENT_BYTES); at !== -1; at = bytes.indexOf(REPLACEMENT_BYTES, at + 3)) {
+    count += 1;
+  }
+  return count;
+}

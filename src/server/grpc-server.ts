@@ -1,0 +1,134 @@
+import type { Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Server, ServerCredentials } from '@grpc/grpc-js';
+import type {
+  MethodDefinition,
+  ServerWritableStream,
+  ServiceDefinition,
+  UntypedServiceImplementation,
+} from '@grpc/grpc-js';
+import { Code } from '../util/cri-error.js';
+import type { Endpoint } from '../util/endpoint.js';
+import type { ImageHandlers, RuntimeHandlers } from '../util/handler.js';
+import type { Logger } from '../util/log.js';
+import type { MetricsSink } from '../util/metrics-sink.js';
+import { CallsInFlight } from './calls-in-flight.js';
+import type { Method, Protocol } from './descriptor.js';
+import { openListener } from './listener.js';
+import type { Listener } from './listener.js';
+import { acceptLongDeadlines } from './long-deadlines.js';
+import { unary } from './unary.js';
+import type { AnyHandler, UnaryDeps } from './unary.js';
+
+export interface CriServerOptions {
+  readonly protocol: Protocol;
+  readonly runtime: RuntimeHandlers;
+  readonly image: ImageHandlers;
+  readonly log: Logger;
+  readonly metrics: MetricsSink;
+}
+
+/** The kubelet and crictl take messages of up to 16 MiB; so do we. */
+const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
+
+/** A silent peer is asked for a sign of life, so that half-dead connections do not pile up. */
+const KEEPALIVE_TIME_MS = 120_000;
+const KEEPALIVE_TIMEOUT_MS = 20_000;
+
+/** What handlers get to clean up after their calls were aborted by a stop. */
+const ABORTED_GRACE_MS = 2_000;
+
+/** The gRPC server for both CRI services. */
+export class CriServer {
+  readonly #log: Logger;
+  readonly #grpc: Server;
+  readonly #inject: (socket: Socket) => void;
+  readonly #inFlight = new CallsInFlight();
+  readonly #sockets = new Set<Socket>();
+  #listener: Listener | undefined;
+
+  constructor({ protocol, runtime, image, log, metrics }: CriServerOptions) {
+    this.#log = log;
+    this.#grpc = new Server({
+      'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
+      'grpc.max_send_message_length': -1,
+      'grpc.keepalive_time_ms': KEEPALIVE_TIME_MS,
+      'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
+      'grpc.enable_channelz': 0,
+    });
+    acceptLongDeadlines(this.#grpc);
+    const deps: UnaryDeps = { log, metrics, inFlight: this.#inFlight };
+    this.#addService(protocol.runtime, new Map(Object.entries(runtime)), deps);
+    this.#addService(protocol.image, new Map(Object.entries(image)), deps);
+    const injector = this.#grpc.createConnectionInjector(ServerCredentials.createInsecure());
+    this.#inject = (socket) => injector.injectConnection(socket);
+  }
+
+  /** Listens and serves. Throws an Error that says why the endpoint cannot be had. */
+  async start(endpoint: Endpoint): Promise<void> {
+    this.#listener = await openListener(endpoint, (socket) => this.#serve(socket), this.#log);
+  }
+
+  /**
+   * Takes no more calls, tells clients so, and waits up to `graceMs` for the calls that run. Then their
+   * signals abort, and they get a moment to clean up. Returns the number of calls that still run.
+   */
+  async stop(graceMs: number): Promise<number> {
+    await this.#listener?.close();
+    const drained = new Promise<void>((resolve) => this.#grpc.tryShutdown(() => resolve()));
+    await within(graceMs, Promise.all([drained, this.#inFlight.idle()]));
+    // forceShutdown() only knows the connections that channelz counts.
+    for (const socket of this.#sockets) socket.destroy();
+    await within(ABORTED_GRACE_MS, this.#inFlight.idle());
+    return this.#inFlight.count;
+  }
+
+  #serve(socket: Socket): void {
+    this.#sockets.add(socket);
+    socket.once('close', () => this.#sockets.delete(socket));
+    socket.on('error', (error) => this.#log.debug('connection failed', { error }));
+    this.#inject(socket);
+  }
+
+  #addService(methods: readonly Method[], handlers: ReadonlyMap<string, AnyHandler>, deps: UnaryDeps): void {
+    const definition: ServiceDefinition = Object.fromEntries(
+      methods.map((method) => [method.rpc, wire(method)]),
+    );
+    const implementation: UntypedServiceImplementation = {};
+    for (const method of methods) {
+      implementation[method.rpc] = method.streams
+        ? refuseStream(method.rpc)
+        : unary(method, handlers.get(method.rpc), deps);
+    }
+    this.#grpc.addService(definition, implementation);
+  }
+}
+
+/** grpc-js sees bytes only: the codecs run in `unary`, where their errors can be caught. */
+function wire({ path, streams }: Method): MethodDefinition<Buffer, Buffer> {
+  return {
+    path,
+    requestStream: false,
+    responseStream: streams,
+    requestSerialize: asIs,
+    requestDeserialize: asIs,
+    responseSerialize: asIs,
+    responseDeserialize: asIs,
+  };
+}
+
+function asIs(bytes: Buffer): Buffer {
+  return bytes;
+}
+
+function refuseStream(rpc: string): (call: ServerWritableStream<Buffer, Buffer>) => void {
+  return (call) => call.emit('error', { code: Code.UNIMPLEMENTED, details: `${rpc} is not implemented` });
+}
+
+/** Waits for `work`, but no longer than `timeoutMs`. */
+async function within(timeoutMs: number, work: Promise<unknown>): Promise<void> {
+  const timer = new AbortController();
+  const timeout = delay(timeoutMs, undefined, { signal: timer.signal }).catch(() => undefined);
+  await Promise.race([work, timeout]);
+  timer.abort();
+}

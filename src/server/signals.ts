@@ -1,0 +1,65 @@
+import type { Logger } from '../util/log.js';
+
+export interface SignalActions {
+  /** Stops the service; called once. */
+  readonly stop: () => Promise<void>;
+  /** Reads the configuration again; never called while it still runs. */
+  readonly reload: () => Promise<void>;
+}
+
+/** As a shell reports a process that SIGTERM or SIGINT ended. */
+const EXIT_CODES = { SIGTERM: 143, SIGINT: 130 };
+
+/**
+ * SIGTERM and SIGINT stop the service, and a second one ends the process at once; SIGHUP reloads, and never
+ * kills. Returns a function that takes the handlers away again.
+ */
+export function onSignals(
+  { stop, reload }: SignalActions,
+  log: Logger,
+  exit: (code: number) => void = (code) => process.exit(code),
+): () => void {
+  let stopping = false;
+  let reloads: Promise<void> = Promise.resolve();
+
+  const onStop = (signal: 'SIGTERM' | 'SIGINT'): void => {
+    if (stopping) {
+      log.warn('second signal, leaving at once', { signal });
+      exit(EXIT_CODES[signal]);
+      return;
+    }
+    stopping = true;
+    log.info('stopping', { signal });
+    stop().catch((error: unknown) => log.error('cannot stop cleanly', { error }));
+  };
+  const onReload = (): void => {
+    if (stopping) return;
+    reloads = reloads.then(reload).catch((error: unknown) => log.error('cannot reload', { error }));
+  };
+
+  process.on('SIGTERM', onStop);
+  process.on('SIGINT', onStop);
+  process.on('SIGHUP', onReload);
+  return () => {
+    process.off('SIGTERM', onStop);
+    process.off('SIGINT', onStop);
+    process.off('SIGHUP', onReload);
+  };
+}
+
+/**
+ * Keeps the process alive when an error reaches nobody: it is logged with its stack, and the node's pods keep
+ * their runtime. Errors of calls are caught where calls are served, so what comes here belongs to a single
+ * connection or a background task, and all state can be read from the Engine again; an exit would help nobody.
+ * Call it when the service is up: before that an error should end the process.
+ */
+export function surviveStrayErrors(log: Logger): () => void {
+  const onException = (error: unknown): void => log.error('an error that nobody caught', { error });
+  const onRejection = (error: unknown): void => log.error('a rejection that nobody caught', { error });
+  process.on('uncaughtException', onException);
+  process.on('unhandledRejection', onRejection);
+  return () => {
+    process.off('uncaughtException', onException);
+    process.off('unhandledRejection', onRejection);
+  };
+}

@@ -1,0 +1,41 @@
+import type { ImageServiceHandlers } from '../gen/runtime/v1/ImageService.js';
+import type { RuntimeServiceHandlers } from '../gen/runtime/v1/RuntimeService.js';
+import type { CallContext } from './call-context.js';
+import type { EncodedReply } from './encoded-reply.js';
+
+/**
+ * Serves one unary RPC. `request` is decoded with the loader's defaults: strings are valid UTF-8, unset messages
+ * null, unset lists empty. A CriError that it throws becomes the call's status; anything else becomes INTERNAL.
+ */
+export type Handler<Request, Reply> = (request: Request, ctx: CallContext) => Promise<Reply | EncodedReply>;
+
+/** The handlers of RuntimeService by RPC. An RPC without one answers UNIMPLEMENTED. */
+export type RuntimeHandlers = Handlers<RuntimeServiceHandlers>;
+
+/** The handlers of ImageService by RPC. An RPC without one answers UNIMPLEMENTED. */
+export type ImageHandlers = Handlers<ImageServiceHandlers>;
+
+/** Encodes the reply of an RPC; two encoded parts of one reply may be joined (see EncodedReply). */
+export type EncodeReply = <Rpc extends UnaryRpc>(rpc: Rpc, reply: ReplyOf<AllHandlers[Rpc]>) => Buffer;
+
+/** The name of an RPC that answers once. */
+export type UnaryRpc = keyof AllHandlers;
+
+type AllHandlers = Required<RuntimeHandlers & ImageHandlers>;
+
+type ReplyOf<H> = H extends Handler<never, infer Reply> ? Exclude<Reply, EncodedReply> : never;
+
+/** The unary RPCs among the generated handlers: those that take a call and a callback. */
+type Handlers<Generated> = {
+  readonly [
+    Rpc in keyof Generated as string extends Rpc
+      ? never // the index signature of the generated types' base
+      : ParametersOf<Generated[Rpc]>['length'] extends 2
+        ? Rpc
+        : never
+  ]?: ParametersOf<Generated[Rpc]> extends [{ request: infer Request }, infer Callback]
+    ? Handler<Request, NonNullable<ParametersOf<Callback>[1]>>
+    : never;
+};
+
+type ParametersOf<F> = F extends (...args: infer Args) => void ? Args : [];

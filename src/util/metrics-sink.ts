@@ -1,0 +1,22 @@
+/** Takes note of what happens, for whoever watches the node; `observability/metrics.ts` implements it. */
+export interface MetricsSink {
+  /** An RPC was answered; `code` is the name of its gRPC status, such as `OK`. */
+  rpc(rpc: string, code: string, durationMs: number): void;
+  /** A request to the Engine ended; `code` is `OK` or a CriError's code name. */
+  engineCall(operation: string, code: string, durationMs: number): void;
+  /** A CNI operation (ADD, DEL, CHECK, STATUS, GC) ended. */
+  cniOperation(operation: string, code: string, durationMs: number): void;
+  /** The picture of sandboxes and containers was read anew; `reason` is a short constant such as `reconnect`. */
+  stateResync(reason: string): void;
+  /** A resync found this many objects that differed from the picture. */
+  stateDivergence(objects: number): void;
+}
+
+/** Discards everything. */
+export const silentMetrics: MetricsSink = {
+  rpc: () => undefined,
+  engineCall: () => undefined,
+  cniOperation: () => undefined,
+  stateResync: () => undefined,
+  stateDivergence: () => undefined,
+};

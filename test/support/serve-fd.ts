@@ -1,0 +1,34 @@
+import { CriServer } from '../../src/server/grpc-server.js';
+import { loadProtocol } from '../../src/server/descriptor.js';
+import { onSignals } from '../../src/server/signals.js';
+import { silentLogger } from '../../src/util/log.js';
+import { silentMetrics } from '../../src/util/metrics-sink.js';
+
+// A CRI server on the sockets that its parent passes as systemd does. Its Version reports, as runtime_name, which
+// variables of socket activation a child of it would see. Stops at SIGTERM.
+const server = new CriServer({
+  protocol: loadProtocol(),
+  runtime: {
+    Version: () =>
+      Promise.resolve({
+        runtime_name: Object.keys(process.env)
+          .filter((name) => name.startsWith('LISTEN_'))
+          .join(),
+      }),
+  },
+  image: {},
+  log: silentLogger,
+  metrics: silentMetrics,
+});
+onSignals(
+  {
+    stop: async () => {
+      await server.stop(5_000);
+      process.exit(0);
+    },
+    reload: () => Promise.resolve(),
+  },
+  silentLogger,
+);
+await server.start({ kind: 'systemd' });
+console.log('ready');

@@ -1,0 +1,226 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { parseCommandLine } from '../../../src/cli/command-line.js';
+import { ConfigError, loadConfig } from '../../../src/cli/config.js';
+import type { Config } from '../../../src/cli/config.js';
+import { compareConfigs } from '../../../src/cli/reload.js';
+
+async function load(...argv: string[]): Promise<Config> {
+  const command = await parseCommandLine(argv, 'cridock');
+  assert.ok(command.kind === 'serve');
+  return loadConfig(command.given, command.configFile);
+}
+
+async function problemsOf(...argv: string[]): Promise<readonly string[]> {
+  try {
+    await load(...argv);
+  } catch (error) {
+    assert.ok(error instanceof ConfigError);
+    return error.problems;
+  }
+  return [];
+}
+
+describe('loadConfig', () => {
+  let directory: string;
+  before(() => {
+    directory = mkdtempSync(join(tmpdir(), 'cri-config-'));
+  });
+  after(() => {
+    rmSync(directory, { recursive: true });
+  });
+
+  function file(content: unknown): string {
+    const path = join(directory, 'config.json');
+    writeFileSync(path, typeof content === 'string' ? content : JSON.stringify(content));
+    return path;
+  }
+
+  it("has cri-dockerd's defaults", async () => {
+    assert.deepEqual(await load(), {
+      endpoint: { kind: 'unix', path: '/var/run/cri-dockerd.sock' },
+      dockerEndpoint: 'unix:///var/run/docker.sock',
+      streamingAddress: { host: '127.0.0.1', port: 0 },
+      runtimeRequestTimeoutMs: 119_000,
+      rootDirectory: '/var/lib/cri-dockerd',
+      podInfraContainerImage: 'registry.k8s.io/pause:3.10',
+      imagePullProgressDeadlineMs: 60_000,
+      pinnedImages: [],
+      restrictOomScoreAdj: 'auto',
+      networkPlugin: 'cni',
+      cniConfDir: '/etc/cni/net.d',
+      cniBinDirs: ['/opt/cni/bin'],
+      cniCacheDir: '/var/lib/cni/cache',
+      podCidrs: [],
+      ipv6DualStack: false,
+      logLevel: 'info',
+      logFormat: 'text',
+      notes: [],
+    });
+  });
+
+  it('reads each flag', async () => {
+    const config = await load(
+      '--container-runtime-endpoint=fd://',
+      '--docker-endpoint=tcp://127.0.0.1:2375',
+      '--streaming-bind-addr=[::1]:10010',
+      '--runtime-request-timeout=4m',
+      '--cri-dockerd-root-directory=/r',
+      '--pod-infra-container-image=p:1',
+      '--image-pull-progress-deadline=1m30s',
+      '--pinned-image=a*',
+      '--pinned-image=b',
+      '--restrict-oom-score-adj=true',
+      '--network-plugin=no-op',
+      '--cni-conf-dir=/c',
+      '--cni-bin-dir=/a,/b',
+      '--cni-cache-dir=/d',
+      '--pod-cidr=10.1.0.0/24,fd00::/64',
+      '--ipv6-dual-stack',
+      '--log-level=trace',
+      '--log-format=json',
+    );
+    assert.deepEqual(config, {
+      endpoint: { kind: 'systemd' },
+      dockerEndpoint: 'tcp://127.0.0.1:2375',
+      streamingAddress: { host: '::1', port: 10010 },
+      runtimeRequestTimeoutMs: 240_000,
+      rootDirectory: '/r',
+      podInfraContainerImage: 'p:1',
+      imagePullProgressDeadlineMs: 90_000,
+      pinnedImages: ['a*', 'b'],
+      restrictOomScoreAdj: true,
+      networkPlugin: 'docker-bridge',
+      cniConfDir: '/c',
+      cniBinDirs: ['/a', '/b'],
+      cniCacheDir: '/d',
+      podCidrs: ['10.1.0.0/24', 'fd00::/64'],
+      ipv6DualStack: true,
+      logLevel: 'debug',
+      logFormat: 'json',
+      notes: [],
+    });
+  });
+
+  it('notes flags that have no effect', async () => {
+    const { notes } = await load(
+      '--hairpin-mode=hairpin-veth',
+      '--network-plugin-mtu=0',
+      '--runtime-cgroups=/x',
+    );
+    assert.deepEqual(
+      notes.map((note) => note.split('.')[0]),
+      [
+        '--hairpin-mode has no effect',
+        '--network-plugin-mtu has no effect',
+        '--runtime-cgroups has no effect',
+      ],
+    );
+  });
+
+  it('lists all problems at once', async () => {
+    const problems = await problemsOf(
+      '--container-runtime-endpoint=tcp://1.2.3.4:5',
+      '--docker-endpoint=ssh://x',
+      '--streaming-bind-addr=everywhere',
+      '--runtime-request-timeout=5',
+      '--image-pull-progress-deadline=0',
+      '--network-plugin=kubenet',
+      '--cni-conf-dir=net.d',
+      '--cni-bin-dir=/a,b',
+      '--pod-cidr=10.0.0.0/33',
+      '--ipv6-dual-stack=yes',
+      '--log-level=loud',
+      '--log-format=xml',
+      '--restrict-oom-score-adj=maybe',
+      '--pod-infra-container-image=',
+      '--hairpin-mode=x',
+      '--network-plugin-mtu=x',
+      '--cri-dockerd-root-directory=',
+    );
+    assert.deepEqual(problems.map((problem) => problem.split(':')[0]).sort(), [
+      '--cni-bin-dir',
+      '--cni-conf-dir',
+      '--container-runtime-endpoint',
+      '--cri-dockerd-root-directory',
+      '--docker-endpoint',
+      '--hairpin-mode',
+      '--image-pull-progress-deadline',
+      '--ipv6-dual-stack',
+      '--log-format',
+      '--log-level',
+      '--network-plugin',
+      '--network-plugin-mtu',
+      '--pod-cidr',
+      '--pod-infra-container-image',
+      '--restrict-oom-score-adj',
+      '--runtime-request-timeout',
+      '--streaming-bind-addr',
+    ]);
+    assert.ok(problems.some((problem) => problem.includes('kubenet is not supported; use cni')));
+  });
+
+  it('lets flags win over the file, and the file over defaults', async () => {
+    const path = file({
+      logLevel: 'warn',
+      podCidr: '10.2.0.0/16',
+      ipv6DualStack: true,
+      networkPluginMtu: 9,
+      pinnedImage: ['a'],
+    });
+    const config = await load('--config', path, '--log-level=debug');
+    assert.equal(config.logLevel, 'debug');
+    assert.deepEqual(config.podCidrs, ['10.2.0.0/16']);
+    assert.equal(config.ipv6DualStack, true);
+    assert.deepEqual(config.pinnedImages, ['a']);
+    assert.match(config.notes[0] ?? '', /config\.json: networkPluginMtu has no effect/);
+  });
+
+  it('names what is wrong with the file by key', async () => {
+    const path = file({
+      logLevel: 'loud',
+      'pod-cidr': '',
+      logFormat: {},
+      pinnedImage: 'a',
+      ipv6DualStack: 'true',
+      cniConfDir: null,
+    });
+    assert.deepEqual(await problemsOf('--config', path), [
+      `${path}: pod-cidr: unknown key`,
+      `${path}: logFormat: must be a text or a number`,
+      `${path}: pinnedImage: must be an array of texts`,
+      `${path}: ipv6DualStack: must be true or false`,
+      `${path}: cniConfDir: must be a text or a number`,
+      `${path}: logLevel: "loud" is none of panic, fatal, error, warn, warning, info, debug, trace`,
+    ]);
+  });
+
+  it('says so when the file cannot be read', async () => {
+    assert.match(
+      (await problemsOf('--config', '/nowhere.json'))[0] ?? '',
+      /^--config \/nowhere\.json: ENOENT/,
+    );
+    assert.match((await problemsOf('--config', file('{')))[0] ?? '', /JSON/);
+    assert.deepEqual(await problemsOf('--config', file([])), [`--config ${file([])}: not a JSON object`]);
+  });
+});
+
+describe('compareConfigs', () => {
+  it('tells what applies now from what needs a restart', async () => {
+    const before = await load();
+    assert.deepEqual(compareConfigs(before, await load()), { now: {}, afterRestart: [] });
+    const after = await load(
+      '--log-level=debug',
+      '--pod-cidr=10.0.0.0/8',
+      '--cni-conf-dir=/c',
+      '--hairpin-mode=none',
+    );
+    assert.deepEqual(compareConfigs(before, after), {
+      now: { logLevel: 'debug', podCidrs: ['10.0.0.0/8'] },
+      afterRestart: ['cniConfDir'],
+    });
+  });
+});

@@ -42,7 +42,10 @@ export class IdIndex<T> {
     for (const [id, value] of this.#byId) {
       if (!id.startsWith(idOrPrefix)) continue;
       if (found !== undefined) {
-        throw new CriError(Code.INVALID_ARGUMENT, `${field}: "${idOrPrefix}" is the beginning of several ids`);
+        throw new CriError(
+          Code.INVALID_ARGUMENT,
+          `${field}: "${idOrPrefix}" is the beginning of several ids`,
+        );
       }
       found = value;
     }

@@ -1,3 +1,4 @@
+import { KIND_LABEL } from '../convert/labels.js';
 import type { Engine, Negotiated } from '../docker/engine.js';
 import type { ContainerInspect, EngineEvent, EngineInfo } from '../docker/types.js';
 import { forEachLimited } from '../util/concurrency.js';
@@ -7,9 +8,6 @@ import { unlessAborted } from '../util/unless-aborted.js';
 import { Picture } from './picture.js';
 import type { ObjectRecord } from './records.js';
 import { Refresher } from './refresher.js';
-
-/** The label that every sandbox and container of cridock and of cri-dockerd carries. */
-const KIND_LABEL = 'io.kubernetes.docker.type';
 
 /** What changes the state of a container, and nothing else: the exec events of probes stay in the Engine. */
 const WATCHED_ACTIONS = [
@@ -29,9 +27,11 @@ export interface MirrorOptions {
   reconcileEveryMs: number;
   /** Bound on the handshake and the list of one connection attempt. */
   requestTimeoutMs: number;
-  /** Told after each full reconciliation how many records it had to correct. */
-  onResync?: (corrected: number) => void;
+  /** Told after each full reading why it was made and how many records it had to correct. */
+  onResync: (reason: ResyncReason, corrected: number) => void;
 }
+
+export type ResyncReason = 'connect' | 'periodic';
 
 /** What the Engine said of itself when it was last reached. */
 export interface EngineFacts {
@@ -115,44 +115,47 @@ export class Mirror {
     while (!this.#stop.signal.aborted) {
       if (pauseMs > 0) await this.#pause(pauseMs);
       const connected = await this.#followOnce();
-      pauseMs = connected ? FIRST_RETRY_MS : Math.min(LONGEST_RETRY_MS, Math.max(FIRST_RETRY_MS, pauseMs * 2));
+      pauseMs = connected
+        ? FIRST_RETRY_MS
+        : Math.min(LONGEST_RETRY_MS, Math.max(FIRST_RETRY_MS, pauseMs * 2));
     }
     this.#attempt.reject(this.#stop.signal.reason as Error);
   }
 
   /** One connection from handshake to loss; says whether it ever was in step. Never throws. */
   async #followOnce(): Promise<boolean> {
-    const { log } = this.#options;
     const stream = new AbortController();
     const signal = AbortSignal.any([this.#stop.signal, stream.signal]);
     this.#breakOff = (reason) => stream.abort(reason);
-    let wasSynced = false;
     try {
-      await this.#connect(signal, stream, () => {
-        wasSynced = true;
-      });
-      throw new CriError(Code.UNAVAILABLE, 'Docker closed its event stream');
+      await this.#connect(signal, stream);
+      return this.#lost('Docker closed its event stream');
     } catch (error) {
-      const reason = stream.signal.aborted ? (stream.signal.reason as Error) : error;
-      this.#synced = false;
-      this.#problem = messageOf(reason);
-      if (!this.#stop.signal.aborted) {
-        const fields = { reason: this.#problem };
-        if (wasSynced) log.warn('lost the Docker Engine, reads wait until it is back', fields);
-        else log.debug('Docker Engine not reached', fields);
-      }
-      // A failed attempt answers those who waited for it; a lost connection leaves them to the next attempt.
-      if (wasSynced) return true;
-      this.#attempt.reject(new CriError(Code.UNAVAILABLE, `Docker Engine is not available: ${this.#problem}`));
-      this.#attempt = deferred();
-      return false;
+      return this.#lost(messageOf(stream.signal.aborted ? stream.signal.reason : error));
     } finally {
       stream.abort(new CriError(Code.UNAVAILABLE, 'the event stream has ended'));
     }
   }
 
+  /** From now on nothing is read from the picture. Says whether it was live. */
+  #lost(problem: string): boolean {
+    const wasSynced = this.#synced;
+    this.#synced = false;
+    this.#problem = problem;
+    if (this.#stop.signal.aborted) return wasSynced;
+    if (wasSynced) {
+      this.#options.log.warn('lost the Docker Engine, reads wait until it is back', { problem });
+      return true;
+    }
+    this.#options.log.debug('Docker Engine not reached', { problem });
+    // Only a failed attempt answers those who wait for it: after a loss they wait for the next one.
+    this.#attempt.reject(new CriError(Code.UNAVAILABLE, `Docker Engine is not available: ${problem}`));
+    this.#attempt = deferred();
+    return false;
+  }
+
   /** Handshake, subscription, full read; then follows until the stream ends. */
-  async #connect(signal: AbortSignal, stream: AbortController, onSynced: () => void): Promise<void> {
+  async #connect(signal: AbortSignal, stream: AbortController): Promise<void> {
     const { engine, requestTimeoutMs, log } = this.#options;
     const tooLong = setTimeout(() => {
       stream.abort(new CriError(Code.UNAVAILABLE, `Docker did not answer within ${requestTimeoutMs} ms`));
@@ -173,10 +176,9 @@ export class Mirror {
         opened.reject,
       );
       await opened.promise;
-      await this.#readAll(signal);
+      await this.#readAll('connect', signal);
       clearTimeout(tooLong);
       this.#synced = true;
-      onSynced();
       log.info('in step with the Docker Engine', {
         engineVersion: negotiated.version.Version,
         apiVersion: negotiated.apiVersion,
@@ -186,7 +188,7 @@ export class Mirror {
       this.#attempt.resolve();
       this.#attempt = deferred();
       reconcile = setInterval(() => {
-        this.#readAll(signal).catch((error: unknown) => stream.abort(error));
+        this.#readAll('periodic', signal).catch((error: unknown) => stream.abort(error));
       }, this.#options.reconcileEveryMs);
       await followed;
     } finally {
@@ -206,7 +208,7 @@ export class Mirror {
   }
 
   /** Reads everything anew, and forgets what is gone. */
-  async #readAll(signal: AbortSignal): Promise<void> {
+  async #readAll(reason: ResyncReason, signal: AbortSignal): Promise<void> {
     const listed = await this.#options.engine.listContainers([KIND_LABEL], { signal });
     const ids = new Set([...listed.map((entry) => entry.Id), ...this.#picture.ids()]);
     let corrected = 0;
@@ -216,7 +218,7 @@ export class Mirror {
       await this.#refresher.request(id);
       if (before?.status !== this.#picture.get(id)?.status) corrected += 1;
     });
-    this.#options.onResync?.(corrected);
+    this.#options.onResync(reason, corrected);
   }
 
   async #readOne(id: string): Promise<void> {

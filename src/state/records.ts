@@ -1,5 +1,8 @@
-import type { ContainerInspect, ContainerStatusWord, HostConfig } from '../docker/types.js';
-import type { ParsedLabels } from '../convert/labels.js';
+import type { ContainerPhase } from '../convert/container-state.js';
+import type { ContainerLabelFacts, SandboxLabelFacts } from '../convert/labels.js';
+import type { SandboxFacts } from '../convert/sandbox-facts.js';
+import type { ContainerInspect, ContainerStatusWord } from '../docker/types.js';
+import { NamespaceMode } from '../gen/runtime/v1/NamespaceMode.js';
 
 /** The identity of a pod sandbox, as CRI's PodSandboxMetadata. */
 export interface SandboxIdentity {
@@ -18,16 +21,16 @@ export interface SandboxRecord {
   readonly id: string;
   readonly name: string;
   readonly identity: SandboxIdentity;
-  /** CRI labels and annotations as given, and the facts that cridock or cri-dockerd keep beside them. */
-  readonly labels: ParsedLabels;
+  /** CRI labels and annotations as given, and the facts that are kept beside them. */
+  readonly labels: SandboxLabelFacts;
   readonly createdAtNs: bigint;
   readonly status: ContainerStatusWord;
   /** Host pid of the pause process, 0 when it does not run. */
   readonly pid: number;
   /** Path of the network namespace while it runs, else ''. */
   readonly netnsPath: string;
-  readonly hostNetwork: boolean;
-  readonly hostConfig: HostConfig;
+  /** What it was asked to be, as far as labels and Docker's record tell. */
+  readonly facts: SandboxFacts;
   /** The pod's addresses, the primary first; undefined while the pod has no network. Empty with host network. */
   readonly ips: readonly string[] | undefined;
   readonly inspect: ContainerInspect;
@@ -41,9 +44,11 @@ export interface ContainerRecord {
   readonly sandboxId: string;
   /** CRI's ContainerMetadata. */
   readonly metadata: { name: string; attempt: number };
-  readonly labels: ParsedLabels;
+  readonly labels: ContainerLabelFacts;
   readonly createdAtNs: bigint;
   readonly status: ContainerStatusWord;
+  /** Where it is in its life, in CRI's words. */
+  readonly phase: ContainerPhase;
   readonly pid: number;
   /** How the container's image is named to CRI, settled when the container was created. */
   readonly image: { name: string; ref: string; id: string };
@@ -60,4 +65,9 @@ export function isReady(sandbox: SandboxRecord): boolean {
 /** True for the states in which a container has a process: paused ones included, as CRI has no such state. */
 export function isAlive(record: ObjectRecord): boolean {
   return record.status === 'running' || record.status === 'paused' || record.status === 'restarting';
+}
+
+/** True when the pod is in the host's network: then there is nothing to attach or detach. */
+export function isHostNetwork(sandbox: SandboxRecord): boolean {
+  return sandbox.facts.network === NamespaceMode.NODE;
 }

@@ -1,0 +1,191 @@
+import { join } from 'node:path';
+import type { Config } from './cli/config.js';
+import { compareConfigs, type ReloadableConfig } from './cli/reload.js';
+import { readBuildInfo } from './cli/version.js';
+import { pinnedBy } from './convert/pinned-images.js';
+import { containerEntry } from './cri/container-list.js';
+import type { CriDeps, CriSettings } from './cri/deps.js';
+import { EntryList } from './cri/entry-list.js';
+import { ImageDiskUsage } from './cri/image-disk-usage.js';
+import { imageService } from './cri/image-service.js';
+import { lowestOomScoreAdj } from './cri/oom-score-limit.js';
+import { runtimeService } from './cri/runtime-service.js';
+import { sandboxEntry } from './cri/sandbox-list.js';
+import { reclaimAllVanished } from './cri/sandbox-reclaim.js';
+import { DockerodeEngine } from './docker/dockerode-engine.js';
+import type { Engine } from './docker/engine.js';
+import { CniNetwork } from './network/cni/cni-network.js';
+import { DockerBridgeNetwork } from './network/docker-bridge.js';
+import type { PodNetwork } from './network/network.js';
+import { podAddresses } from './network/pod-addresses.js';
+import { createLogger } from './observability/logger.js';
+import { createMetrics } from './observability/metrics.js';
+import { loadProtocol } from './server/descriptor.js';
+import { CriServer } from './server/grpc-server.js';
+import { onSignals, surviveStrayErrors } from './server/signals.js';
+import { createServiceNotifier } from './server/systemd.js';
+import { CheckpointStore } from './state/checkpoint.js';
+import { ImageNames } from './state/image-names.js';
+import { Mirror } from './state/mirror.js';
+import { readRecord } from './state/read-record.js';
+import { nameOfCode } from './util/cri-error.js';
+import { KeyedMutex } from './util/keyed-mutex.js';
+import type { Logger } from './util/log.js';
+import type { MetricsSink } from './util/metrics-sink.js';
+import { SharedCalls } from './util/shared-calls.js';
+
+const RECONCILE_EVERY_MS = 180_000;
+/** What calls in flight get when cridock is asked to stop; systemd's own limit is longer. */
+const STOP_GRACE_MS = 10_000;
+
+/** What a caller may put in the place of the real parts. */
+export interface AppOverrides {
+  /** Instead of the Docker Engine of the configuration. */
+  readonly engine?: Engine;
+}
+
+export interface App {
+  /** Resolves once the CRI socket is served; the Engine may still be away. */
+  start(): Promise<void>;
+  /** Takes over what may change while cridock runs. */
+  apply(change: Partial<ReloadableConfig>): void;
+  /** Ends the calls in flight, the server and the connections. */
+  stop(): Promise<void>;
+}
+
+/** Builds every part and wires them. Nothing runs before `start`. */
+export async function createApp(config: Config, log: Logger, overrides: AppOverrides = {}): Promise<App> {
+  const metrics = createMetrics();
+  const engine = overrides.engine ?? connectEngine(config, metrics, log);
+  const network = createNetwork(config, log);
+  const imageNames = new ImageNames(engine);
+  const protocol = loadProtocol();
+  const checkpoints = new CheckpointStore({ dir: join(config.rootDirectory, 'sandbox'), log });
+  const mirror = new Mirror({
+    engine,
+    log,
+    read: (inspect) =>
+      readRecord(inspect, {
+        addresses: (sandbox) => podAddresses(network, sandbox),
+        image: (container, labels) => imageNames.of(container, labels),
+        log,
+      }),
+    reconcileEveryMs: RECONCILE_EVERY_MS,
+    requestTimeoutMs: config.runtimeRequestTimeoutMs,
+    onResync: (reason, corrected) => {
+      metrics.stateResync(reason);
+      metrics.stateDivergence(corrected);
+      void reclaimAllVanished(deps);
+    },
+  });
+  const settings: CriSettings = {
+    cridockVersion: readBuildInfo().version,
+    podInfraContainerImage: config.podInfraContainerImage,
+    minOomScoreAdj: await lowestOomScoreAdj(config.restrictOomScoreAdj),
+    imagePullProgressDeadlineMs: config.imagePullProgressDeadlineMs,
+    isPinned: pinnedBy([config.podInfraContainerImage, ...config.pinnedImages]),
+  };
+  const deps: CriDeps = {
+    engine,
+    mirror,
+    network,
+    checkpoints,
+    settings,
+    log,
+    podLocks: new KeyedMutex(),
+    sandboxRuns: new SharedCalls(),
+    containerCreates: new SharedCalls(),
+    pulls: new SharedCalls(),
+    sandboxListing: new EntryList((sandbox) =>
+      protocol.encodeReply('ListPodSandbox', { items: [sandboxEntry(sandbox)] }),
+    ),
+    containerListing: new EntryList((container) =>
+      protocol.encodeReply('ListContainers', { containers: [containerEntry(container)] }),
+    ),
+    imageDiskUsage: new ImageDiskUsage(engine),
+  };
+  const server = new CriServer({
+    protocol,
+    runtime: runtimeService(deps),
+    image: imageService(deps),
+    log,
+    metrics,
+  });
+  return {
+    start: async () => {
+      await checkpoints.prepare();
+      await network.start();
+      mirror.start();
+      await server.start(config.endpoint);
+    },
+    apply: ({ podCidrs }) => {
+      if (podCidrs !== undefined) network.setPodCidr(podCidrs.join(','));
+    },
+    stop: async () => {
+      await server.stop(STOP_GRACE_MS);
+      await mirror.stop();
+      await network.stop();
+      engine.close();
+    },
+  };
+}
+
+/**
+ * Runs cridock until a signal ends it; answers the exit code. `readConfig` reads the configuration anew for SIGHUP and
+ * throws when it cannot be used: then everything stays as it is.
+ */
+export async function run(config: Config, readConfig: () => Config): Promise<number> {
+  const log = createLogger({ level: config.logLevel, format: config.logFormat });
+  for (const note of config.notes) log.warn(note);
+  const notifier = createServiceNotifier(process.env, log);
+  const app = await createApp(config, log);
+  let current = config;
+  const reload = async (): Promise<void> => {
+    await notifier.reloading();
+    try {
+      const next = readConfig();
+      const { now, afterRestart } = compareConfigs(current, next);
+      if (now.logLevel !== undefined) log.setLevel(now.logLevel);
+      app.apply(now);
+      current = next;
+      log.info('configuration reloaded', { applied: Object.keys(now), afterRestart });
+    } finally {
+      await notifier.ready();
+    }
+  };
+  const stopped = new Promise<void>((resolve, reject) => {
+    const stop = async (): Promise<void> => {
+      await notifier.stopping();
+      await app.stop().then(resolve, reject);
+    };
+    onSignals({ stop, reload }, log);
+  });
+  await app.start();
+  await notifier.ready();
+  const stopSurviving = surviveStrayErrors(log);
+  await stopped;
+  stopSurviving();
+  return 0;
+}
+
+function connectEngine(config: Config, metrics: MetricsSink, log: Logger): Engine {
+  return new DockerodeEngine({
+    endpoint: config.dockerEndpoint,
+    env: process.env,
+    log,
+    onCall: (operation, durationMs, code) => {
+      metrics.engineCall(operation, nameOfCode(code), durationMs);
+    },
+  });
+}
+
+function createNetwork(config: Config, log: Logger): PodNetwork {
+  if (config.networkPlugin !== 'cni') return new DockerBridgeNetwork(log);
+  return new CniNetwork({
+    confDir: config.cniConfDir,
+    binDirs: [...config.cniBinDirs],
+    cacheDir: config.cniCacheDir,
+    podCidr: config.podCidrs.join(','),
+    log,
+  });
+}

@@ -1,0 +1,136 @@
+import { containerBody } from '../convert/container-body.js';
+import { canMountRecursiveReadOnly } from '../convert/engine-info.js';
+import { imageIdentity } from '../convert/image-identity.js';
+import { containerLogPath } from '../convert/log-path.js';
+import { localSeccompProfilePath } from '../convert/security.js';
+import { SPEC_HASH, withSpecHash } from '../convert/spec-hash.js';
+import { requireContainerConfig } from '../convert/validate.js';
+import type { ContainerCreateBody, ImageInspect } from '../docker/types.js';
+import type { ContainerConfig__Output } from '../gen/runtime/v1/ContainerConfig.js';
+import { ContainerState } from '../gen/runtime/v1/ContainerState.js';
+import type { CreateContainerRequest__Output } from '../gen/runtime/v1/CreateContainerRequest.js';
+import type { CreateContainerResponse } from '../gen/runtime/v1/CreateContainerResponse.js';
+import { NamespaceMode } from '../gen/runtime/v1/NamespaceMode.js';
+import { IMAGE_NAME, IMAGE_REF } from '../state/image-names.js';
+import type { Picture } from '../state/picture.js';
+import { isAlive, isReady, type SandboxRecord } from '../state/records.js';
+import type { CallContext } from '../util/call-context.js';
+import { Code, CriError } from '../util/cri-error.js';
+import type { CriDeps } from './deps.js';
+import { findImage } from './image-lookup.js';
+import { sandboxOrThrow } from './lookup.js';
+import { SECCOMP_FIELD, readSeccompProfile } from './seccomp-profile.js';
+
+/**
+ * Creates a container in a ready sandbox, without starting it (CRI: CreateContainer). The same request again joins the
+ * one in flight or answers the container that an earlier one created. The Engine finishes what it was asked
+ * even when the caller gives up: a retry then finds the container, however slow the disk is.
+ */
+export async function createContainer(
+  deps: CriDeps,
+  request: CreateContainerRequest__Output,
+  ctx: CallContext,
+): Promise<CreateContainerResponse> {
+  const picture = await deps.mirror.current(ctx.signal);
+  const { config, image } = requireContainerConfig(request.config);
+  const sandbox = readySandbox(picture, request.pod_sandbox_id);
+  const inspect = await findImage(deps.engine, image.image, 'config.image.image', ctx.signal);
+  if (inspect === undefined) {
+    throw new CriError(Code.NOT_FOUND, `config.image.image: no image "${image.image}" here`);
+  }
+  const logDirectory = request.sandbox_config?.log_directory ?? '';
+  const plan = await planContainer(
+    deps,
+    picture,
+    sandbox,
+    config,
+    inspect,
+    logDirectory || sandbox.facts.logDirectory,
+  );
+  const id = await deps.containerCreates.join(
+    `${plan.name} ${plan.specHash}`,
+    () => deps.podLocks.run(sandbox.name, () => makeContainer(deps, sandbox.id, plan)),
+    ctx.signal,
+  );
+  return { container_id: id };
+}
+
+interface ContainerPlan {
+  readonly name: string;
+  readonly body: ContainerCreateBody;
+  readonly specHash: string;
+}
+
+function readySandbox(picture: Picture, id: string): SandboxRecord {
+  const sandbox = sandboxOrThrow(picture, id);
+  if (isReady(sandbox)) return sandbox;
+  throw new CriError(Code.FAILED_PRECONDITION, `pod_sandbox_id: pod sandbox ${sandbox.id} is not ready`);
+}
+
+async function planContainer(
+  deps: CriDeps,
+  picture: Picture,
+  sandbox: SandboxRecord,
+  config: ContainerConfig__Output,
+  image: ImageInspect,
+  logDirectory: string,
+): Promise<ContainerPlan> {
+  const { info } = await deps.mirror.currentFacts();
+  const security = config.linux?.security_context ?? null;
+  const seccompPath = localSeccompProfilePath(security);
+  const named = imageIdentity(
+    config.image?.user_specified_image || (config.image?.image ?? ''),
+    image.Id,
+    image,
+  );
+  const { name, body } = containerBody(config, {
+    sandbox,
+    imageId: image.Id,
+    logPath: containerLogPath(logDirectory, config.log_path),
+    targetContainerId: pidTarget(picture, sandbox, config),
+    seccompProfileText: seccompPath && (await readSeccompProfile(seccompPath, SECCOMP_FIELD)),
+    own: { [IMAGE_NAME]: named.name, [IMAGE_REF]: named.ref },
+    supports: (apiVersion) => deps.engine.supports(apiVersion),
+    recursiveReadOnly: canMountRecursiveReadOnly(
+      info,
+      sandbox.inspect.HostConfig.Runtime || info.DefaultRuntime,
+    ),
+    cgroupVersion: info.CgroupVersion === '2' ? 2 : 1,
+    minOomScoreAdj: deps.settings.minOomScoreAdj,
+  });
+  return { name, ...withSpecHash(body) };
+}
+
+/** The container whose PID namespace is asked for: it must run, and in the same pod. */
+function pidTarget(
+  picture: Picture,
+  sandbox: SandboxRecord,
+  config: ContainerConfig__Output,
+): string | undefined {
+  const options = config.linux?.security_context?.namespace_options;
+  if (options?.pid !== NamespaceMode.TARGET) return undefined;
+  const target = picture.containers.resolve(
+    options.target_id,
+    'config.linux.security_context.namespace_options.target_id',
+  );
+  return target !== undefined && target.sandboxId === sandbox.id && isAlive(target) ? target.id : undefined;
+}
+
+/** Under the pod's lock. */
+async function makeContainer(deps: CriDeps, sandboxId: string, plan: ContainerPlan): Promise<string> {
+  const picture = await deps.mirror.current();
+  readySandbox(picture, sandboxId); // it may have been stopped while this call waited
+  const existing = picture.named(plan.name);
+  if (existing !== undefined) {
+    const isCreated =
+      existing.kind === 'container' && existing.phase.state === ContainerState.CONTAINER_CREATED;
+    if (isCreated && existing.labels.own[SPEC_HASH] === plan.specHash) return existing.id;
+    throw new CriError(
+      Code.ALREADY_EXISTS,
+      `config.metadata: "${plan.name}" exists already as ${existing.id}`,
+    );
+  }
+  const id = await deps.engine.createContainer(plan.name, plan.body);
+  await deps.mirror.refresh(id);
+  return id;
+}

@@ -1,0 +1,57 @@
+import { ContainerState } from '../gen/runtime/v1/ContainerState.js';
+import type { StartContainerRequest__Output } from '../gen/runtime/v1/StartContainerRequest.js';
+import type { StartContainerResponse } from '../gen/runtime/v1/StartContainerResponse.js';
+import { linkDockerLog } from '../logs/docker-log-link.js';
+import { isAlive, type ContainerRecord } from '../state/records.js';
+import type { CallContext } from '../util/call-context.js';
+import { Code, CriError, messageOf } from '../util/cri-error.js';
+import type { CriDeps } from './deps.js';
+import { containerOrThrow, podLockKey } from './lookup.js';
+
+/**
+ * Starts a created container (CRI: StartContainer). A repeat for a container that runs is a success; one that has ended
+ * is never started again (FAILED_PRECONDITION), though Docker would.
+ */
+export async function startContainer(
+  deps: CriDeps,
+  request: StartContainerRequest__Output,
+  ctx: CallContext,
+): Promise<StartContainerResponse> {
+  const picture = await deps.mirror.current(ctx.signal);
+  const container = containerOrThrow(picture, request.container_id);
+  await deps.podLocks.run(podLockKey(picture, container), () => start(deps, container.id, ctx), ctx.signal);
+  return {};
+}
+
+async function start(deps: CriDeps, id: string, ctx: CallContext): Promise<void> {
+  const container = containerOrThrow(await deps.mirror.current(ctx.signal), id);
+  if (isAlive(container)) return;
+  if (container.phase.state !== ContainerState.CONTAINER_CREATED) {
+    throw new CriError(
+      Code.FAILED_PRECONDITION,
+      `container_id: container ${id} has ended (${container.phase.reason}) and is not started again`,
+    );
+  }
+  try {
+    await deps.engine.startContainer(id);
+  } finally {
+    // Also after a failure: Docker keeps such a container as "created" with an error, which CRI calls exited.
+    const started = await deps.mirror.refresh(id);
+    if (started?.kind === 'container') await linkLog(deps, started);
+  }
+}
+
+/** A log that cannot be linked must not hide that the container runs: it is reported, not thrown. */
+async function linkLog(deps: CriDeps, container: ContainerRecord): Promise<void> {
+  const { logPath } = container.labels;
+  if (logPath === '') return;
+  try {
+    await linkDockerLog(logPath, container.inspect.LogPath ?? '');
+  } catch (error) {
+    deps.log.warn('no log for this container', {
+      containerId: container.id,
+      logPath,
+      error: messageOf(error),
+    });
+  }
+}

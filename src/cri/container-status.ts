@@ -1,0 +1,60 @@
+import { criMounts } from '../convert/mounts.js';
+import { criResources } from '../convert/resources.js';
+import { signalNumber } from '../convert/stop-signal.js';
+import type { ContainerStatus } from '../gen/runtime/v1/ContainerStatus.js';
+import type { ContainerStatusRequest__Output } from '../gen/runtime/v1/ContainerStatusRequest.js';
+import type { ContainerStatusResponse } from '../gen/runtime/v1/ContainerStatusResponse.js';
+import type { ContainerRecord } from '../state/records.js';
+import type { CallContext } from '../util/call-context.js';
+import type { CriDeps } from './deps.js';
+import { containerOrThrow } from './lookup.js';
+
+/** The status of a container (CRI: ContainerStatus). NOT_FOUND when unknown. Never asks the Engine. */
+export async function containerStatus(
+  deps: CriDeps,
+  request: ContainerStatusRequest__Output,
+  ctx: CallContext,
+): Promise<ContainerStatusResponse> {
+  const container = containerOrThrow(await deps.mirror.current(ctx.signal), request.container_id);
+  return {
+    status: containerStatusOf(container),
+    info: request.verbose ? { info: JSON.stringify(verboseInfo(container)) } : {},
+  };
+}
+
+/** The record in CRI's words. */
+export function containerStatusOf(container: ContainerRecord): ContainerStatus {
+  const { id, metadata, labels, image, phase, inspect } = container;
+  return {
+    id,
+    metadata,
+    state: phase.state,
+    created_at: String(container.createdAtNs),
+    started_at: String(phase.startedAtNs),
+    finished_at: String(phase.finishedAtNs),
+    exit_code: phase.exitCode,
+    reason: phase.reason,
+    message: phase.message,
+    image: { image: image.name },
+    image_ref: image.ref,
+    image_id: image.id,
+    labels: labels.labels,
+    annotations: labels.annotations,
+    mounts: criMounts(inspect),
+    log_path: labels.logPath,
+    resources: { linux: criResources(inspect.HostConfig) },
+    stop_signal: signalNumber(inspect.Config.StopSignal),
+  };
+}
+
+/** What `crictl inspect` shows besides the status. */
+function verboseInfo(container: ContainerRecord): Record<string, unknown> {
+  const { inspect } = container;
+  return {
+    sandboxID: container.sandboxId,
+    pid: container.pid,
+    dockerName: container.name,
+    dockerState: inspect.State,
+    hostConfig: inspect.HostConfig,
+  };
+}

@@ -1,0 +1,44 @@
+import type { Engine } from '../docker/engine.js';
+import type { PodNetwork } from '../network/network.js';
+import type { CheckpointStore } from '../state/checkpoint.js';
+import type { Mirror } from '../state/mirror.js';
+import type { KeyedMutex } from '../util/keyed-mutex.js';
+import type { Logger } from '../util/log.js';
+import type { SharedCalls } from '../util/shared-calls.js';
+import type { ImageDiskUsage } from './image-disk-usage.js';
+import type { ContainerListing } from './container-list.js';
+import type { SandboxListing } from './sandbox-list.js';
+
+/** The part of the configuration that RPCs look at. */
+export interface CriSettings {
+  /** cridock's own version, for the verbose Status. */
+  readonly cridockVersion: string;
+  /** The image that pod sandboxes run (`--pod-infra-container-image`). */
+  readonly podInfraContainerImage: string;
+  readonly imagePullProgressDeadlineMs: number;
+  /** True for the full names of images that the kubelet must not collect: the sandbox image and `--pinned-image`. */
+  readonly isPinned: (fullName: string) => boolean;
+  /** The lowest oom_score_adj that may be asked of the Engine here (design decision 12). */
+  readonly minOomScoreAdj: number;
+}
+
+/** Everything an RPC works with, built once in app.ts. */
+export interface CriDeps {
+  readonly engine: Engine;
+  readonly mirror: Mirror;
+  readonly network: PodNetwork;
+  readonly checkpoints: CheckpointStore;
+  readonly settings: CriSettings;
+  readonly log: Logger;
+  /** Serialises what changes a pod and its members; keyed by the sandbox's Docker name. */
+  readonly podLocks: KeyedMutex;
+  /** RunPodSandbox calls in flight, by name and specification. */
+  readonly sandboxRuns: SharedCalls<string>;
+  /** CreateContainer calls in flight, by name and specification. */
+  readonly containerCreates: SharedCalls<string>;
+  /** Pulls in flight, by reference and credentials. */
+  readonly pulls: SharedCalls<string>;
+  readonly sandboxListing: SandboxListing;
+  readonly containerListing: ContainerListing;
+  readonly imageDiskUsage: ImageDiskUsage;
+}

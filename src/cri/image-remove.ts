@@ -1,0 +1,24 @@
+import { requireMessage } from '../convert/validate.js';
+import type { RemoveImageRequest__Output } from '../gen/runtime/v1/RemoveImageRequest.js';
+import type { RemoveImageResponse } from '../gen/runtime/v1/RemoveImageResponse.js';
+import type { CallContext } from '../util/call-context.js';
+import type { CriDeps } from './deps.js';
+import { findImage } from './image-lookup.js';
+import { unlessGone } from './lookup.js';
+
+/**
+ * Removes the image that the reference means, under all its names at once (CRI: RemoveImage). Success when there is none;
+ * FAILED_PRECONDITION, and nothing changed, while a running container uses it.
+ */
+export async function removeImage(
+  deps: CriDeps,
+  request: RemoveImageRequest__Output,
+  ctx: CallContext,
+): Promise<RemoveImageResponse> {
+  const { image: reference } = requireMessage('image', request.image);
+  const found = await findImage(deps.engine, reference, 'image.image', ctx.signal);
+  if (found === undefined) return {};
+  await unlessGone(deps.engine.removeImage(found.Id, { signal: ctx.signal }));
+  deps.imageDiskUsage.forget();
+  return {};
+}

@@ -1,0 +1,50 @@
+import { requireShortText } from '../convert/validate.js';
+import type { Picture } from '../state/picture.js';
+import type { ContainerRecord, SandboxRecord } from '../state/records.js';
+import { Code, CriError } from '../util/cri-error.js';
+
+/** The sandbox with this id or unique id prefix. Throws INVALID_ARGUMENT when empty or ambiguous, else NOT_FOUND. */
+export function sandboxOrThrow(picture: Picture, id: string, field = 'pod_sandbox_id'): SandboxRecord {
+  const sandbox = findSandbox(picture, id, field);
+  if (sandbox === undefined) throw new CriError(Code.NOT_FOUND, `${field}: no pod sandbox "${id}"`);
+  return sandbox;
+}
+
+/** As sandboxOrThrow, for RPCs that succeed on unknown ids. */
+export function findSandbox(
+  picture: Picture,
+  id: string,
+  field = 'pod_sandbox_id',
+): SandboxRecord | undefined {
+  return picture.sandboxes.resolve(requireShortText(field, id), field);
+}
+
+/** The container with this id or unique id prefix. Throws INVALID_ARGUMENT when empty or ambiguous, else NOT_FOUND. */
+export function containerOrThrow(picture: Picture, id: string, field = 'container_id'): ContainerRecord {
+  const container = findContainer(picture, id, field);
+  if (container === undefined) throw new CriError(Code.NOT_FOUND, `${field}: no container "${id}"`);
+  return container;
+}
+
+/** As containerOrThrow, for RPCs that succeed on unknown ids. */
+export function findContainer(
+  picture: Picture,
+  id: string,
+  field = 'container_id',
+): ContainerRecord | undefined {
+  return picture.containers.resolve(requireShortText(field, id), field);
+}
+
+/** Removes and stops must succeed on objects that are gone; everything else still throws. */
+export async function unlessGone(work: Promise<unknown>): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    if (!(error instanceof CriError && error.code === Code.NOT_FOUND)) throw error;
+  }
+}
+
+/** The lock that covers a container: its pod's, or its own when the sandbox is gone. */
+export function podLockKey(picture: Picture, container: ContainerRecord): string {
+  return picture.sandboxes.get(container.sandboxId)?.name ?? container.sandboxId;
+}

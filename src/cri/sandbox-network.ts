@@ -1,0 +1,71 @@
+import { access } from 'node:fs/promises';
+import { podPortMappings } from '../convert/port-mappings.js';
+import type { PodSandboxConfig__Output } from '../gen/runtime/v1/PodSandboxConfig.js';
+import { isLoopbackUp } from '../network/loopback.js';
+import type { PodNetworkRequest } from '../network/network.js';
+import { isHostNetwork, type SandboxRecord } from '../state/records.js';
+import type { CriDeps } from './deps.js';
+
+/** Gives a started sandbox its network. Nothing to do in the host's network. */
+export async function attachSandbox(
+  deps: CriDeps,
+  sandbox: SandboxRecord,
+  config: PodSandboxConfig__Output,
+  signal: AbortSignal,
+): Promise<void> {
+  if (isHostNetwork(sandbox)) return;
+  const request: PodNetworkRequest = {
+    ...podNames(sandbox),
+    portMappings: podPortMappings(config.port_mappings),
+    netnsPath: await reachableNetns(sandbox),
+    loopbackUp: await isLoopbackUp(sandbox.pid),
+  };
+  await deps.network.setUp(request, signal);
+}
+
+/**
+ * Takes the network of a sandbox away, with what was recorded when it was attached; repeats are harmless. Done before
+ * the sandbox's process ends, so that plugins still find the namespace.
+ */
+export async function detachSandbox(
+  deps: CriDeps,
+  sandbox: SandboxRecord,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (isHostNetwork(sandbox)) return;
+  const checkpoint = await deps.checkpoints.read(sandbox.id);
+  const request: PodNetworkRequest = {
+    ...podNames(sandbox),
+    portMappings: checkpoint?.portMappings ?? [],
+    netnsPath: await reachableNetns(sandbox),
+    loopbackUp: true,
+  };
+  await deps.network.tearDown(request, signal);
+}
+
+/** The sandbox as plugins see it, but for its namespace and ports. */
+function podNames(
+  sandbox: SandboxRecord,
+): Omit<PodNetworkRequest, 'portMappings' | 'netnsPath' | 'loopbackUp'> {
+  const { name, namespace, uid } = sandbox.identity;
+  return {
+    sandboxId: sandbox.id,
+    podName: name,
+    podNamespace: namespace,
+    podUid: uid,
+    annotations: sandbox.labels.annotations,
+    cgroupParent: sandbox.inspect.HostConfig.CgroupParent ?? '',
+  };
+}
+
+/**
+ * The path of the sandbox's network namespace, '' when it does not run. Docker's own handle on it cannot be mistaken
+ * for another's, but it is out of sight when dockerd has a mount namespace of its own; then the pause process leads there.
+ */
+async function reachableNetns({ netnsPath, pid }: SandboxRecord): Promise<string> {
+  if (netnsPath === '') return '';
+  return access(netnsPath).then(
+    () => netnsPath,
+    () => `/proc/${pid}/ns/net`,
+  );
+}

@@ -1,0 +1,58 @@
+import type { PodSandboxStatus } from '../gen/runtime/v1/PodSandboxStatus.js';
+import type { PodSandboxStatusRequest__Output } from '../gen/runtime/v1/PodSandboxStatusRequest.js';
+import type { PodSandboxStatusResponse } from '../gen/runtime/v1/PodSandboxStatusResponse.js';
+import type { SandboxRecord } from '../state/records.js';
+import type { CallContext } from '../util/call-context.js';
+import { containerStatusOf } from './container-status.js';
+import type { CriDeps } from './deps.js';
+import { sandboxOrThrow } from './lookup.js';
+import { sandboxState } from './sandbox-list.js';
+
+/**
+ * The status of a pod sandbox and, for the kubelet's evented PLEG, of all that is in it (CRI: PodSandboxStatus).
+ * NOT_FOUND when unknown. Never asks the Engine.
+ */
+export async function podSandboxStatus(
+  deps: CriDeps,
+  request: PodSandboxStatusRequest__Output,
+  ctx: CallContext,
+): Promise<PodSandboxStatusResponse> {
+  const picture = await deps.mirror.current(ctx.signal);
+  const sandbox = sandboxOrThrow(picture, request.pod_sandbox_id);
+  return {
+    status: sandboxStatusOf(sandbox),
+    containers_statuses: picture.membersOf(sandbox.id).map(containerStatusOf),
+    timestamp: String(BigInt(Date.now()) * 1_000_000n),
+    info: request.verbose ? { info: JSON.stringify(verboseInfo(sandbox)) } : {},
+  };
+}
+
+function sandboxStatusOf(sandbox: SandboxRecord): PodSandboxStatus {
+  const [ip = '', ...others] = sandbox.ips ?? [];
+  const { network, pid, ipc } = sandbox.facts;
+  return {
+    id: sandbox.id,
+    metadata: sandbox.identity,
+    state: sandboxState(sandbox),
+    created_at: String(sandbox.createdAtNs),
+    // A pod in the host's network has no address of its own: the kubelet knows the node's.
+    network: { ip, additional_ips: others.map((other) => ({ ip: other })) },
+    linux: { namespaces: { options: { network, pid, ipc } } },
+    labels: sandbox.labels.labels,
+    annotations: sandbox.labels.annotations,
+    runtime_handler: sandbox.facts.runtimeHandler,
+  };
+}
+
+/** What `crictl inspectp` shows besides the status. */
+function verboseInfo(sandbox: SandboxRecord): Record<string, unknown> {
+  const { inspect } = sandbox;
+  return {
+    pid: sandbox.pid,
+    netns: sandbox.netnsPath,
+    image: inspect.Config.Image,
+    dockerName: sandbox.name,
+    dockerState: inspect.State,
+    hostConfig: inspect.HostConfig,
+  };
+}

@@ -1,0 +1,31 @@
+import { open } from 'node:fs/promises';
+import { invalidArgument, messageOf } from '../util/cri-error.js';
+
+/** The field that names the profile, in sandboxes as in containers. */
+export const SECCOMP_FIELD = 'config.linux.security_context.seccomp';
+
+/** Larger than any profile: libseccomp's own limits end far below. */
+const LONGEST_PROFILE_BYTES = 1024 * 1024;
+
+/**
+ * The text of a seccomp profile file, which Docker takes inline. INVALID_ARGUMENT that names `field` when it cannot be
+ * read: a container must never run with less than was asked for.
+ */
+export async function readSeccompProfile(path: string, field: string): Promise<string> {
+  try {
+    return await readAtMost(path, LONGEST_PROFILE_BYTES);
+  } catch (error) {
+    throw invalidArgument(field, `cannot read the seccomp profile: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+async function readAtMost(path: string, maxBytes: number): Promise<string> {
+  const file = await open(path, 'r');
+  try {
+    const { size } = await file.stat();
+    if (size > maxBytes) throw new Error(`${path} is longer than ${maxBytes} bytes`);
+    return await file.readFile('utf8');
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,154 @@
+#!/usr/bin/env bash
+# Runs crictl's commands against cridock, with full ids and with short ones, on one or more Engines.
+#
+# Usage:  crictl.sh [ENGINE...]    20.10, 26.1, 28.5.2, 28.5.2+containerd (default: 20.10)
+# Input:  a finished build in dist/. Go, where crictl is not built yet.
+# Output: one line for each check; the last line is "N passed, N failed". Exit status 0 when none failed.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=node.sh
+. "$(dirname "${BASH_SOURCE[0]}")/node.sh"
+
+image=registry.k8s.io/e2e-test-images/busybox:1.29-2
+other_image=registry.k8s.io/e2e-test-images/nginx:1.14-2
+passed=0 failed=0
+tools=$("$repo_root/test/conformance/build-tools.sh")
+work=''
+
+crictl() {
+  "$tools/crictl" --config /dev/null --timeout 60s --runtime-endpoint "unix://$cri_socket" \
+    --image-endpoint "unix://$cri_socket" "$@"
+}
+
+# check NAME COMMAND...: passes when COMMAND succeeds; its output is shown when it does not.
+check() {
+  local name=$1
+  shift
+  if "$@" >"$work/output" 2>&1; then
+    passed=$((passed + 1))
+    echo "ok      $name"
+  else
+    failed=$((failed + 1))
+    echo "FAILED  $name: $(tail -n 3 "$work/output" | tr '\n' ' ')"
+  fi
+}
+
+# prints TEXT COMMAND...: COMMAND succeeds and its output holds TEXT.
+prints() {
+  local text=$1
+  shift
+  if "$@" >"$work/printed" 2>&1 && grep -qF -- "$text" "$work/printed"; then return; fi
+  echo "no '$text' in: $(tail -n 5 "$work/printed")"
+  return 1
+}
+fails() { ! "$@"; }
+# id_from FILE COMMAND...: COMMAND's last line is a full id, which is kept in FILE.
+id_from() {
+  local file=$1
+  shift
+  "$@" >"$work/id" || { cat "$work/id" && return 1; }
+  tail -n 1 "$work/id" | grep -xE '[0-9a-f]{64}' >"$file" || { cat "$work/id" && return 1; }
+}
+is_empty() {
+  "$@" >"$work/rest" || return
+  if [ -s "$work/rest" ]; then head -n 5 "$work/rest" && return 1; fi
+}
+
+# A pod and a container in it, from the first command to the last; ids are given with N characters.
+pod_life() {
+  local length=$1 label=$2 pod container pod_name=crictl-$1
+  cat >"$work/pod.json" <<JSON
+{
+  "metadata": { "name": "$pod_name", "namespace": "conformance", "uid": "uid-$length", "attempt": 1 },
+  "log_directory": "$work/logs",
+  "labels": { "suite": "crictl" },
+  "linux": {}
+}
+JSON
+  cat >"$work/container.json" <<JSON
+{
+  "metadata": { "name": "sleeper", "attempt": 0 },
+  "image": { "image": "$image" },
+  "command": ["sleep", "3600"],
+  "log_path": "sleeper.log",
+  "linux": { "resources": { "memory_limit_in_bytes": 67108864, "cpu_shares": 128 } }
+}
+JSON
+  check "$label runp" id_from "$work/pod" crictl runp "$work/pod.json"
+  pod=$(cut -c1-"$length" "$work/pod")
+  check "$label pods" prints "$pod_name" crictl pods --name "$pod_name" --state ready --label suite=crictl
+  check "$label pods --id" prints "$(cat "$work/pod")" crictl pods --quiet --no-trunc --id "$pod"
+  check "$label inspectp" prints '"state": "SANDBOX_READY"' crictl inspectp "$pod"
+  check "$label inspectp: an IP from the CNI network" prints '"ip": "10.214.' crictl inspectp "$pod"
+
+  check "$label create" id_from "$work/container" crictl create "$pod" "$work/container.json" "$work/pod.json"
+  container=$(cut -c1-"$length" "$work/container")
+  check "$label ps: created" prints "$(cat "$work/container")" crictl ps --all --quiet --no-trunc --state created --id "$container"
+  check "$label start" prints "$container" crictl start "$container"
+  check "$label ps: running" prints sleeper crictl ps --pod "$pod" --state running
+  check "$label inspect" prints '"state": "CONTAINER_RUNNING"' crictl inspect "$container"
+  check "$label update" crictl update --cpu-share 512 --memory 134217728 "$container"
+  check "$label update: seen by the Engine" prints '512 134217728' \
+    "$DOCKER" -H "$endpoint" inspect -f '{{.HostConfig.CpuShares}} {{.HostConfig.Memory}}' "$(cat "$work/container")"
+  check "$label stop" prints "$container" crictl stop --timeout 1 "$container"
+  check "$label stop: exited" prints '"state": "CONTAINER_EXITED"' crictl inspect "$container"
+  check "$label stop again" crictl stop "$container"
+  check "$label rm" prints "$container" crictl rm "$container"
+  check "$label rm: gone" is_empty crictl ps --all --quiet --id "$(cat "$work/container")"
+
+  check "$label stopp" prints "$pod" crictl stopp "$pod"
+  check "$label stopp: not ready" prints '"state": "SANDBOX_NOTREADY"' crictl inspectp "$pod"
+  check "$label stopp again" crictl stopp "$pod"
+  check "$label rmp" prints "$pod" crictl rmp "$pod"
+  check "$label rmp: gone" is_empty crictl pods --quiet --id "$(cat "$work/pod")"
+}
+
+images() {
+  local id
+  check 'pull by tag' prints 'Image is up to date' crictl pull "$image"
+  check 'pull again' prints 'Image is up to date' crictl pull "$image"
+  check 'images' prints "${image%:*}" crictl images
+  check 'images NAME' prints 1.29-2 crictl images "$image"
+  check 'inspecti' prints "$image" crictl inspecti "$image"
+  id=$(crictl images --quiet --no-trunc "$image" | head -n 1)
+  check 'inspecti by full id' prints "$image" crictl inspecti "$id"
+  check 'inspecti by short id' prints "$image" crictl inspecti "$(echo "${id#sha256:}" | cut -c1-12)"
+
+  check 'rmi by tag' rmi_removes "$other_image" "$other_image"
+  check 'rmi by full id' rmi_removes "$other_image" id
+  check 'rmi by short id' rmi_removes "$other_image" short
+}
+
+# rmi_removes IMAGE HOW: pulls IMAGE, removes it by its name, its id or a short id, and looks whether it is gone.
+rmi_removes() {
+  local name=$1 reference=$2 id
+  crictl pull "$name" || return
+  id=$(crictl images --quiet --no-trunc "$name") || return
+  case $reference in
+    id) reference=$id ;;
+    short) reference=$(echo "${id#sha256:}" | cut -c1-12) ;;
+  esac
+  crictl rmi "$reference" && is_empty crictl images --quiet "$name"
+}
+
+crictl_on() {
+  echo "# crictl $("$tools/crictl" --version | awk '{print $NF}'), Engine $1"
+  start_node crictl "$1"
+  work=$(mktemp -d)
+  check 'version' prints 'RuntimeApiVersion:  v1' crictl version
+  check 'info' prints '"type": "RuntimeReady"' crictl info
+  check 'info: the network is ready' prints '"type": "NetworkReady"' crictl info
+  images
+  pod_life 64 'full id:'
+  pod_life 8 'short id:'
+  check 'inspect of an unknown id fails' fails crictl inspect 0123456789abcdef
+  check 'stop of an unknown id' crictl stop 0123456789abcdef
+  check 'nothing is left in the Engine' is_empty "$DOCKER" -H "$endpoint" ps --all --quiet
+  check 'nothing is left on disk' is_empty "$support/cridock.sh" leftovers crictl
+  rm -rf "$work"
+  stop_node
+}
+
+[ $# -gt 0 ] || set -- 20.10
+for engine in "$@"; do crictl_on "$engine"; done
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

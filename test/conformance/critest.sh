@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Runs critest, the CRI's validation suite, against cridock.
+#
+# Usage:  critest.sh [--all] [ENGINE]    ENGINE: 20.10, 26.1, 28.5.2, 28.5.2+containerd (default: 28.5.2)
+#         --all   every group, not only those in groups.txt
+# Input:  a finished build in dist/; Go, where critest is not built yet; groups.txt and exceptions.txt beside this.
+# Output: the names of the specs that failed; the last line is "N passed, N failed, N skipped", where known
+#         exceptions count as skipped. critest's own output is in .cache/critest.log, its report in
+#         .cache/critest.json. Exit status 0 when none failed.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=node.sh
+. "$(dirname "${BASH_SOURCE[0]}")/node.sh"
+
+here=$repo_root/test/conformance
+focus=(-ginkgo.focus "$(grep -v '^#' "$here/groups.txt" | paste -sd '|')")
+if [ "${1:-}" = --all ]; then
+  focus=()
+  shift
+fi
+tools=$("$here/build-tools.sh")
+start_node critest "${1:-28.5.2}"
+
+report=$repo_root/.cache/critest.json
+log=$repo_root/.cache/critest.log
+mkdir -p "$repo_root/.cache"
+rm -f "$report"
+say "critest on Engine ${1:-28.5.2}: output in $log"
+# Its status says only that some spec failed: the report says which.
+(cd / && "$tools/critest" -config /dev/null -runtime-endpoint "unix://$cri_socket" -image-endpoint "unix://$cri_socket" \
+  -ginkgo.no-color -ginkgo.seed 1 -ginkgo.timeout 25m -ginkgo.json-report "$report" "${focus[@]}") \
+  </dev/null >"$log" 2>&1 || true
+if [ ! -s "$report" ]; then
+  tail -n 20 "$log" >&2
+  fail 'critest ended without a report'
+fi
+node --enable-source-maps "$repo_root/dist/test/conformance/critest-report.js" "$report" "$here/exceptions.txt"

@@ -1,0 +1,132 @@
+import type { UpdateContainerResourcesRequest } from '../../../../src/gen/runtime/v1/UpdateContainerResourcesRequest.js';
+import { badResources } from './container-rows.js';
+import type { Row } from './row.js';
+import { idRows, rows } from './row.js';
+import { UNKNOWN_ID } from './world.js';
+
+const bad = 'INVALID_ARGUMENT';
+
+/** RPCs on sandboxes and containers that are there already, and the lists of them. */
+export const objectRows = [
+  ...idRows(
+    'StopPodSandbox',
+    ({ runtime }) => runtime.StopPodSandbox,
+    'pod_sandbox_id',
+    'OK',
+    (id) => ({ pod_sandbox_id: id }),
+  ),
+  ...idRows(
+    'RemovePodSandbox',
+    ({ runtime }) => runtime.RemovePodSandbox,
+    'pod_sandbox_id',
+    'OK',
+    (id) => ({ pod_sandbox_id: id }),
+  ),
+  ...idRows(
+    'PodSandboxStatus',
+    ({ runtime }) => runtime.PodSandboxStatus,
+    'pod_sandbox_id',
+    'NOT_FOUND',
+    (id) => ({ pod_sandbox_id: id }),
+  ),
+  ...idRows(
+    'StartContainer',
+    ({ runtime }) => runtime.StartContainer,
+    'container_id',
+    'NOT_FOUND',
+    (id) => ({ container_id: id }),
+  ),
+  ...idRows(
+    'StopContainer',
+    ({ runtime }) => runtime.StopContainer,
+    'container_id',
+    'OK',
+    (id) => ({ container_id: id }),
+  ),
+  ...idRows(
+    'RemoveContainer',
+    ({ runtime }) => runtime.RemoveContainer,
+    'container_id',
+    'OK',
+    (id) => ({ container_id: id }),
+  ),
+  ...idRows(
+    'ContainerStatus',
+    ({ runtime }) => runtime.ContainerStatus,
+    'container_id',
+    'NOT_FOUND',
+    (id) => ({ container_id: id }),
+  ),
+  ...idRows(
+    'UpdateContainerResources',
+    ({ runtime }) => runtime.UpdateContainerResources,
+    'container_id',
+    'NOT_FOUND',
+    (id) => ({
+      container_id: id,
+      linux: { cpu_shares: 2 },
+    }),
+  ),
+
+  ...rows('ListPodSandbox', ({ runtime }) => runtime.ListPodSandbox, [
+    { name: 'an unknown id', request: () => ({ filter: { id: UNKNOWN_ID } }), code: 'OK' },
+    { name: 'an empty filter', request: () => ({ filter: {} }), code: 'OK' },
+  ]),
+  ...rows('ListContainers', ({ runtime }) => runtime.ListContainers, [
+    { name: 'an unknown id', request: () => ({ filter: { id: UNKNOWN_ID } }), code: 'OK' },
+    { name: 'an unknown sandbox', request: () => ({ filter: { pod_sandbox_id: UNKNOWN_ID } }), code: 'OK' },
+    { name: 'an empty filter', request: () => ({ filter: {} }), code: 'OK' },
+  ]),
+
+  ...rows('StartContainer', ({ runtime }) => runtime.StartContainer, [
+    {
+      name: 'a container that runs',
+      request: (world) => ({ container_id: world.running }),
+      code: 'OK',
+    },
+    {
+      name: 'a container that has ended',
+      request: (world) => ({ container_id: world.exited }),
+      code: 'FAILED_PRECONDITION',
+      names: 'container',
+    },
+  ]),
+  ...rows('StopContainer', ({ runtime }) => runtime.StopContainer, [
+    {
+      name: 'a negative timeout',
+      request: (world) => ({ container_id: world.running, timeout: -1 }),
+      code: bad,
+      names: 'timeout',
+    },
+  ]),
+
+  ...rows('UpdateContainerResources', ({ runtime }) => runtime.UpdateContainerResources, [
+    {
+      name: 'no resources',
+      request: (world) => ({ container_id: world.running }),
+      code: bad,
+      names: 'linux',
+    },
+    {
+      name: 'resources for Windows',
+      request: (world) => ({ container_id: world.running, windows: { cpu_count: 1 } }),
+      code: bad,
+      names: 'linux',
+    },
+    {
+      name: 'a container that has ended',
+      request: (world) => ({ container_id: world.exited, linux: { cpu_shares: 2 } }),
+      code: 'FAILED_PRECONDITION',
+      names: 'container',
+    },
+    ...badResources().map(
+      ([name, linux, field]) =>
+        ({
+          name,
+          request: (world) => ({ container_id: world.running, linux }),
+          code: bad,
+          names: `linux.${field}`,
+        }) as const satisfies Row<UpdateContainerResourcesRequest>,
+    ),
+  ]),
+];

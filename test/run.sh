@@ -1,0 +1,106 @@
+#!/usr/bin/env bash
+# `npm test`: prepares what the tests need, runs them, and ends what it started.
+#
+# Usage:  npm test [-- KIND...]    KIND: folders of test/ to run (default: unit property integration)
+# Input:  CRIDOCK_TEST_ENGINE      the Engine that integration tests use: 20.10 (default), 26.1, 28.5.2, or with
+#                                  "+containerd" behind it for the containerd image store
+#         Each test gets CRIDOCK_TEST_DOCKER, that Engine's endpoint; the images registry.k8s.io/pause:3.10 and
+#         busybox:latest are in it.
+# Output: the tests' report; the last line is "N passed, N failed, N skipped". Exit status 0 when none failed.
+# Where no Engine can run (not root, no kernel support), each integration test file counts as one skipped test; with
+# CI set, where an Engine must run, that is a failure.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=support/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/support/common.sh"
+cd "$repo_root"
+
+engine_choice=${CRIDOCK_TEST_ENGINE:-20.10}
+engine_arguments=("${engine_choice%+containerd}" --name test)
+[ "$engine_choice" = "${engine_choice%+containerd}" ] || engine_arguments+=(--containerd-store)
+passed=0 failed=0 skipped=0
+work=$(mktemp -d)
+started=false no_engine=''
+
+leave() {
+  if [ "$started" = true ]; then
+    test/support/engine.sh stop "${engine_arguments[@]}" || true
+  fi
+  rm -rf "$work"
+}
+trap leave EXIT
+trap 'exit 130' INT TERM
+
+# Starts the Engine, once. Sets no_engine to the reason where none can run.
+prepare() {
+  local socket status=0
+  if [ "$started" = true ] || [ -n "$no_engine" ]; then return; fi
+  if [ "$(id -u)" != 0 ]; then
+    no_engine='not root'
+    return
+  fi
+  # Two runs at a time would share one Engine: the second waits for the first.
+  mkdir -p "$run_dir"
+  exec 9>"$run_dir/test.lock"
+  flock -w 1800 9 || fail 'another npm test has been running for half an hour'
+  deploy/quickstart/install-prerequisites.sh --without-engine >&2
+  started=true
+  socket=$(test/support/engine.sh start "${engine_arguments[@]}" 9>&-) || status=$?
+  case $status in
+    0) ;;
+    4) no_engine='the daemon does not start' && return ;;
+    *) fail 'the Engine for the tests could not be prepared' ;;
+  esac
+  DOCKER=$(test/support/engine.sh docker "${engine_choice%+containerd}")
+  export DOCKER CRIDOCK_TEST_DOCKER=unix://$socket
+  test/support/images.sh load "$CRIDOCK_TEST_DOCKER"
+}
+
+# The compiled files of one kind, listed from the sources: the build folder may hold files of tests since removed.
+test_files() { find "test/$1" -name '*.test.ts' 2>/dev/null | sort | sed 's|^|dist/|; s|\.ts$|.js|'; }
+
+# node's own summary of one run, as in "# pass 12".
+count() { awk -v what="$1" '$1 == "#" && $2 == what {n = $3} END {print n + 0}' "$work/report.tap"; }
+
+run_kind() {
+  local kind=$1 concurrency=$2 status=0 files
+  mapfile -t files < <(test_files "$kind")
+  [ ${#files[@]} -gt 0 ] || return 0
+  say "$kind tests"
+  node --enable-source-maps --test --test-concurrency="$concurrency" --test-timeout=600000 \
+    --test-reporter=spec --test-reporter-destination=stdout \
+    --test-reporter=tap --test-reporter-destination="$work/report.tap" "${files[@]}" 9>&- || status=$?
+  passed=$((passed + $(count pass)))
+  failed=$((failed + $(count fail) + $(count cancelled)))
+  skipped=$((skipped + $(count skipped) + $(count todo)))
+  # A run that broke without a failing test is a failure all the same.
+  if [ "$status" -ne 0 ] && [ $(($(count fail) + $(count cancelled))) -eq 0 ]; then failed=$((failed + 1)); fi
+}
+
+[ $# -gt 0 ] || set -- unit property integration
+for kind in "$@"; do
+  [ -d "test/$kind" ] || fail "no folder test/$kind"
+done
+
+# npm notes in this file what it has installed.
+if [ ! node_modules/.package-lock.json -nt package-lock.json ]; then npm ci --no-audit --no-fund >&2; fi
+npm run --silent build
+
+for kind in "$@"; do
+  case $kind in
+    unit | property) run_kind "$kind" 2 ;;
+    *)
+      prepare
+      if [ -z "$no_engine" ]; then
+        run_kind "$kind" 1
+      else
+        mapfile -t files < <(test_files "$kind")
+        say "$kind tests: ${#files[@]} files skipped: no Docker Engine can run here: $no_engine"
+        [ -z "${CI:-}" ] || failed=$((failed + 1))
+        skipped=$((skipped + ${#files[@]}))
+      fi
+      ;;
+  esac
+done
+
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]

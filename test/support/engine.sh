@@ -1,0 +1,158 @@
+#!/usr/bin/env bash
+# Runs a Docker Engine of a chosen version for tests, apart from any Engine of the machine: own binaries, data,
+# socket and bridge, and no firewall rules.
+#
+# Usage:  engine.sh start VERSION [OPTIONS]   starts it (or finds it running) and prints its socket's path
+#         engine.sh halt VERSION [OPTIONS]    ends the daemon only, as a service manager would; start goes on with it
+#         engine.sh stop VERSION [OPTIONS]    removes its containers, networks and volumes, ends it, cleans up
+#         engine.sh docker VERSION            prints the path of that version's docker command
+#   VERSION: 20.10 (Debian 12), 26.1 (Debian 13) or 28.5.2 (Debian unstable, which may have moved on: it says so).
+#   Options: --containerd-store     images in containerd's store instead of graph drivers (26.1 and newer)
+#            --name NAME            another Engine of the same version, with data of its own
+#            --registry HOST:PORT   pulls go to this plain registry, whatever registry.k8s.io, k8s.gcr.io or gcr.io
+#                                   reference they name (not with 26.1's containerd store)
+# Input:  DOCKER_MIN_API_VERSION, if set, reaches the daemon: 1.44 imitates the floor of Engine 29.
+# Output: stdout the path; progress on stderr. Log: /run/cridock-test/<name>/dockerd.log. Images stay in
+#         /var/lib/cridock-test/<name> for the next start.
+# Exit:   0 done; 4 no Engine can run here (not root, or the daemon did not start); 1 anything else.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+# Prints the folder with that version's binaries, downloading them first where needed.
+binaries() {
+  local packages=(docker.io containerd docker-cli) suite runc dir
+  case $version in
+    20.10) suite=bookworm packages=(docker.io containerd tini libdevmapper1.02.1) ;;
+    26.1) suite=trixie packages+=(tini) ;;
+    28.5.2) suite=sid packages+=(tini-static) ;;
+    *) fail "unknown Engine version $version (there are 20.10, 26.1 and 28.5.2)" ;;
+  esac
+  dir=$(unpacked_debian "$suite" "${packages[@]}")
+  if [ ! -e "$dir/usr/sbin/runc" ]; then
+    # Always Debian 12's: newer ones need a newer libc than the machine may have.
+    runc=$(unpacked_debian bookworm runc)
+    cp "$runc/usr/sbin/runc" "$dir/usr/sbin/.runc.new"
+    mv "$dir/usr/sbin/.runc.new" "$dir/usr/sbin/runc"
+  fi
+  grep -q "^docker.io_$version" "$dir/packages.txt" ||
+    say "Debian $suite now has $(grep '^docker.io_' "$dir/packages.txt") instead of $version"
+  echo "$dir"
+}
+
+# A bridge made beforehand: with none of its own a second daemon deletes the docker0 of the first. Its subnet is
+# derived from the name, so that Engines of different names do not meet.
+make_bridge() {
+  ip link show "$bridge" >/dev/null 2>&1 && return
+  ip link add "$bridge" type bridge
+  ip address add "10.213.$(($(echo "$name" | cksum | cut -d' ' -f1) % 254 + 1)).1/24" dev "$bridge"
+  ip link set "$bridge" up
+}
+
+answers() { DOCKER_CONFIG=/nonexistent "$bin/usr/bin/docker" -H "unix://$socket" version; }
+
+# Ends the daemon, and what a killed daemon has left: its containerd and the shims, known by our exec-root.
+end_processes() {
+  local pid
+  if [ -r "$run/dockerd.pid" ]; then
+    stop_pid "$(cat "$run/dockerd.pid")" "$run/exec" 40
+  fi
+  { grep -lF -- "$run/exec" /proc/[0-9]*/cmdline 2>/dev/null || true; } | cut -d/ -f3 |
+    while read -r pid; do stop_pid "$pid" "$run/exec" 5; done
+  rm -f "$run/dockerd.pid" "$socket"
+}
+
+clean_up() {
+  local path
+  end_processes
+  awk -v run="$run/" -v data="$data/" 'index($2, run) == 1 || index($2, data) == 1 {print $2}' /proc/self/mounts |
+    sort -r | while read -r path; do umount -l "$path" || true; done
+  if ip link show "$bridge" >/dev/null 2>&1; then ip link delete "$bridge"; fi
+  rm -rf "$run"
+}
+
+start() {
+  local arguments
+  if answers >/dev/null 2>&1; then
+    say "$name is running already"
+    echo "$socket"
+    return
+  fi
+  end_processes
+  mkdir -p "$run/exec" "$data"
+  chmod 711 "$run"
+  make_bridge
+  # A config file of our own: the machine's /etc/docker/daemon.json is for its own Engine.
+  printf '{"features": {"containerd-snapshotter": %s}}\n' "$containerd_store" >"$run/daemon.json"
+  [ "$version" != 20.10 ] || echo '{}' >"$run/daemon.json"
+  arguments=(--config-file "$run/daemon.json" --data-root "$data" --exec-root "$run/exec"
+    --pidfile "$run/dockerd.pid" -H "unix://$socket" --bridge "$bridge" --iptables=false --ip6tables=false
+    --containerd-namespace "cridock-$name" --containerd-plugins-namespace "cridock-$name-plugins")
+  for host in registry.k8s.io k8s.gcr.io gcr.io; do arguments+=(--insecure-registry "$host"); done
+  (
+    export PATH="$bin/usr/bin:$bin/usr/sbin:$PATH"
+    libraries=("$bin"/lib/*-linux-gnu) # 20.10 needs one that the machine may lack
+    [ ! -d "${libraries[0]}" ] || export LD_LIBRARY_PATH="${libraries[0]}"
+    if [ -n "$registry" ]; then
+      # A plain registry answers a proxy's requests as if they were its own: no name has to resolve to it. TLS is
+      # tried first, and must be refused (port 1) for the Engine to go on without.
+      export HTTP_PROXY="http://$registry" HTTPS_PROXY=http://127.0.0.1:1 NO_PROXY=127.0.0.1,localhost
+    fi
+    setsid dockerd "${arguments[@]}" </dev/null >"$run/dockerd.log" 2>&1 &
+  )
+  if ! wait_until 60 answers; then
+    tail -n 20 "$run/dockerd.log" >&2
+    clean_up
+    say "Engine $name did not start: the last lines of its log are above"
+    exit 4
+  fi
+  echo "$socket"
+}
+
+stop() {
+  local docker=("$bin/usr/bin/docker" -H "unix://$socket") ids
+  if answers >/dev/null 2>&1; then
+    ids=$("${docker[@]}" ps -aq)
+    # shellcheck disable=SC2086 # one argument for each id
+    [ -z "$ids" ] || "${docker[@]}" rm -fv $ids >/dev/null
+    "${docker[@]}" network prune -f >/dev/null
+    "${docker[@]}" volume prune -f >/dev/null
+  fi
+  clean_up
+}
+
+command=${1:-} version=${2:-}
+[ -n "$version" ] || fail "usage: engine.sh start|halt|stop|docker VERSION [--containerd-store] [--name NAME] [--registry HOST:PORT]"
+shift 2
+suffix='' containerd_store=false registry=''
+while [ $# -gt 0 ]; do
+  case $1 in
+    --containerd-store) containerd_store=true ;;
+    --name) suffix=-$2 && shift ;;
+    --registry) registry=$2 && shift ;;
+    *) fail "unknown option $1" ;;
+  esac
+  shift
+done
+if [ "$(id -u)" != 0 ]; then
+  say "no Docker Engine can run here: not root"
+  exit 4
+fi
+name=$version$suffix
+if [ "$containerd_store" = true ]; then
+  [ "$version" != 20.10 ] || fail "Engine 20.10 has no containerd image store"
+  name=$name-containerd
+fi
+run=$run_dir/$name
+data=/var/lib/cridock-test/$name
+socket=$run/docker.sock
+bridge=crdk$(echo "$name" | sha256sum | cut -c1-8)
+bin=$(binaries)
+
+case $command in
+  start) start ;;
+  halt) end_processes ;;
+  stop) stop ;;
+  docker) echo "$bin/usr/bin/docker" ;;
+  *) fail "unknown command $command" ;;
+esac

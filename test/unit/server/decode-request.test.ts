@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { decodeRequest } from '../../../src/server/decode-request.js';
-import { Code } from '../../../src/util/cri-error.js';
+import { Code, CriError } from '../../../src/util/cri-error.js';
 import { protocol } from '../../support/cri-fixture.js';
 
 const method = [...protocol.runtime, ...protocol.image].find(({ rpc }) => rpc === 'RunPodSandbox');

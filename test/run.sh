@@ -47,7 +47,7 @@ prepare() {
   socket=$(test/support/engine.sh start "${engine_arguments[@]}" 9>&-) || status=$?
   case $status in
     0) ;;
-    4) no_engine='the daemon does not start' && return ;;
+    4) no_engine='the daemon cannot start' && return ;;
     *) fail 'the Engine for the tests could not be prepared' ;;
   esac
   DOCKER=$(test/support/engine.sh docker "${engine_choice%+containerd}")

@@ -105,7 +105,7 @@ start_engine() {
   pid=$!
   if ! engine_comes_up "$pid"; then
     kill "$pid" 2>/dev/null || true
-    no_engine "dockerd says: $(tail -n 1 "$run/dockerd.log")"
+    no_engine "dockerd says: $(grep -E 'failed|rror' "$run/dockerd.log" | tail -n 1)"
   fi
   echo "Docker Engine: started by hand (pid $pid, log $run/dockerd.log)"
 }

@@ -44,9 +44,9 @@ binaries() {
 # derived from the name, so that Engines of different names do not meet.
 make_bridge() {
   ip link show "$bridge" >/dev/null 2>&1 && return
-  ip link add "$bridge" type bridge
-  ip address add "10.213.$(($(echo "$name" | cksum | cut -d' ' -f1) % 254 + 1)).1/24" dev "$bridge"
-  ip link set "$bridge" up
+  ip link add "$bridge" type bridge &&
+    ip address add "10.213.$(($(echo "$name" | cksum | cut -d' ' -f1) % 254 + 1)).1/24" dev "$bridge" &&
+    ip link set "$bridge" up
 }
 
 answers() { DOCKER_CONFIG=/nonexistent "$bin/usr/bin/docker" -H "unix://$socket" version; }
@@ -81,7 +81,11 @@ start() {
   end_processes
   mkdir -p "$run/exec" "$data"
   chmod 711 "$run"
-  make_bridge
+  if ! make_bridge; then
+    clean_up
+    say 'no Docker Engine can run here: it needs a network bridge'
+    exit 4
+  fi
   # A config file of our own: the machine's /etc/docker/daemon.json is for its own Engine.
   printf '{"features": {"containerd-snapshotter": %s}}\n' "$containerd_store" >"$run/daemon.json"
   [ "$version" != 20.10 ] || echo '{}' >"$run/daemon.json"
@@ -103,7 +107,7 @@ start() {
   if ! wait_until 60 answers; then
     tail -n 20 "$run/dockerd.log" >&2
     clean_up
-    say "Engine $name did not start: the last lines of its log are above"
+    say "no Docker Engine can run here: $name did not start, the last lines of its log are above"
     exit 4
   fi
   echo "$socket"

@@ -39,6 +39,8 @@ export interface CridockProcess {
   readonly socketPath: string;
   /** Where all its files are; `root`, `net.d`, `cni-cache` and `ipam` are below. */
   readonly directory: string;
+  /** The host's bridge that its pods are on. */
+  readonly bridge: string;
   /** Goes on working over restarts. */
   readonly client: CriClient;
   /** Of the process that runs now. */
@@ -95,6 +97,7 @@ export async function startCridock({ flags = [], env = {} }: CridockOptions = {}
   const running: CridockProcess = {
     socketPath,
     directory,
+    bridge,
     client,
     get pid() {
       return pidOf(child);

@@ -110,6 +110,16 @@ export class Mirror {
     return this.#picture.get(id);
   }
 
+  /**
+   * The object once it is as a write has made it: Docker's event may have brought the picture there already. Otherwise
+   * it is read anew.
+   */
+  async reach(id: string, isDone: (record: ObjectRecord) => boolean): Promise<ObjectRecord | undefined> {
+    await this.#refresher.running(id);
+    const record = this.#picture.get(id);
+    return record !== undefined && isDone(record) ? record : this.refresh(id);
+  }
+
   async #run(): Promise<void> {
     let pauseMs = 0;
     while (!this.#stop.signal.aborted) {

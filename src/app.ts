@@ -175,6 +175,7 @@ function connectEngine(config: Config, metrics: MetricsSink, log: Logger): Engin
     endpoint: config.dockerEndpoint,
     env: process.env,
     log,
+    requestTimeoutMs: config.runtimeRequestTimeoutMs,
     onCall: (operation, durationMs, code) => {
       metrics.engineCall(operation, nameOfCode(code), durationMs);
     },

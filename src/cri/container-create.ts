@@ -144,7 +144,7 @@ async function makeContainer(deps: CriDeps, sandboxId: string, plan: ContainerPl
   }
   try {
     const id = await deps.engine.createContainer(plan.name, plan.body);
-    await deps.mirror.reach(id, () => true);
+    deps.mirror.expect(id);
     return id;
   } catch (error) {
     // The image may be gone since it was last looked at.

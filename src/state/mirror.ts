@@ -52,6 +52,8 @@ export class Mirror {
   readonly #stop = new AbortController();
   /** When the inspect behind each record began, unix ns: events from before it are already in the record. */
   readonly #readAtNs = new Map<string, bigint>();
+  /** Readings of objects that were made a moment ago: who reads the picture waits for them. */
+  readonly #expected = new Set<Promise<void>>();
   #facts: EngineFacts | undefined;
   #synced = false;
   #problem = 'not connected yet';
@@ -94,6 +96,7 @@ export class Mirror {
       this.#hurry();
       await unlessAborted(this.#attempt.promise, signal);
     }
+    if (this.#expected.size > 0) await unlessAborted(Promise.all(this.#expected), signal);
     return this.#picture;
   }
 
@@ -108,6 +111,17 @@ export class Mirror {
   async refresh(id: string): Promise<ObjectRecord | undefined> {
     await this.#refresher.request(id);
     return this.#picture.get(id);
+  }
+
+  /**
+   * Says that an object was just made, and returns at once: whoever reads the picture from now on finds it there.
+   */
+  expect(id: string): void {
+    const reading = this.#refresher
+      .request(id)
+      .catch((error: unknown) => this.#startOver(error))
+      .finally(() => this.#expected.delete(reading));
+    this.#expected.add(reading);
   }
 
   /**
@@ -211,10 +225,12 @@ export class Mirror {
     const id = event.Actor.ID;
     const readAtNs = this.#readAtNs.get(id);
     if (readAtNs !== undefined && event.timeNano < readAtNs) return;
-    this.#refresher.request(id).catch((error: unknown) => {
-      // Without this reading the picture may be wrong: start over.
-      this.#breakOff(error instanceof Error ? error : new Error(String(error)));
-    });
+    this.#refresher.request(id).catch((error: unknown) => this.#startOver(error));
+  }
+
+  /** Without a reading that failed the picture may be wrong: all of it is read anew. */
+  #startOver(error: unknown): void {
+    this.#breakOff(error instanceof Error ? error : new Error(String(error)));
   }
 
   /** Reads everything anew, and forgets what is gone. */

@@ -7,9 +7,9 @@ import type { ContainerInspect } from '../../src/docker/types.js';
 import { forEachLimited } from '../../src/util/concurrency.js';
 import { startCridock, testDockerEndpoint, type CridockProcess } from '../support/cridock-process.js';
 import { makePod, removePod, type MadePod } from '../support/pod-worker.js';
-import { RUN_ON, containerConfig, podConfig } from '../support/pods.js';
+import { RUN_ON, containerConfig, kubeletMounts, podConfig } from '../support/pods.js';
 import { cpuMs, interleaved, median, rssMb, timedMs } from './measure.js';
-import { RawCri } from './raw-cri.js';
+import { RawCri, idOf, requestEncoder } from './raw-cri.js';
 import { RawEngine } from './raw-engine.js';
 
 const PODS = 50;
@@ -96,6 +96,8 @@ async function benchWrites(cridock: CridockProcess, engine: RawEngine, image: st
   const sandbox = await inspect(engine, host.sandboxId);
   const container = await inspect(engine, host.containerIds[0] ?? '');
   const plugin = readPlugin(cridock);
+  const cri = new RawCri(cridock.socketPath);
+  const encode = requestEncoder();
   const made: { pods: MadePod[]; raw: string[]; members: string[] } = { pods: [], raw: [], members: [] };
   const created = { cri: '', raw: '' };
   let round = 0;
@@ -111,28 +113,29 @@ async function benchWrites(cridock: CridockProcess, engine: RawEngine, image: st
       },
       run: async () => {
         const config = podConfig(`bench-run-${round}`, cridock.directory);
-        const { pod_sandbox_id: sandboxId } = await client.runtime.RunPodSandbox({ config });
-        made.pods.push({ sandboxId, containerIds: [] });
+        const reply = await cri.call('RunPodSandbox', encode('RunPodSandbox', { config }));
+        made.pods.push({ sandboxId: idOf(reply), containerIds: [] });
       },
       rawCreate: async () => {
         created.raw = await engine.create(`bench-raw-container-${round}`, createBody(container));
         made.raw.push(created.raw);
       },
       create: async () => {
-        const { container_id: id } = await client.runtime.CreateContainer({
+        const request = {
           pod_sandbox_id: host.sandboxId,
-          config: containerConfig(`w${round}`, image, RUN_ON),
+          config: containerConfig(`w${round}`, image, RUN_ON, { mounts: kubeletMounts(cridock.directory) }),
           sandbox_config: podConfig('bench-host', cridock.directory),
-        });
-        created.cri = id;
+        };
+        created.cri = idOf(await cri.call('CreateContainer', encode('CreateContainer', request)));
       },
       rawStart: () => engine.request('POST', `/containers/${created.raw}/start`),
-      start: () => client.runtime.StartContainer({ container_id: created.cri }),
+      start: () => cri.call('StartContainer', encode('StartContainer', { container_id: created.cri })),
     });
     compare('RunPodSandbox', median(times.run), 'create + start + CNI ADD', median(times.rawRun), 1.15);
     compare('CreateContainer', median(times.create), 'create', median(times.rawCreate), 1.15);
     compare('StartContainer', median(times.start), 'start', median(times.rawStart), 1.15);
   } finally {
+    cri.close();
     for (const id of made.raw) {
       await plugin.run('DEL', id, '').catch(() => undefined); // containers that are no sandboxes were never attached
       await engine.request('DELETE', `/containers/${id}?force=1`);

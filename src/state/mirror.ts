@@ -53,7 +53,7 @@ export class Mirror {
   /** When the inspect behind each record began, unix ns: events from before it are already in the record. */
   readonly #readAtNs = new Map<string, bigint>();
   /** Readings of objects that were made a moment ago: who reads the picture waits for them. */
-  readonly #expected = new Set<Promise<void>>();
+  readonly #expected = new Set<Promise<unknown>>();
   #facts: EngineFacts | undefined;
   #synced = false;
   #problem = 'not connected yet';
@@ -92,11 +92,11 @@ export class Mirror {
 
   /** The live picture. Throws UNAVAILABLE when the Engine cannot be reached, or the signal's reason. */
   async current(signal?: AbortSignal): Promise<Picture> {
+    if (this.#expected.size > 0) await unlessAborted(Promise.all(this.#expected), signal);
     if (!this.#synced) {
       this.#hurry();
       await unlessAborted(this.#attempt.promise, signal);
     }
-    if (this.#expected.size > 0) await unlessAborted(Promise.all(this.#expected), signal);
     return this.#picture;
   }
 
@@ -117,8 +117,7 @@ export class Mirror {
    * Says that an object was just made, and returns at once: whoever reads the picture from now on finds it there.
    */
   expect(id: string): void {
-    const reading = this.#refresher
-      .request(id)
+    const reading = this.reach(id, () => true)
       .catch((error: unknown) => this.#startOver(error))
       .finally(() => this.#expected.delete(reading));
     this.#expected.add(reading);
@@ -230,6 +229,7 @@ export class Mirror {
 
   /** Without a reading that failed the picture may be wrong: all of it is read anew. */
   #startOver(error: unknown): void {
+    this.#lost(messageOf(error));
     this.#breakOff(error instanceof Error ? error : new Error(String(error)));
   }
 

@@ -15,7 +15,9 @@ import {
   parseDurationMs,
   parseImage,
   parseList,
+  parseLogFiles,
   parseLogLevel,
+  parseLogSize,
   parseMtu,
   parseNetworkPlugin,
   parsePositiveDurationMs,
@@ -41,6 +43,11 @@ export interface Config {
   readonly cniCacheDir: string;
   readonly podCidrs: readonly string[];
   readonly ipv6DualStack: boolean;
+  readonly containerLogMode: 'cri' | 'symlink';
+  readonly containerLogDriver: 'auto' | 'daemon' | 'local' | 'json-file' | 'journald';
+  /** In Docker's form, such as `16m`. */
+  readonly containerLogMaxSize: string;
+  readonly containerLogMaxFiles: number;
   readonly logLevel: LogLevel;
   readonly logFormat: 'text' | 'json';
   /** What the operator should know of the settings: a line for each flag that was given and has no effect. */
@@ -100,6 +107,12 @@ export function loadConfig(flags: GivenOptions, configFile: string | undefined):
     cniCacheDir: read('cni-cache-dir', parseAbsolutePath),
     podCidrs: read('pod-cidr', (text) => parseList(text).map(parseCidr)),
     ipv6DualStack: read('ipv6-dual-stack', parseBoolean),
+    containerLogMode: read('container-log-mode', (text) => parseChoice(text, ['cri', 'symlink'])),
+    containerLogDriver: read('container-log-driver', (text) =>
+      parseChoice(text, ['auto', 'daemon', 'local', 'json-file', 'journald']),
+    ),
+    containerLogMaxSize: read('container-log-max-size', parseLogSize),
+    containerLogMaxFiles: read('container-log-max-files', parseLogFiles),
     logLevel: read('log-level', parseLogLevel),
     logFormat: read('log-format', (text) => parseChoice(text, ['text', 'json'])),
     notes: notesOn(given),

@@ -57,6 +57,7 @@ function verboseInfo(deps: CriDeps, container: ContainerRecord): Record<string, 
     dockerName: container.name,
     dockerState: inspect.State,
     logMode: logModeOf(container),
+    logComplete: deps.logs.isComplete(container.id),
     logProblem: deps.logs.problemOf(container.id),
     hostConfig: inspect.HostConfig,
   };

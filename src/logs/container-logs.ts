@@ -6,7 +6,7 @@ import type { Logger } from '../util/log.js';
 import { LogFollower, type LogProblem, type LogSource } from './log-follower.js';
 
 /** The end of a container is held back for its log no longer than this. */
-const LONGEST_DRAIN_MS = 5_000;
+const LONGEST_DRAIN_MS = 10_000;
 
 /**
  * The logs of all containers that cridock writes itself. Which to write is told by `observe`, with each reading of a
@@ -61,6 +61,11 @@ export class ContainerLogs {
   /** Why the log of this container is not written, or undefined. */
   problemOf(id: string): LogProblem | undefined {
     return this.#followers.get(id)?.problem;
+  }
+
+  /** Whether nothing more will be written to the log of this container. */
+  isComplete(id: string): boolean {
+    return this.#followers.get(id)?.isDone ?? true;
   }
 
   /** The containers whose log is not written now. */

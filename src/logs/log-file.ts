@@ -27,7 +27,7 @@ export interface LogFileOptions {
 /**
  * The file that a container's log is written to. Records are gathered for a moment and written together, whole. When
  * that fails they are kept, and tried again until it works: then `append` makes the reader of the Engine's log wait.
- * Call `open` first; calls may overlap, and are done in order.
+ * Call `begin` first; calls may overlap, and are done in order.
  */
 export class LogFile {
   readonly #path: string;
@@ -50,9 +50,13 @@ export class LogFile {
     this.#onProblem = onProblem;
   }
 
-  /** Opens the file, or makes it and the folders above it, where that is not done. Throws what the file system says. */
-  async open(): Promise<void> {
+  /**
+   * Begins to write at the end of the file, and forgets what waited: what to write is found out from what is there. Makes
+   * the file, and the folders above it, where there is none. Throws what the file system says.
+   */
+  async begin(): Promise<void> {
     await this.#inOrder(async () => {
+      this.#take();
       this.#gone = false;
       if (this.#handle !== undefined) return;
       const { handle, torn } = await this.#openHandle();

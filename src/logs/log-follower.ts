@@ -3,7 +3,7 @@ import type { Engine, LogMessage } from '../docker/engine.js';
 import { Code, CriError, hasCode, messageOf } from '../util/cri-error.js';
 import type { Logger } from '../util/log.js';
 import { LogFile, StartOver } from './log-file.js';
-import { formatRecords, isRecord } from './log-record.js';
+import { formatRecords, isRecord, isYounger } from './log-record.js';
 import { readAnchor, type Anchor } from './log-tail.js';
 
 const FIRST_RETRY_MS = 100;
@@ -17,6 +17,12 @@ export interface LogSource {
   readonly tty: boolean;
   /** When the container was made, RFC 3339: no record of it is older. */
   readonly createdAt: string;
+}
+
+/** A place in the Engine's messages: behind so many, of which this, as a record, is the last. */
+interface Position {
+  readonly count: number;
+  readonly last: Buffer;
 }
 
 /** Why a container's log is not being written now. */
@@ -94,43 +100,45 @@ export class LogFollower {
 
   /** One reading of the Engine's log, from where the file ends. Ends with the container. */
   async #readToEnd(): Promise<void> {
-    await this.#file.open();
+    await this.#file.begin();
     const anchor = await readAnchor(this.#source.path, this.#source.createdAt);
-    let left = anchor === undefined ? 0 : await this.#find(anchor);
+    const known = anchor && (await this.#find(anchor));
+    let left = known?.count ?? 0;
     await this.#read(true, anchor?.since, (messages) => {
       this.#solved('CannotRead');
       if (left === 0) return this.#file.append(formatRecords(messages));
-      const known = messages.slice(0, left);
-      left -= known.length;
-      if (left > 0) return undefined;
-      const last = known.at(-1);
+      const last = messages[left - 1];
+      const fresh = messages.slice(left);
+      left = Math.max(0, left - messages.length);
       // Between the two readings the Engine has dropped its oldest messages: the count no longer holds.
-      if (last && anchor && !isRecord(last, anchor.record))
-        throw new StartOver('the Engine dropped messages');
-      const fresh = messages.slice(known.length);
+      if (last && known && !isRecord(last, known.last)) throw new StartOver('the Engine dropped messages');
       return fresh.length === 0 ? undefined : this.#file.append(formatRecords(fresh));
     });
     await this.#file.flush();
   }
 
-  /** How many of the Engine's messages since the anchor's `since` are written: none when it no longer has our last one. */
-  async #find(anchor: Anchor): Promise<number> {
+  /**
+   * How far the Engine's messages since the anchor's `since` are written. When it no longer has our last one, that is up to
+   * the last that is not younger.
+   */
+  async #find(anchor: Anchor): Promise<Position | undefined> {
     let count = 0;
     let occurrences = 0;
-    let found = 0;
+    let found: Position | undefined;
+    let notYounger: { count: number; message: LogMessage } | undefined;
     await this.#read(false, anchor.since, (messages) => {
       for (const message of messages) {
         count += 1;
+        if (!isYounger(message, anchor.record)) notYounger = { count, message };
         if (occurrences === anchor.occurrences || !isRecord(message, anchor.record)) continue;
         occurrences += 1;
-        found = count;
+        found = { count, last: anchor.record };
       }
       return undefined;
     });
-    if (found === 0) {
-      this.#log.warn('the Engine no longer has the line that the log ends with; lines in between are lost');
-    }
-    return found;
+    if (found !== undefined) return found;
+    this.#log.warn('the Engine no longer has the line that the log ends with; lines in between may be lost');
+    return notYounger && { count: notYounger.count, last: formatRecords([notYounger.message]) };
   }
 
   async #read(

@@ -42,6 +42,11 @@ export function isRecord(message: LogMessage, record: Buffer): boolean {
   );
 }
 
+/** Whether the message's time is later than the record's. */
+export function isYounger({ bytes }: LogMessage, record: Buffer): boolean {
+  return bytes.compare(record, 0, TIME_BYTES, 0, TIME_BYTES) > 0;
+}
+
 /** The time and the stream of a record, such as `2006-01-02T15:04:05.000000000Z stdout`; undefined when it is no record. */
 export function timeAndStream(record: Buffer): string | undefined {
   const header = record.toString('latin1', 0, HEADER_BYTES);

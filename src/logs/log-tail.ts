@@ -19,7 +19,7 @@ export interface Anchor {
 }
 
 /**
- * Reads at the end of the log file, and of the file that it was before its last rotation, what was written last;
+ * Reads at the end of the log file, and where that is too short of those that it was before, what was written last;
  * undefined when that is nothing from after `notBefore` (RFC 3339), when this container was made.
  *
  * The file itself tells where to go on, and nothing beside it has to be kept in step. The Engine's log is a fixed
@@ -27,9 +27,9 @@ export interface Anchor {
  */
 export async function readAnchor(path: string, notBefore: string): Promise<Anchor | undefined> {
   const records = recordsIn(await readEnd(path));
-  if (oldestNeeded(records) === 0) {
-    const rotated = await lastRotated(path);
-    if (rotated !== undefined) records.unshift(...recordsIn(await readEnd(rotated)));
+  for (const rotated of await rotatedFiles(path)) {
+    if (oldestNeeded(records) > 0) break;
+    records.unshift(...recordsIn(await readEnd(rotated)));
   }
   const last = records.at(-1);
   const marks = last && timeAndStream(last);
@@ -86,22 +86,22 @@ function oldestNeeded(records: readonly Buffer[]): number {
 }
 
 /**
- * The newest of the files that the log was renamed to, as `0.log.20060102-150405`; the kubelet compresses all but that
- * one.
+ * The files that the log was renamed to, such as `0.log.20060102-150405`, the newest first. The kubelet compresses all
+ * but that one.
  */
-async function lastRotated(path: string): Promise<string | undefined> {
+async function rotatedFiles(path: string): Promise<string[]> {
   const prefix = `${basename(path)}.`;
   const names = (await readdir(dirname(path)).catch(nothingIfMissing)) ?? [];
-  let newest: { path: string; mtimeNs: bigint } | undefined;
-  for (const name of names.filter((each) => each.startsWith(prefix) && !/\.(gz|tmp)$/.test(each)).sort()) {
+  const files: { path: string; mtimeNs: bigint }[] = [];
+  for (const name of names.filter((each) => each.startsWith(prefix) && !/\.(gz|tmp)$/.test(each))) {
     const candidate = join(dirname(path), name);
     const status = await stat(candidate, { bigint: true }).catch(nothingIfMissing);
-    if (!status?.isFile()) continue;
-    if (newest === undefined || status.mtimeNs >= newest.mtimeNs) {
-      newest = { path: candidate, mtimeNs: status.mtimeNs };
-    }
+    if (status?.isFile()) files.push({ path: candidate, mtimeNs: status.mtimeNs });
   }
-  return newest?.path;
+  files.sort((a, b) =>
+    a.mtimeNs === b.mtimeNs ? (a.path < b.path ? 1 : -1) : a.mtimeNs < b.mtimeNs ? 1 : -1,
+  );
+  return files.map((file) => file.path);
 }
 
 /**

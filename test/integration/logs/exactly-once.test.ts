@@ -23,6 +23,7 @@ import { writeCommand, type LineSpec } from '../../support/numbered-lines.js';
 import { removePod, untilAnswered } from '../../support/pod-worker.js';
 import { containerConfig, podConfig } from '../../support/pods.js';
 import { seededRandom } from '../../support/random.js';
+import { until } from '../../support/until.js';
 
 /** Lines in all. Two million, as a node may see them in a minute, take some minutes. */
 const LINES = Number(process.env['CRIDOCK_TEST_LOG_LINES'] ?? 60_000);
@@ -31,7 +32,8 @@ const KILLS = Number(process.env['CRIDOCK_TEST_LOG_KILLS'] ?? 4);
 const ENGINE_RESTART = process.env['CRIDOCK_TEST_ENGINE_RESTART'];
 const CONTAINERS = 20;
 const ROTATE_EVERY_MS = 1_000;
-const PAUSE_MS = 200;
+/** Between 150 bursts: long enough for all kills to come while lines are written. */
+const PAUSE_MS = Math.max(100, KILLS * 40);
 
 /**
  * Containers write numbered lines while cridock is killed and started again and the logs are rotated as the kubelet does it.
@@ -82,6 +84,7 @@ describe('container logs under kill -9 and rotation', { skip: noEngine }, () => 
     }
     const stillWriting = (await running(writers.map(({ id }) => id))).length;
     await untilNone(() => running(writers.map(({ id }) => id)));
+    for (const { id } of writers) await until('its log to be complete', () => isComplete(id), 120_000);
     console.log(
       `${stillWriting} of ${writers.length} were writing at the last kill; ${Date.now() - started} ms`,
     );
@@ -119,6 +122,13 @@ describe('container logs under kill -9 and rotation', { skip: noEngine }, () => 
         if (code === Code.FAILED_PRECONDITION) return count; // it has ended
       }
     }
+  }
+
+  async function isComplete(id: string): Promise<boolean> {
+    const request = { container_id: id, verbose: true };
+    const { info } = await untilAnswered(() => cridock.client.runtime.ContainerStatus(request));
+    const { logComplete } = JSON.parse(info['info'] ?? '{}') as { logComplete?: boolean };
+    return logComplete === true;
   }
 
   async function running(ids: string[]): Promise<string[]> {

@@ -70,6 +70,7 @@ describe('container logs under kill -9 and rotation', { skip: noEngine }, () => 
     }
     for (const { id } of writers) await client.runtime.StartContainer({ container_id: id });
 
+    const ids = writers.map(({ id }) => id);
     const started = Date.now();
     const rotation = new AbortController();
     const rotating = Promise.all(writers.map(({ id, log }) => rotate(id, log, rotation.signal)));
@@ -79,11 +80,12 @@ describe('container logs under kill -9 and rotation', { skip: noEngine }, () => 
       await delay(random() * 500);
       await cridock.restart();
       if (kill === Math.floor(KILLS / 2) && ENGINE_RESTART !== undefined) {
+        console.log(`${(await running(ids)).length} are writing when the Engine restarts`);
         await promisify(execFile)('sh', ['-c', ENGINE_RESTART]);
       }
     }
-    const stillWriting = (await running(writers.map(({ id }) => id))).length;
-    await untilNone(() => running(writers.map(({ id }) => id)));
+    const stillWriting = (await running(ids)).length;
+    await untilNone(() => running(ids));
     for (const { id } of writers) await until('its log to be complete', () => isComplete(id), 120_000);
     console.log(
       `${stillWriting} of ${writers.length} were writing at the last kill; ${Date.now() - started} ms`,
@@ -96,7 +98,7 @@ describe('container logs under kill -9 and rotation', { skip: noEngine }, () => 
     console.log(`${rotations} rotations`);
     assert.deepEqual(faults.slice(0, 20), [], `${faults.length} faults`);
     if (rotations < CONTAINERS) assert.fail(`only ${rotations} rotations`);
-    await removePod(client, { sandboxId, containerIds: writers.map(({ id }) => id) }, untilAnswered);
+    await removePod(client, { sandboxId, containerIds: ids }, untilAnswered);
     for (const { log } of writers) assert.ok(existsSync(log), 'the log stays when its container is removed');
   });
 

@@ -19,8 +19,8 @@ export function lineText({ unit, repeat }: LineSpec, number: number): Buffer {
 /** The shell command that writes the lines. The last line of each stream has no newline. */
 export function writeCommand({ lines, streams, unit, repeat, burst, pauseMs }: LineSpec): string {
   const octal = [...unit].map((byte) => `\\${byte.toString(8).padStart(3, '0')}`).join('');
-  const print = streams.map((stream) => `printf "%s%d %s", (k > 1 ? "\\n" : ""), k, pad > "/dev/${stream}"`);
+  const print = streams.map((stream) => `printf "%d %s%s", k, pad, end > "/dev/${stream}"`);
   return `awk 'BEGIN { u = "${octal}"; for (n = ${repeat}; n > 0; n = int(n / 2)) { if (n % 2) pad = pad u; u = u u }
-    for (k = 1; k <= ${lines}; k++) { ${print.join('; ')};
+    for (k = 1; k <= ${lines}; k++) { end = k < ${lines} ? "\\n" : ""; ${print.join('; ')};
       if (k % ${burst} == 0) { fflush(); system("usleep ${pauseMs * 1000}") } } }'`;
 }

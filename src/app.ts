@@ -4,6 +4,7 @@ import { compareConfigs, type ReloadableConfig } from './cli/reload.js';
 import { readBuildInfo } from './cli/version.js';
 import { pinnedBy } from './convert/pinned-images.js';
 import { containerEntry } from './cri/container-list.js';
+import { observeLog } from './cri/container-log.js';
 import type { CriDeps, CriSettings } from './cri/deps.js';
 import { EntryList } from './cri/entry-list.js';
 import { ImageDiskUsage } from './cri/image-disk-usage.js';
@@ -14,6 +15,7 @@ import { sandboxEntry } from './cri/sandbox-list.js';
 import { reclaimAllVanished } from './cri/sandbox-reclaim.js';
 import { DockerodeEngine } from './docker/dockerode-engine.js';
 import type { Engine } from './docker/engine.js';
+import { ContainerLogs } from './logs/container-logs.js';
 import { CniNetwork } from './network/cni/cni-network.js';
 import { DockerBridgeNetwork } from './network/docker-bridge.js';
 import type { PodNetwork } from './network/network.js';
@@ -62,26 +64,37 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
   const images = new KnownImages(engine);
   const protocol = loadProtocol();
   const checkpoints = new CheckpointStore({ dir: join(config.rootDirectory, 'sandbox'), log });
+  const logs = new ContainerLogs(engine, log);
   const mirror = new Mirror({
     engine,
     log,
-    read: (inspect) =>
-      readRecord(inspect, {
+    read: async (inspect) => {
+      const record = await readRecord(inspect, {
         addresses: (sandbox) => podAddresses(network, sandbox),
         image: (container, labels) => imageNames(container, labels, images),
         log,
-      }),
+      });
+      if (record?.kind === 'container') await observeLog(logs, record);
+      return record;
+    },
     reconcileEveryMs: RECONCILE_EVERY_MS,
     requestTimeoutMs: config.runtimeRequestTimeoutMs,
-    onResync: (reason, corrected) => {
+    onResync: (reason, corrected, ids) => {
       metrics.stateResync(reason);
       metrics.stateDivergence(corrected);
       void reclaimAllVanished(deps);
+      logs.retain(ids);
     },
   });
   const settings: CriSettings = {
     cridockVersion: readBuildInfo().version,
     podInfraContainerImage: config.podInfraContainerImage,
+    containerLogs: {
+      mode: config.containerLogMode,
+      driver: config.containerLogDriver,
+      maxSize: config.containerLogMaxSize,
+      maxFiles: config.containerLogMaxFiles,
+    },
     minOomScoreAdj: await lowestOomScoreAdj(config.restrictOomScoreAdj),
     imagePullProgressDeadlineMs: config.imagePullProgressDeadlineMs,
     isPinned: pinnedBy([config.podInfraContainerImage, ...config.pinnedImages]),
@@ -91,6 +104,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
     mirror,
     network,
     checkpoints,
+    logs,
     settings,
     log,
     podLocks: new KeyedMutex(),
@@ -126,6 +140,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
     stop: async () => {
       await server.stop(STOP_GRACE_MS);
       await mirror.stop();
+      await logs.stop();
       await network.stop();
       engine.close();
     },

@@ -15,7 +15,9 @@ import {
   parseDurationMs,
   parseImage,
   parseList,
+  parseLogFiles,
   parseLogLevel,
+  parseLogSize,
   parseMtu,
   parseNetworkPlugin,
   parsePositiveDurationMs,
@@ -40,6 +42,11 @@ export interface Config {
   readonly cniBinDirs: readonly string[];
   readonly cniCacheDir: string;
   readonly podCidrs: readonly string[];
+  readonly containerLogMode: 'cri' | 'symlink';
+  readonly containerLogDriver: 'auto' | 'daemon' | 'local' | 'json-file' | 'journald';
+  /** In Docker's form, such as `16m`. */
+  readonly containerLogMaxSize: string;
+  readonly containerLogMaxFiles: number;
   readonly logLevel: LogLevel;
   readonly logFormat: 'text' | 'json';
   /** What the operator should know of the settings: a line for each flag that was given and has no effect. */
@@ -98,6 +105,12 @@ export function loadConfig(flags: GivenOptions, configFile: string | undefined):
     cniBinDirs: read('cni-bin-dir', (text) => parseList(text).map(parseAbsolutePath)),
     cniCacheDir: read('cni-cache-dir', parseAbsolutePath),
     podCidrs: read('pod-cidr', (text) => parseList(text).map(parseCidr)),
+    containerLogMode: read('container-log-mode', (text) => parseChoice(text, ['cri', 'symlink'])),
+    containerLogDriver: read('container-log-driver', (text) =>
+      parseChoice(text, ['auto', 'daemon', 'local', 'json-file', 'journald']),
+    ),
+    containerLogMaxSize: read('container-log-max-size', parseLogSize),
+    containerLogMaxFiles: read('container-log-max-files', parseLogFiles),
     logLevel: read('log-level', parseLogLevel),
     logFormat: read('log-format', (text) => parseChoice(text, ['text', 'json'])),
     notes: notesOn(given),

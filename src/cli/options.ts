@@ -5,13 +5,19 @@ export interface Option {
   readonly kind: OptionKind;
   /** Also shown in the help. A list has no default. */
   readonly default: string;
-  readonly group: 'Endpoints' | 'Pods and images' | 'Network' | 'Logging' | 'Accepted, but without effect';
+  readonly group:
+    | 'Endpoints'
+    | 'Pods and images'
+    | 'Network'
+    | 'Container logs'
+    | 'Logging'
+    | 'Accepted, but without effect';
   readonly describe: string;
 }
 
 /**
  * Every flag that the config file knows too, by name. They are cri-dockerd's, with its meanings and defaults, but for
- * `pinned-image`, `restrict-oom-score-adj` and `log-format`, which are our own.
+ * `pinned-image`, `restrict-oom-score-adj`, `container-log-...` and `log-format`, which are our own.
  */
 export const OPTIONS = {
   'container-runtime-endpoint': {
@@ -101,6 +107,32 @@ export const OPTIONS = {
     group: 'Network',
     describe:
       'Networks for pod addresses, separated by commas, for CNI plugins that take them from the runtime',
+  },
+  'container-log-mode': {
+    kind: 'text',
+    default: 'cri',
+    group: 'Container logs',
+    describe:
+      "cri: write the files that the kubelet reads and rotates; symlink: link them to Docker's own, as cri-dockerd does",
+  },
+  'container-log-driver': {
+    kind: 'text',
+    default: 'auto',
+    group: 'Container logs',
+    describe:
+      "Driver of the Engine's own copy: local, json-file, journald, or daemon for what the Engine is set to; auto is local (json-file before API 1.42), and daemon with symlink",
+  },
+  'container-log-max-size': {
+    kind: 'text',
+    default: '16m',
+    group: 'Container logs',
+    describe: "Size of a file of the Engine's own copy (local and json-file), as 500k, 16m or 1g",
+  },
+  'container-log-max-files': {
+    kind: 'text',
+    default: '3',
+    group: 'Container logs',
+    describe: "Number of files of the Engine's own copy (local and json-file), 2 or more",
   },
   'log-level': {
     kind: 'text',

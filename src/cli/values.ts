@@ -117,6 +117,21 @@ export function parseLogLevel(text: string): LogLevel {
   return level;
 }
 
+/** A size of a log file in Docker's form: a whole number with k, m or g. Less than 64k would be rotated all the time. */
+export function parseLogSize(text: string): string {
+  const [, digits = '', unit = ''] = /^(\d{1,6})([kmg])$/.exec(text) ?? [];
+  if (digits === '') throw new Error(`${quote(text)} is not a size; write it as 500k, 16m or 1g`);
+  if (Number(digits) < (unit === 'k' ? 64 : 1)) throw new Error(`${quote(text)}: must be at least 64k`);
+  return text;
+}
+
+/** With one file alone the Engine would drop all it has at each rotation. */
+export function parseLogFiles(text: string): number {
+  const files = /^\d{1,3}$/.test(text) ? Number(text) : 0;
+  if (files < 2) throw new Error(`${quote(text)} is not a number of files, 2 or more`);
+  return files;
+}
+
 export type NetworkPlugin = 'cni' | 'docker-bridge';
 
 /** cri-dockerd's names: `no-op` and the empty text leave the network to Docker. */

@@ -1,6 +1,7 @@
 import { containerBody } from '../convert/container-body.js';
 import { canMountRecursiveReadOnly } from '../convert/engine-info.js';
 import { imageIdentity } from '../convert/image-identity.js';
+import { CRI_LOG_MODE, LOG_MODE, logConfig } from '../convert/log-config.js';
 import { containerLogPath } from '../convert/log-path.js';
 import { localSeccompProfilePath } from '../convert/security.js';
 import { SPEC_HASH, withSpecHash } from '../convert/spec-hash.js';
@@ -101,7 +102,12 @@ async function planContainer(
     logPath: containerLogPath(logDirectory, config.log_path),
     targetContainerId: pidTarget(picture, sandbox, config),
     seccompProfileText: seccompPath && (await readSeccompProfile(seccompPath, SECCOMP_FIELD)),
-    own: { [IMAGE_NAME]: named.name, [IMAGE_REF]: named.ref },
+    own: {
+      [IMAGE_NAME]: named.name,
+      [IMAGE_REF]: named.ref,
+      ...(deps.settings.containerLogs.mode === 'cri' && { [LOG_MODE]: CRI_LOG_MODE }),
+    },
+    logConfig: logConfig(deps.settings.containerLogs, (apiVersion) => deps.engine.supports(apiVersion)),
     supports: (apiVersion) => deps.engine.supports(apiVersion),
     recursiveReadOnly: canMountRecursiveReadOnly(
       info,

@@ -1,9 +1,10 @@
 import type { RemoveContainerRequest__Output } from '../gen/runtime/v1/RemoveContainerRequest.js';
 import type { RemoveContainerResponse } from '../gen/runtime/v1/RemoveContainerResponse.js';
 import { unlinkDockerLog } from '../logs/docker-log-link.js';
-import type { ContainerRecord } from '../state/records.js';
+import { isAlive, type ContainerRecord } from '../state/records.js';
 import type { CallContext } from '../util/call-context.js';
 import { messageOf } from '../util/cri-error.js';
+import { logModeOf } from './container-log.js';
 import type { CriDeps } from './deps.js';
 import { findContainer, unlessGone } from './lookup.js';
 
@@ -18,19 +19,35 @@ export async function removeContainer(
   return {};
 }
 
-/** Removes this container with the link to its log, which would point nowhere. */
+/**
+ * Removes this container. The log that cridock wrote stays, complete, for the kubelet to remove; a link to Docker's own
+ * would point nowhere and goes.
+ */
 export async function removeOneContainer(
   deps: CriDeps,
   container: ContainerRecord,
   signal: AbortSignal | undefined,
 ): Promise<void> {
+  const { logPath } = container.labels;
+  const logMode = logModeOf(container);
+  if (logMode === 'cri') await endWithLog(deps, container, signal);
   await unlessGone(deps.engine.removeContainer(container.id, { signal }));
   await deps.mirror.refresh(container.id);
-  const { logPath } = container.labels;
-  if (logPath === '') return;
+  await deps.logs.forget(container.id);
+  if (logMode !== 'symlink') return;
   try {
     await unlinkDockerLog(logPath);
   } catch (error) {
     deps.log.warn('the log link stays', { containerId: container.id, logPath, error: messageOf(error) });
   }
+}
+
+/** The Engine's log goes away with the container: what it wrote last must be read before. */
+async function endWithLog(
+  deps: CriDeps,
+  container: ContainerRecord,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (isAlive(container)) await unlessGone(deps.engine.stopContainer(container.id, 0, { signal }));
+  await deps.mirror.refresh(container.id);
 }

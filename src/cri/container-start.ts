@@ -5,6 +5,7 @@ import { linkDockerLog } from '../logs/docker-log-link.js';
 import { isAlive, type ContainerRecord } from '../state/records.js';
 import type { CallContext } from '../util/call-context.js';
 import { Code, CriError, messageOf } from '../util/cri-error.js';
+import { logModeOf, logSourceOf } from './container-log.js';
 import type { CriDeps } from './deps.js';
 import { containerOrThrow, podLockKey } from './lookup.js';
 
@@ -32,6 +33,7 @@ async function start(deps: CriDeps, id: string, ctx: CallContext): Promise<void>
       `container_id: container ${id} has ended (${container.phase.reason}) and is not started again`,
     );
   }
+  await prepareLog(deps, container);
   try {
     await deps.engine.startContainer(id);
   } catch (error) {
@@ -40,15 +42,22 @@ async function start(deps: CriDeps, id: string, ctx: CallContext): Promise<void>
     throw error;
   }
   const started = await deps.mirror.reach(id, ({ status }) => status !== 'created');
-  if (started?.kind === 'container') await linkLog(deps, started);
+  if (started?.kind === 'container' && logModeOf(started) === 'symlink') {
+    await reportLog(deps, started, linkDockerLog(started.labels.logPath, started.inspect.LogPath ?? ''));
+  }
 }
 
-/** A log that cannot be linked must not hide that the container runs: it is reported, not thrown. */
-async function linkLog(deps: CriDeps, container: ContainerRecord): Promise<void> {
+/** The kubelet looks for the file as soon as the container runs. */
+async function prepareLog(deps: CriDeps, container: ContainerRecord): Promise<void> {
+  const source = logSourceOf(container);
+  if (source !== undefined) await reportLog(deps, container, deps.logs.prepare(source));
+}
+
+/** A log that cannot be made must not keep a container from running, or hide that it runs: it is reported, not thrown. */
+async function reportLog(deps: CriDeps, container: ContainerRecord, work: Promise<void>): Promise<void> {
   const { logPath } = container.labels;
-  if (logPath === '') return;
   try {
-    await linkDockerLog(logPath, container.inspect.LogPath ?? '');
+    await work;
   } catch (error) {
     deps.log.warn('no log for this container', {
       containerId: container.id,

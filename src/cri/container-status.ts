@@ -6,6 +6,7 @@ import type { ContainerStatusRequest__Output } from '../gen/runtime/v1/Container
 import type { ContainerStatusResponse } from '../gen/runtime/v1/ContainerStatusResponse.js';
 import type { ContainerRecord } from '../state/records.js';
 import type { CallContext } from '../util/call-context.js';
+import { logModeOf } from './container-log.js';
 import type { CriDeps } from './deps.js';
 import { containerOrThrow } from './lookup.js';
 
@@ -18,7 +19,7 @@ export async function containerStatus(
   const container = containerOrThrow(await deps.mirror.current(ctx.signal), request.container_id);
   return {
     status: containerStatusOf(container),
-    info: request.verbose ? { info: JSON.stringify(verboseInfo(container)) } : {},
+    info: request.verbose ? { info: JSON.stringify(verboseInfo(deps, container)) } : {},
   };
 }
 
@@ -48,13 +49,16 @@ export function containerStatusOf(container: ContainerRecord): ContainerStatus {
 }
 
 /** What `crictl inspect` shows besides the status. */
-function verboseInfo(container: ContainerRecord): Record<string, unknown> {
+function verboseInfo(deps: CriDeps, container: ContainerRecord): Record<string, unknown> {
   const { inspect } = container;
   return {
     sandboxID: container.sandboxId,
     pid: container.pid,
     dockerName: container.name,
     dockerState: inspect.State,
+    logMode: logModeOf(container),
+    logComplete: deps.logs.isComplete(container.id),
+    logProblem: deps.logs.problemOf(container.id),
     hostConfig: inspect.HostConfig,
   };
 }

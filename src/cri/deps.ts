@@ -1,4 +1,6 @@
+import type { ContainerLogSettings } from '../convert/log-config.js';
 import type { Engine } from '../docker/engine.js';
+import type { ContainerLogs } from '../logs/container-logs.js';
 import type { PodNetwork } from '../network/network.js';
 import type { CheckpointStore } from '../state/checkpoint.js';
 import type { KnownImages } from '../state/known-images.js';
@@ -21,6 +23,7 @@ export interface CriSettings {
   readonly isPinned: (fullName: string) => boolean;
   /** The lowest oom_score_adj that may be asked of the Engine here (design decision 12). */
   readonly minOomScoreAdj: number;
+  readonly containerLogs: ContainerLogSettings;
 }
 
 /** Everything an RPC works with, built once in app.ts. */
@@ -29,6 +32,7 @@ export interface CriDeps {
   readonly mirror: Mirror;
   readonly network: PodNetwork;
   readonly checkpoints: CheckpointStore;
+  readonly logs: ContainerLogs;
   readonly settings: CriSettings;
   readonly log: Logger;
   /** Serialises what changes a pod and its members; keyed by the sandbox's Docker name. */

@@ -2,6 +2,7 @@ import type { RuntimeHandlers } from '../util/handler.js';
 import { createContainer } from './container-create.js';
 import { listContainers } from './container-list.js';
 import { removeContainer } from './container-remove.js';
+import { reopenContainerLog } from './container-reopen-log.js';
 import { startContainer } from './container-start.js';
 import { containerStatus } from './container-status.js';
 import { stopContainer } from './container-stop.js';
@@ -37,5 +38,6 @@ export function runtimeService(deps: CriDeps): RuntimeHandlers {
     ListContainers: (request, ctx) => listContainers(deps, request, ctx),
     ContainerStatus: (request, ctx) => containerStatus(deps, request, ctx),
     UpdateContainerResources: (request, ctx) => updateContainerResources(deps, request, ctx),
+    ReopenContainerLog: (request, ctx) => reopenContainerLog(deps, request, ctx),
   };
 }

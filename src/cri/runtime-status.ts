@@ -18,7 +18,7 @@ export async function runtimeStatus(
 ): Promise<StatusResponse> {
   const facts = deps.mirror.facts;
   return {
-    status: { conditions: [runtimeReady(deps), await networkReady(deps, ctx)] },
+    status: { conditions: [runtimeReady(deps), await networkReady(deps, ctx), logsReady(deps)] },
     runtime_handlers: facts === undefined ? [] : runtimeHandlers(facts.info, deps.engine.supports('1.44')),
     features: { supplemental_groups_policy: false, user_namespaces_host_network: false },
     info: request.verbose ? { config: JSON.stringify(verboseInfo(deps)) } : {},
@@ -34,6 +34,15 @@ function runtimeReady(deps: CriDeps): RuntimeCondition {
 async function networkReady(deps: CriDeps, ctx: CallContext): Promise<RuntimeCondition> {
   const { ready, reason, message } = await deps.network.condition(ctx.signal);
   return { type: 'NetworkReady', status: ready, reason, message };
+}
+
+/** Beside the two conditions that the kubelet acts on: whether all container logs are written. */
+function logsReady(deps: CriDeps): RuntimeCondition {
+  const { problems } = deps.logs;
+  const [first] = problems;
+  if (first === undefined) return { type: 'ContainerLogsReady', status: true, reason: '', message: '' };
+  const message = `${problems.length} container logs are not written; ${first.id}: ${first.problem.message}`;
+  return { type: 'ContainerLogsReady', status: false, reason: first.problem.reason, message };
 }
 
 /** One handler for each of the Engine's runtimes and '' for its default one. */
@@ -55,6 +64,7 @@ function verboseInfo(deps: CriDeps): Record<string, unknown> {
   const facts = deps.mirror.facts;
   return {
     cridockVersion: deps.settings.cridockVersion,
+    containerLogs: deps.settings.containerLogs,
     sandboxImage: deps.settings.podInfraContainerImage,
     network: deps.network.describe(),
     engine: facts && {

@@ -1,9 +1,17 @@
 import { hasCode, Code, CriError } from '../util/cri-error.js';
 import type { Logger } from '../util/log.js';
 import { parseEndpoint } from './endpoint.js';
-import type { CallOptions, Engine, EventStreamOptions, Negotiated, PullOptions } from './engine.js';
+import type {
+  CallOptions,
+  Engine,
+  EventStreamOptions,
+  LogReadOptions,
+  Negotiated,
+  PullOptions,
+} from './engine.js';
 import { isRemovalInProgress } from './errors.js';
 import { parseEvent, sinceNow } from './events.js';
+import { LogReader } from './log-reader.js';
 import { compareApiVersions } from './negotiate.js';
 import { pullImage } from './pull.js';
 import { Session } from './session.js';
@@ -172,6 +180,21 @@ export class DockerodeEngine implements Engine {
     await this.#session.lines(request, onOpen, (line) => onEvent(parseEvent(line)));
     // The Engine ends the stream when it goes down; another one may come up.
     this.#session.forget();
+  }
+
+  async readLogs(id: string, { signal, tty, follow, since, onMessages }: LogReadOptions): Promise<void> {
+    const query = {
+      stdout: '1',
+      stderr: '1',
+      timestamps: '1',
+      follow: follow ? '1' : '0',
+      ...(since !== undefined && { since }),
+    };
+    const request = { method: 'GET', path: `${containerPath(id)}/logs`, query, signal, long: true } as const;
+    const reader = new LogReader(tty);
+    await this.#session.chunks(request, (chunk) => onMessages(reader.push(chunk)));
+    const rest = reader.end();
+    if (rest !== undefined) await onMessages([rest]);
   }
 
   close(): void {

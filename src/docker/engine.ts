@@ -1,3 +1,4 @@
+import type { OutputStream } from './demux.js';
 import type {
   ContainerCreateBody,
   ContainerInspect,
@@ -37,6 +38,24 @@ export interface EventStreamOptions extends CallOptions {
   /** Called for each message, in order; must return at once. */
   onEvent: (event: EngineEvent) => void;
   filters: Record<string, string[]>;
+}
+
+/** One message of a container's log: a line, or a part of a long one. */
+export interface LogMessage {
+  readonly stream: OutputStream;
+  /** RFC 3339 with nine digits and `Z` (30 bytes), a blank, and what the container wrote, with its newline if it has one. */
+  readonly bytes: Buffer;
+}
+
+export interface LogReadOptions extends CallOptions {
+  /** Whether the container has a terminal: its log then comes as one stream, told as stdout. */
+  tty: boolean;
+  /** Whether to stay, until the container ends, for what it will write. */
+  follow: boolean;
+  /** Unix seconds with nine digits after the point; messages from before it at the beginning are left out. */
+  since?: string | undefined;
+  /** Called with the messages as they come, in order; nothing more is read while the promise it returns is open. */
+  onMessages: (messages: readonly LogMessage[]) => Promise<void> | undefined;
 }
 
 /**
@@ -86,6 +105,13 @@ export interface Engine {
    * The Engine drops messages for readers that stall 100 ms: `onEvent` only queues.
    */
   followEvents(options: EventStreamOptions): Promise<void>;
+
+  /**
+   * Reads the log that the Engine keeps of a container: resolves at its end, or with `follow` when the container has
+   * ended. Before API 1.42 the Engine leaves out every message from before `since`, not only those at the beginning.
+   * Throws UNIMPLEMENTED when the container's log driver cannot be read, and what `onMessages` throws.
+   */
+  readLogs(id: string, options: LogReadOptions): Promise<void>;
 
   /** Closes idle connections. */
   close(): void;

@@ -71,6 +71,26 @@ export class Session {
     });
   }
 
+  /** Sends a request and calls `onChunk` for each piece of its answer; what that throws is thrown as it is. */
+  async chunks(
+    request: SessionRequest,
+    onChunk: (chunk: Buffer) => Promise<void> | undefined,
+  ): Promise<void> {
+    const response = await this.#open(request);
+    let failure: { error: unknown } | undefined;
+    await this.#connected(request, async () => {
+      for await (const chunk of response as AsyncIterable<Buffer>) {
+        try {
+          await onChunk(chunk);
+        } catch (error) {
+          failure = { error };
+          break;
+        }
+      }
+    });
+    if (failure !== undefined) throw failure.error;
+  }
+
   /** Forgets the handshake: the next request performs a new one. */
   forget(): void {
     this.#agreement = undefined;

@@ -27,8 +27,8 @@ export interface MirrorOptions {
   reconcileEveryMs: number;
   /** Bound on the handshake and the list of one connection attempt. */
   requestTimeoutMs: number;
-  /** Told after each full reading why it was made and how many records it had to correct. */
-  onResync: (reason: ResyncReason, corrected: number) => void;
+  /** Told after each full reading why it was made, how many records it had to correct, and which are there. */
+  onResync: (reason: ResyncReason, corrected: number, ids: ReadonlySet<string>) => void;
 }
 
 export type ResyncReason = 'connect' | 'periodic';
@@ -244,7 +244,7 @@ export class Mirror {
       await this.#refresher.request(id);
       if (before?.status !== this.#picture.get(id)?.status) corrected += 1;
     });
-    this.#options.onResync(reason, corrected);
+    this.#options.onResync(reason, corrected, new Set(this.#picture.ids()));
   }
 
   async #readOne(id: string): Promise<void> {

@@ -102,6 +102,55 @@ JSON
   check "$label rmp: gone" is_empty crictl pods --quiet --id "$(cat "$work/pod")"
 }
 
+# The forms of crictl logs, on a container that writes 60 lines in 6 seconds while its log is rotated.
+logs() {
+  local pod container log rotation
+  cat >"$work/pod.json" <<JSON
+{ "metadata": { "name": "logs", "namespace": "conformance", "uid": "uid-logs", "attempt": 1 },
+  "log_directory": "$work/logs", "linux": {} }
+JSON
+  cat >"$work/container.json" <<JSON
+{
+  "metadata": { "name": "writer", "attempt": 0 },
+  "image": { "image": "$image" },
+  "command": ["sh", "-c", "i=0; while [ \$i -lt 60 ]; do i=\$((i + 1)); echo line \$i; usleep 100000; done; echo error >&2"],
+  "log_path": "writer/0.log",
+  "linux": {}
+}
+JSON
+  check 'logs: a pod' id_from "$work/pod" crictl runp "$work/pod.json"
+  pod=$(cat "$work/pod") log=$work/logs/writer/0.log
+  check 'logs: a container' id_from "$work/container" crictl create "$pod" "$work/container.json" "$work/pod.json"
+  container=$(cat "$work/container")
+  check 'logs: start' crictl start "$container"
+  check 'inspect: the mode of the log' prints '"logMode": "cri"' crictl inspect "$container"
+  crictl logs -f "$container" >"$work/followed" 2>&1 &
+  for rotation in 1 2 3; do
+    sleep 1
+    mv "$log" "$log.$rotation"
+    check "logs --reopen, rotation $rotation" crictl logs --reopen "$container"
+  done
+  wait $!
+  { seq -f 'line %g' 60 && echo error; } >"$work/expected"
+  check 'logs -f over three rotations misses nothing' cmp "$work/expected" "$work/followed"
+  crictl logs "$container" 2>/dev/null >"$work/rest"
+  check 'the files together hold each line once' \
+    sh -c "cut -d' ' -f4- '$log.1' '$log.2' '$log.3' '$log' | cmp '$work/expected' -"
+  check 'logs' cmp <(cut -d' ' -f4- "$log" | grep -v error) "$work/rest"
+  check 'logs --tail' prints 'line 60' crictl logs --tail 2 --stream stdout "$container"
+  check 'logs --tail: no more' sh -c "[ \"\$('$tools/crictl' --config /dev/null --runtime-endpoint 'unix://$cri_socket' logs --tail 2 '$container' 2>&1 | grep -c line)\" = 1 ]"
+  check 'logs --since: all' prints 'line 60' crictl logs --since 1h "$container"
+  check 'logs --since: none' is_empty crictl logs --since 2999-01-01T00:00:00Z "$container"
+  check 'logs --timestamps' prints "$(date -u +%Y-%m-%dT)" crictl logs --timestamps "$container"
+  check 'logs --reopen of an ended container fails' fails crictl logs --reopen "$container"
+  sed -i 's/"attempt": 0/"attempt": 1/; s|writer/0.log|writer/1.log|; s/-lt 60/-lt 3/' "$work/container.json"
+  check 'logs: a second attempt' id_from "$work/container" crictl create "$pod" "$work/container.json" "$work/pod.json"
+  check 'logs: start the second attempt' crictl start "$(cat "$work/container")"
+  check 'logs --previous' prints 'line 60' crictl logs --previous "$(cat "$work/container")"
+  check 'logs: removal' crictl rmp -f "$pod"
+  check 'the logs are still there' test -s "$log" -a -s "$work/logs/writer/1.log"
+}
+
 images() {
   local id
   check 'pull by tag' prints 'Image is up to date' crictl pull "$image"
@@ -138,6 +187,7 @@ crictl_on() {
   check 'info' prints '"type": "RuntimeReady"' crictl info
   check 'info: the network is ready' prints '"type": "NetworkReady"' crictl info
   images
+  logs
   pod_life 64 'full id:'
   pod_life 8 'short id:'
   check 'inspect of an unknown id fails' fails crictl inspect 0123456789abcdef

@@ -123,6 +123,8 @@ export function engineContract(open: () => Promise<ContractSubject>): void {
   it('answers NOT_FOUND for unknown containers and images', async () => {
     await assert.rejects(engine.inspectContainer(missing), withCode(Code.NOT_FOUND));
     await assert.rejects(engine.startContainer(missing), withCode(Code.NOT_FOUND));
+    const silent = { tty: false, follow: true, onMessages: () => undefined };
+    await assert.rejects(engine.readLogs(missing, silent), withCode(Code.NOT_FOUND));
     await assert.rejects(engine.stopContainer(missing, 0), withCode(Code.NOT_FOUND));
     await assert.rejects(engine.updateContainer(missing, { CpuShares: 100 }), withCode(Code.NOT_FOUND));
     await assert.rejects(engine.inspectImage(`${mark}/none:1`), withCode(Code.NOT_FOUND));
@@ -183,6 +185,22 @@ export function engineContract(open: () => Promise<ContractSubject>): void {
       times.toSorted((a, b) => Number(a - b)),
     );
     assert.ok((times[0] ?? 0n) > 1_600_000_000_000_000_000n);
+  });
+
+  it('reads a log to its end, and follows it until the container ends', async () => {
+    const id = await create();
+    await engine.startContainer(id);
+    const read = (follow: boolean, signal?: AbortSignal) =>
+      engine.readLogs(id, { tty: false, follow, signal, onMessages: () => assert.fail('sleep is silent') });
+    await read(false);
+    const stop = new AbortController();
+    const givenUp = read(true, stop.signal);
+    const followed = read(true);
+    stop.abort();
+    await assert.rejects(givenUp, withCode(Code.CANCELLED));
+    await engine.stopContainer(id, 0);
+    await followed;
+    await read(true);
   });
 
   it('gives up a call whose signal is aborted', async () => {

@@ -4,11 +4,13 @@
 #
 # Usage:  engine.sh start VERSION [OPTIONS]   starts it (or finds it running) and prints its socket's path
 #         engine.sh halt VERSION [OPTIONS]    ends the daemon only, as a service manager would; start goes on with it
+#         engine.sh restart VERSION [OPTIONS] ends the daemon and starts it; with --live-restore containers run on
 #         engine.sh stop VERSION [OPTIONS]    removes its containers, networks and volumes, ends it, cleans up
 #         engine.sh docker VERSION            prints the path of that version's docker command
 #   VERSION: 20.10 (Debian 12), 26.1 (Debian 13) or 28.5.2 (Debian unstable, which may have moved on: it says so).
 #   Options: --containerd-store     images in containerd's store instead of graph drivers (26.1 and newer)
 #            --name NAME            another Engine of the same version, with data of its own
+#            --live-restore         containers outlive the daemon
 #            --registry HOST:PORT   pulls go to this plain registry, whatever registry.k8s.io, k8s.gcr.io or gcr.io
 #                                   reference they name (not with 26.1's containerd store)
 # Input:  DOCKER_MIN_API_VERSION, if set, reaches the daemon: 1.44 imitates the floor of Engine 29.
@@ -71,6 +73,7 @@ clean_up() {
   rm -rf "$run"
 }
 
+# "keep" leaves alone what runs apart from the daemon.
 start() {
   local arguments
   if answers >/dev/null 2>&1; then
@@ -78,7 +81,7 @@ start() {
     echo "$socket"
     return
   fi
-  end_processes
+  [ "${1:-}" = keep ] || end_processes
   mkdir -p "$run/exec" "$data"
   chmod 711 "$run"
   if ! make_bridge; then
@@ -87,8 +90,9 @@ start() {
     exit 4
   fi
   # A config file of our own: the machine's /etc/docker/daemon.json is for its own Engine.
-  printf '{"features": {"containerd-snapshotter": %s}}\n' "$containerd_store" >"$run/daemon.json"
-  [ "$version" != 20.10 ] || echo '{}' >"$run/daemon.json"
+  printf '{"live-restore": %s, "features": {"containerd-snapshotter": %s}}\n' \
+    "$live_restore" "$containerd_store" >"$run/daemon.json"
+  [ "$version" != 20.10 ] || printf '{"live-restore": %s}\n' "$live_restore" >"$run/daemon.json"
   arguments=(--config-file "$run/daemon.json" --data-root "$data" --exec-root "$run/exec"
     --pidfile "$run/dockerd.pid" -H "unix://$socket" --bridge "$bridge" --iptables=false --ip6tables=false
     --containerd-namespace "cridock-$name" --containerd-plugins-namespace "cridock-$name-plugins")
@@ -113,6 +117,11 @@ start() {
   echo "$socket"
 }
 
+restart() {
+  if [ -r "$run/dockerd.pid" ]; then stop_pid "$(cat "$run/dockerd.pid")" "$run/exec" 40; fi
+  start keep
+}
+
 stop() {
   local docker=("$bin/usr/bin/docker" -H "unix://$socket") ids
   if answers >/dev/null 2>&1; then
@@ -127,12 +136,13 @@ stop() {
 }
 
 command=${1:-} version=${2:-}
-[ -n "$version" ] || fail "usage: engine.sh start|halt|stop|docker VERSION [--containerd-store] [--name NAME] [--registry HOST:PORT]"
+[ -n "$version" ] || fail "usage: engine.sh start|restart|halt|stop|docker VERSION [--containerd-store] [--live-restore] [--name NAME] [--registry HOST:PORT]"
 shift 2
-suffix='' containerd_store=false registry=''
+suffix='' containerd_store=false live_restore=false registry=''
 while [ $# -gt 0 ]; do
   case $1 in
     --containerd-store) containerd_store=true ;;
+    --live-restore) live_restore=true ;;
     --name) suffix=-$2 && shift ;;
     --registry) registry=$2 && shift ;;
     *) fail "unknown option $1" ;;
@@ -156,6 +166,7 @@ bin=$(binaries)
 
 case $command in
   start) start ;;
+  restart) restart ;;
   halt) end_processes ;;
   stop) stop ;;
   docker) echo "$bin/usr/bin/docker" ;;

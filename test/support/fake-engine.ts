@@ -2,6 +2,7 @@ import type {
   CallOptions,
   Engine,
   EventStreamOptions,
+  LogReadOptions,
   Negotiated,
   PullOptions,
 } from '../../src/docker/engine.js';
@@ -20,6 +21,7 @@ import { Code, CriError } from '../../src/util/cri-error.js';
 import { fakeContainer, hasLabels } from './fake-container.js';
 import { FakeEvents } from './fake-events.js';
 import { familiar, FakeImages } from './fake-images.js';
+import { FakeLogs } from './fake-logs.js';
 
 /** Above Linux' largest pid: nothing can be found, or killed, by the pids of fake processes. */
 const FIRST_PID = 4_194_305;
@@ -35,6 +37,8 @@ export class FakeEngine implements Engine {
   readonly #images = new FakeImages();
   readonly #pullable = new Set<string>();
   readonly #events = new FakeEvents();
+  /** For tests to say what containers write. */
+  readonly logs = new FakeLogs();
   #negotiated: Negotiated | undefined;
   #down = false;
   #nextPid = FIRST_PID;
@@ -85,6 +89,7 @@ export class FakeEngine implements Engine {
     });
     state.FinishedAt = now();
     if (oomKilled) this.#events.emit('oom', container);
+    this.logs.ended(id);
     this.#events.emit('die', container, { exitCode: String(exitCode) });
   }
 
@@ -229,6 +234,12 @@ export class FakeEngine implements Engine {
   async followEvents(options: EventStreamOptions): Promise<void> {
     await this.#enter(options);
     return this.#events.follow(options);
+  }
+
+  async readLogs(id: string, options: LogReadOptions): Promise<void> {
+    await this.#enter(options);
+    const { State: state } = this.#container(id);
+    await this.logs.read(id, () => state.Running, options);
   }
 
   close(): void {

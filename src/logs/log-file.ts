@@ -1,0 +1,209 @@
+import { mkdir, open, type FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { messageOf } from '../util/cri-error.js';
+import { readTorn } from './log-tail.js';
+
+/** Records wait this long for others, to be written with them. */
+const GATHER_MS = 20;
+/** With this much waiting it is written at once, and who appends has to wait. */
+const FULL_BYTES = 256 * 1024;
+const RETRY_MS = 1_000;
+const NEWLINE = 0x0a;
+
+/** Something was exchanged under us: what to write must be found out anew from what is there. */
+export class StartOver extends Error {
+  override readonly name = 'StartOver';
+}
+
+export interface LogFileOptions {
+  path: string;
+  /** Told of the first failure to write, such as that of a full disk, and with undefined when it works again. */
+  onProblem: (problem: string | undefined) => void;
+  /** Ends the tries to write what cannot be written. */
+  signal: AbortSignal;
+}
+
+/**
+ * The file that a container's log is written to. Records are gathered for a moment and written together, whole. When
+ * that fails they are kept, and tried again until it works: then `append` makes the reader of the Engine's log wait.
+ * Call `begin` first; calls may overlap, and are done in order.
+ */
+export class LogFile {
+  readonly #path: string;
+  readonly #onProblem: LogFileOptions['onProblem'];
+  readonly #signal: AbortSignal;
+  #handle: FileHandle | undefined;
+  /** The beginning of a record that a crash left at the end of the file, until it is completed. */
+  #torn: Buffer = Buffer.alloc(0);
+  #waiting: Buffer[] = [];
+  #waitingBytes = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #gone = false;
+  #failing = false;
+  /** The last of the operations on the file. Never rejects. */
+  #last: Promise<void> = Promise.resolve();
+
+  constructor({ path, onProblem, signal }: LogFileOptions) {
+    this.#path = path;
+    this.#signal = signal;
+    this.#onProblem = onProblem;
+  }
+
+  /**
+   * Begins to write at the end of the file, and forgets what waited: what to write is found out from what is there. Makes
+   * the file, and the folders above it, where there is none. Throws what the file system says.
+   */
+  async begin(): Promise<void> {
+    await this.#inOrder(async () => {
+      this.#take();
+      this.#gone = false;
+      if (this.#handle !== undefined) return;
+      const { handle, torn } = await this.#openHandle();
+      this.#handle = handle;
+      this.#torn = torn;
+    });
+  }
+
+  /**
+   * Adds records (whole ones) to what is written. The promise, if there is one, is to be awaited before more is added.
+   * Throws StartOver.
+   */
+  append(records: Buffer): Promise<void> | undefined {
+    if (this.#gone) throw new StartOver(`log ${this.#path} was replaced`);
+    this.#waiting.push(records);
+    this.#waitingBytes += records.length;
+    if (this.#waitingBytes >= FULL_BYTES) return this.flush();
+    this.#timer ??= setTimeout(() => void this.#flushQuietly(), GATHER_MS);
+    return undefined;
+  }
+
+  /**
+   * Resolves when all that was added is written; while the disk is full, that is when it no longer is. Throws StartOver, or an
+   * AbortError.
+   */
+  async flush(): Promise<void> {
+    while (!(await this.#inOrder(() => this.#tryWriting()))) {
+      await delay(RETRY_MS, undefined, { signal: this.#signal });
+    }
+    if (this.#gone) throw new StartOver(`log ${this.#path} was replaced`);
+  }
+
+  /** From now on writes to a new file at the path, whatever the old one has become. If that fails, to the old one. */
+  async reopen(): Promise<void> {
+    await this.#inOrder(async () => {
+      const { handle, torn } = await this.#openHandle();
+      if (this.#torn.length > 0 && this.#handle) await cutOff(this.#handle, this.#torn.length);
+      await this.#handle?.close();
+      this.#handle = handle;
+      this.#torn = torn;
+    });
+    void this.#flushQuietly();
+  }
+
+  /** Writes what can be written, and closes. */
+  async close(): Promise<void> {
+    await this.#inOrder(async () => {
+      await this.#tryWriting();
+      await this.#handle?.close();
+      this.#handle = undefined;
+    });
+  }
+
+  async #openHandle(): Promise<{ handle: FileHandle; torn: Buffer }> {
+    await mkdir(dirname(this.#path), { recursive: true, mode: 0o755 });
+    const handle = await open(this.#path, 'a', 0o640);
+    try {
+      return { handle, torn: await readTorn(this.#path) };
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+  }
+
+  /** Says whether nothing is left to write. Throws nothing. */
+  async #tryWriting(): Promise<boolean> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const handle = this.#handle;
+    if (handle === undefined || this.#waiting.length === 0) return true;
+    try {
+      const { nlink } = await handle.stat();
+      if (nlink === 0) await this.#abandon(handle);
+      else await this.#write(handle, this.#take());
+    } catch (error) {
+      this.#tell(messageOf(error));
+      return false;
+    }
+    this.#tell(undefined);
+    return true;
+  }
+
+  /** Writes all of it, or throws and keeps what is left, from the beginning of a record on. */
+  async #write(handle: FileHandle, records: Buffer): Promise<void> {
+    let written = 0;
+    try {
+      written = await this.#completeTorn(handle, records);
+      while (written < records.length) {
+        written += (await handle.write(records, written)).bytesWritten;
+      }
+    } catch (error) {
+      const kept = written === 0 ? 0 : records.lastIndexOf(NEWLINE, written - 1) + 1;
+      this.#waiting.unshift(records.subarray(kept));
+      this.#waitingBytes += records.length - kept;
+      if (written > kept) await cutOff(handle, written - kept);
+      throw error;
+    }
+  }
+
+  /**
+   * Says how many bytes of the records stand in the file already: the beginning of the first, cut by a crash. It is the
+   * same record as a rule, and is completed without a step that readers could take for a new file.
+   */
+  async #completeTorn(handle: FileHandle, records: Buffer): Promise<number> {
+    const same = records.subarray(0, this.#torn.length).equals(this.#torn);
+    const bytes = this.#torn.length;
+    if (!same) await cutOff(handle, bytes);
+    this.#torn = Buffer.alloc(0);
+    return same ? bytes : 0;
+  }
+
+  /** All that waits, as one piece. */
+  #take(): Buffer {
+    const [first] = this.#waiting;
+    const records = first !== undefined && this.#waiting.length === 1 ? first : Buffer.concat(this.#waiting);
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    return records;
+  }
+
+  async #abandon(handle: FileHandle): Promise<void> {
+    this.#gone = true;
+    this.#handle = undefined;
+    await handle.close();
+  }
+
+  #tell(problem: string | undefined): void {
+    if (this.#failing === (problem !== undefined)) return;
+    this.#failing = problem !== undefined;
+    this.#onProblem(problem);
+  }
+
+  async #flushQuietly(): Promise<void> {
+    await this.flush().catch(() => undefined); // the next `append` tells
+  }
+
+  async #inOrder<T>(action: () => Promise<T>): Promise<T> {
+    const run = this.#last.then(action);
+    this.#last = run.then(
+      () => undefined,
+      () => undefined,
+    );
+    return run;
+  }
+}
+
+async function cutOff(handle: FileHandle, bytes: number): Promise<void> {
+  const { size } = await handle.stat();
+  await handle.truncate(size - bytes);
+}

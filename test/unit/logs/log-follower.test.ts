@@ -1,0 +1,185 @@
+import assert from 'node:assert/strict';
+import {
+  appendFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeEach, describe, it, type TestContext } from 'node:test';
+import { LogFollower } from '../../../src/logs/log-follower.js';
+import { silentLogger } from '../../../src/util/log.js';
+import { FakeEngine } from '../../support/fake-engine.js';
+import { until } from '../../support/until.js';
+
+describe('LogFollower', () => {
+  let engine: FakeEngine;
+  let id: string;
+  let path: string;
+  let now: number;
+
+  beforeEach(async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'cridock-logs-'));
+    process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
+    engine = new FakeEngine();
+    engine.addImage('busybox');
+    id = await engine.createContainer('c', { Image: 'busybox', HostConfig: {} });
+    await engine.startContainer(id);
+    path = join(directory, 'logs', '0.log');
+    now = Date.now() + 1_000;
+  });
+
+  const time = (offsetMs: number): string => `${new Date(now + offsetMs).toISOString().slice(0, -1)}000000Z`;
+  const write = (text: string, offsetMs: number, stream: 'stdout' | 'stderr' = 'stdout'): void =>
+    engine.logs.write(id, stream, text, time(offsetMs));
+  const follow = (t: TestContext): LogFollower => {
+    const createdAt = '2020-01-01T00:00:00Z';
+    const follower = new LogFollower(engine, { id, path, tty: false, createdAt }, silentLogger);
+    t.after(() => follower.stop());
+    return follower;
+  };
+  /** Stream, tag and text of each record in these files. */
+  const logged = (...files: string[]): string[] =>
+    files
+      .flatMap((file) => (existsSync(file) ? readFileSync(file, 'utf8').split('\n') : []))
+      .filter((line) => line !== '')
+      .map((line) => line.slice(31));
+  const untilLogged = (count: number) => until(`${count} lines`, () => logged(path).length === count);
+
+  it('writes what is there and what comes, and ends with the container', async (t) => {
+    write('a\n', 0);
+    const follower = follow(t);
+    await untilLogged(1);
+    write('b\n', 1, 'stderr');
+    write('no end', 2);
+    engine.exit(id, 0);
+    await follower.done;
+    assert.deepEqual(logged(path), ['stdout F a', 'stderr F b', 'stdout P no end']);
+  });
+
+  it('goes on where the file ends: equal lines of one time, two streams, parts', async (t) => {
+    const all: [string, number, ('stdout' | 'stderr')?][] = [
+      ...([
+        ['same\n', 5],
+        ['same\n', 5],
+        ['same\n', 5],
+        ['err\n', 4, 'stderr'],
+        ['same\n', 5],
+      ] as [string, number][]),
+      ...([
+        ['part', 6],
+        ['err\n', 7, 'stderr'],
+        ['part', 6],
+        ['part', 6],
+        ['end\n', 6],
+        ['last\n', 8],
+      ] as [string, number][]),
+    ];
+    for (const message of all) write(...message);
+    engine.exit(id, 0);
+    await follow(t).done;
+    const whole = readFileSync(path, 'utf8');
+    assert.equal(logged(path).length, all.length);
+    // As if killed at each byte: whatever stands there, the same comes out.
+    for (let bytes = 0; bytes < whole.length; bytes += 1) {
+      writeFileSync(path, whole.slice(0, bytes));
+      await follow(t).done;
+      assert.equal(readFileSync(path, 'utf8'), whole, `cut after ${bytes} bytes`);
+    }
+  });
+
+  it('finds its place across rotated files, also empty ones', async (t) => {
+    for (let index = 0; index < 5; index += 1) write(`${index}\n`, 5);
+    engine.exit(id, 0);
+    await follow(t).done;
+    const whole = readFileSync(path, 'utf8');
+    const firstTwo = whole.split('\n').slice(0, 2).join('\n').length + 1;
+    writeFileSync(`${path}.20260101-000000`, whole.slice(0, firstTwo));
+    writeFileSync(`${path}.20260101-000001`, '');
+    writeFileSync(path, '');
+    await follow(t).done;
+    assert.equal(readFileSync(`${path}.20260101-000000`, 'utf8') + readFileSync(path, 'utf8'), whole);
+  });
+
+  it('writes to a new file after reopen, nothing lost or doubled', async (t) => {
+    const follower = follow(t);
+    write('a\n', 0);
+    await untilLogged(1);
+    renameSync(path, `${path}.1`);
+    write('b\n', 1);
+    await until('b in the old file', () => logged(`${path}.1`).length === 2);
+    await follower.reopen();
+    assert.ok(existsSync(path));
+    write('c\n', 2);
+    engine.exit(id, 0);
+    await follower.done;
+    assert.deepEqual(logged(`${path}.1`, path), ['stdout F a', 'stdout F b', 'stdout F c']);
+  });
+
+  it('finds out when its file was replaced: the kubelet renames the old one back after an error', async (t) => {
+    const follower = follow(t);
+    write('a\n', 0);
+    await untilLogged(1);
+    renameSync(path, `${path}.1`);
+    await follower.reopen();
+    write('b\n', 1);
+    await untilLogged(1);
+    renameSync(`${path}.1`, path);
+    write('c\n', 2);
+    engine.exit(id, 0);
+    await follower.done;
+    assert.deepEqual(logged(path), ['stdout F a', 'stdout F b', 'stdout F c']);
+  });
+
+  it('replaces a torn line that the Engine no longer has', async (t) => {
+    write('a\n', 0);
+    write('b\n', 1);
+    engine.exit(id, 0);
+    await follow(t).done;
+    truncateSync(path, readFileSync(path).length - 2);
+    engine.logs.drop(id, 2);
+    write('c\n', 100);
+    await follow(t).done;
+    assert.deepEqual(logged(path), ['stdout F a', 'stdout F c']);
+  });
+
+  it('goes on with what is left when the Engine has dropped messages meanwhile', async (t) => {
+    write('a\n', 0);
+    write('b\n', 1);
+    engine.exit(id, 0);
+    await follow(t).done;
+    engine.logs.drop(id, 2);
+    write('d\n', 100);
+    await follow(t).done;
+    assert.deepEqual(logged(path), ['stdout F a', 'stdout F b', 'stdout F d']);
+  });
+
+  it('passes over the log of an earlier container at its path', async (t) => {
+    write('a\n', 0);
+    engine.exit(id, 0);
+    await follow(t).done;
+    appendFileSync(path, '');
+    const foreign = '2019-01-01T00:00:00.000000000Z stdout F foreign\n';
+    writeFileSync(path, foreign);
+    await follow(t).done;
+    assert.deepEqual(logged(path), ['stdout F foreign', 'stdout F a']);
+  });
+
+  it('waits for an Engine that is away, and goes on', async (t) => {
+    const follower = follow(t);
+    write('a\n', 0);
+    await untilLogged(1);
+    engine.down = true;
+    engine.logs.ended(id);
+    engine.down = false;
+    write('b\n', 1);
+    engine.exit(id, 0);
+    await follower.done;
+    assert.deepEqual(logged(path), ['stdout F a', 'stdout F b']);
+  });
+});

@@ -7,6 +7,7 @@ import { containerStatus } from './container-status.js';
 import { stopContainer } from './container-stop.js';
 import { updateContainerResources } from './container-update-resources.js';
 import type { CriDeps } from './deps.js';
+import { execSync } from './exec-sync.js';
 import { runtimeConfig, updateRuntimeConfig } from './runtime-config.js';
 import { runtimeStatus } from './runtime-status.js';
 import { listPodSandbox } from './sandbox-list.js';
@@ -37,5 +38,7 @@ export function runtimeService(deps: CriDeps): RuntimeHandlers {
     ListContainers: (request, ctx) => listContainers(deps, request, ctx),
     ContainerStatus: (request, ctx) => containerStatus(deps, request, ctx),
     UpdateContainerResources: (request, ctx) => updateContainerResources(deps, request, ctx),
+
+    ExecSync: (request, ctx) => execSync(deps, request, ctx),
   };
 }

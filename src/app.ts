@@ -24,6 +24,8 @@ import { loadProtocol } from './server/descriptor.js';
 import { CriServer } from './server/grpc-server.js';
 import { onSignals, surviveStrayErrors } from './server/signals.js';
 import { createServiceNotifier } from './server/systemd.js';
+import { StreamingServer } from './streaming/server.js';
+import { sessions } from './streaming/sessions.js';
 import { CheckpointStore } from './state/checkpoint.js';
 import { ImageNames } from './state/image-names.js';
 import { Mirror } from './state/mirror.js';
@@ -85,12 +87,20 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
     imagePullProgressDeadlineMs: config.imagePullProgressDeadlineMs,
     isPinned: pinnedBy([config.podInfraContainerImage, ...config.pinnedImages]),
   };
+  const streaming = new StreamingServer({
+    ...config.streamingAddress,
+    tls: config.streamingTls,
+    negotiate: sessions({ engine, mirror, log, execOrphan: config.execOrphan }),
+    log,
+    metrics,
+  });
   const deps: CriDeps = {
     engine,
     mirror,
     network,
     checkpoints,
     settings,
+    streaming,
     log,
     podLocks: new KeyedMutex(),
     sandboxRuns: new SharedCalls(),
@@ -116,6 +126,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
       await checkpoints.prepare();
       await network.start();
       mirror.start();
+      await streaming.start();
       await server.start(config.endpoint);
     },
     apply: ({ podCidrs }) => {
@@ -123,6 +134,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
     },
     stop: async () => {
       await server.stop(STOP_GRACE_MS);
+      await streaming.stop();
       await mirror.stop();
       await network.stop();
       engine.close();

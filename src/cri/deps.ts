@@ -8,6 +8,7 @@ import type { SharedCalls } from '../util/shared-calls.js';
 import type { ImageDiskUsage } from './image-disk-usage.js';
 import type { ContainerListing } from './container-list.js';
 import type { SandboxListing } from './sandbox-list.js';
+import type { StreamingUrls } from './streaming.js';
 
 /** The part of the configuration that RPCs look at. */
 export interface CriSettings {
@@ -29,6 +30,7 @@ export interface CriDeps {
   readonly network: PodNetwork;
   readonly checkpoints: CheckpointStore;
   readonly settings: CriSettings;
+  readonly streaming: StreamingUrls;
   readonly log: Logger;
   /** Serialises what changes a pod and its members; keyed by the sandbox's Docker name. */
   readonly podLocks: KeyedMutex;

@@ -265,6 +265,8 @@ export interface ExecCreateBody {
   Tty: boolean;
   /** Height and width of the terminal at the start. API 1.42; older Engines ignore it. */
   ConsoleSize?: [number, number];
+  /** As `AttachStreams.detachKeys`. */
+  DetachKeys?: string;
 }
 
 /** `GET /exec/{id}/json`. */

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import http from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import https from 'node:https';
@@ -51,6 +52,7 @@ export class StreamingServer implements StreamingUrls {
   /** Throws Node's error when the TLS files cannot be read. */
   constructor(options: StreamingServerOptions) {
     this.#options = options;
+    setMaxListeners(0, this.#stop.signal); // one for each session
     this.#keyPair = options.tls && new TlsKeyPair(options.tls, options.log);
     const limits = { requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS };
     const refuseAll = (_request: IncomingMessage, response: ServerResponse): void => {

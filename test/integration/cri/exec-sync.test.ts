@@ -44,7 +44,7 @@ describe('ExecSync', { skip: noEngine }, () => {
 
   it('answers both outputs, byte for byte, and the exit code', async () => {
     const { stdout, stderr, exit_code: code } = await shell("printf 'a\\000\\377'; echo oops >&2; exit 7");
-    assert.deepEqual([...(stdout)], [97, 0, 255]);
+    assert.deepEqual([...stdout], [97, 0, 255]);
     assert.equal(stderr.toString(), 'oops\n');
     assert.equal(code, 7);
     assert.equal((await exec(['true'])).exit_code, 0);

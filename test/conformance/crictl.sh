@@ -107,14 +107,15 @@ JSON
 streams() {
   local label=$1 pod=$2 container=$3 transport attached
   check "$label exec --sync" prints synced crictl exec --sync "$container" echo synced
-  check "$label exec --sync: exit code" prints 'exit code 7' fails crictl exec --sync "$container" sh -c 'exit 7'
+  check "$label exec --sync: exit code" prints 'exited with 7' fails crictl exec --sync "$container" sh -c 'exit 7'
   crictl exec --sync "$container" sh -c 'mkdir -p /www; echo forwarded >/www/file; httpd -p 127.0.0.1:8080 -h /www' \
     >/dev/null 2>&1
   sed 's/"sleeper"/"shell"/; s/"command": .*/"stdin": true, "tty": true, "command": ["sh"],/; s/sleeper.log/shell.log/' \
     "$work/container.json" >"$work/shell.json"
-  attached=$(crictl create "$pod" "$work/shell.json" "$work/pod.json" 2>/dev/null | tail -n 1)
-  crictl start "$attached" >/dev/null
   for transport in spdy websocket; do
+    # The shell ends with the keyboard that is attached to it.
+    attached=$(crictl create "$pod" "$work/shell.json" "$work/pod.json" 2>/dev/null | tail -n 1)
+    crictl start "$attached" >/dev/null
     check "$label exec over $transport" prints streamed crictl exec --transport "$transport" "$container" echo streamed
     check "$label exec -i over $transport" piped "$transport" "$container"
     check "$label exec -it over $transport" prints '33 99' in_terminal "exec -it --transport $transport $container stty size"
@@ -122,8 +123,8 @@ streams() {
       fails crictl exec --transport "$transport" "$container" sh -c 'exit 9'
     check "$label attach over $transport" prints at42tached typed "attach -it --transport $transport $attached"
     check "$label port-forward over $transport" forwards "$transport" "$pod"
+    crictl rm --force "$attached" >/dev/null
   done
-  crictl rm --force "$attached" >/dev/null
 }
 
 piped() {

@@ -9,6 +9,8 @@ import type { StreamOwner } from './stream.js';
 
 /** While a reader is slow nothing is read, so a peer that is gone shows only when something is written to it. */
 const PROBE_EVERY_MS = 5_000;
+/** Data that waits to be sent; above that its writers wait too. More than a socket's own mark, for fewer calls. */
+const MAX_BUFFERED_BYTES = 256 * 1024;
 /** What a peer gets to read what was sent before the connection is closed for good. */
 const LINGER_MS = 5_000;
 /** Answers to a peer that reads nothing; beyond that it is no honest one. */
@@ -86,16 +88,16 @@ export class SpdyConnection implements StreamOwner {
     }
     this.#idle.refresh();
     const header = dataHeader(stream.id, fin ? FLAG_FIN : 0, payload.length);
-    let roomy: boolean;
     if (payload.length === 0) {
-      roomy = this.#socket.write(header);
+      this.#socket.write(header);
     } else {
+      // What is sent in one turn goes to the system in one call.
       this.#socket.cork();
       this.#socket.write(header);
-      roomy = this.#socket.write(payload);
+      this.#socket.write(payload);
       process.nextTick(() => this.#socket.uncork());
     }
-    if (roomy) done();
+    if (this.#socket.writableLength < MAX_BUFFERED_BYTES) done();
     else this.#waiting.push(done);
   }
 

@@ -3,6 +3,8 @@ import { WebSocket } from 'ws';
 
 /** While a reader is slow nothing is read, so a client that is gone shows only when something is written to it. */
 const PROBE_EVERY_MS = 5_000;
+/** Data that waits to be sent; above that its writers wait too. */
+const MAX_BUFFERED_BYTES = 256 * 1024;
 
 export interface LinkHandlers {
   readonly onMessage: (message: Buffer) => void;
@@ -44,8 +46,8 @@ export class WebSocketLink {
       return;
     }
     this.#webSocket.send(message, { binary });
-    if (this.#socket.writableNeedDrain) this.#waiting.push(done);
-    else done();
+    if (this.#socket.writableLength < MAX_BUFFERED_BYTES) done();
+    else this.#waiting.push(done);
   }
 
   pause(): void {

@@ -5,13 +5,13 @@ import net from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
-import WebSocket, { createWebSocketStream } from 'ws';
+import WebSocket from 'ws';
 import { NamespaceMode } from '../../../src/gen/runtime/v1/NamespaceMode.js';
 import { noEngine, startCridock, type CridockProcess } from '../../support/cridock-process.js';
 import { serveInNetns, type NetnsServer } from '../../support/netns-server.js';
 import { makePod, removePod, type MadePod } from '../../support/pod-worker.js';
 import { podConfig } from '../../support/pods.js';
-import { SpdyClient, type ClientStream } from '../../support/spdy-client.js';
+import { SpdyClient, upgrade, type ClientStream } from '../../support/spdy-client.js';
 import { until } from '../../support/until.js';
 
 const PROTOCOL = 'portforward.k8s.io';
@@ -162,16 +162,24 @@ describe('port-forward', { skip: noEngine }, () => {
     server.close();
   });
 
-  it('speaks the WebSocket tunnel', async () => {
-    const subprotocol = 'SPDY/3.1+portforward.k8s.io';
-    const socket = new WebSocket((await url(pod.sandboxId)).replace(/^http/, 'ws'), [], {
-      headers: { 'Sec-WebSocket-Protocol': subprotocol },
-    });
-    // The client library knows no names with slashes either: it takes the answer for one that nobody asked for.
-    const request = once(socket, 'error');
-    const [problem] = (await Promise.race([request, once(socket, 'open')])) as [Error | undefined];
-    assert.match(String(problem?.message), /Server sent a subprotocol but none was requested/);
-    assert.equal(typeof createWebSocketStream, 'function');
+  it('answers a tunnel with its name, which holds a slash', async () => {
+    const { socket, response } = await upgrade(
+      await url(pod.sandboxId),
+      {
+        Upgrade: 'websocket',
+        'Sec-WebSocket-Version': '13',
+        'Sec-WebSocket-Key': Buffer.alloc(16).toString('base64'),
+        'Sec-WebSocket-Protocol': 'SPDY/3.1+portforward.k8s.io',
+      },
+      'GET',
+    );
+    assert.equal(response.headers['sec-websocket-protocol'], 'SPDY/3.1+portforward.k8s.io');
+    // A binary message with a SPDY ping in it, masked with zeros; the same comes back in one that is not.
+    const ping = Buffer.from('800300060000000400000001', 'hex');
+    const reply = once(socket, 'data');
+    socket.write(Buffer.concat([Buffer.of(0x82, 0x80 | ping.length, 0, 0, 0, 0), ping]));
+    assert.deepEqual((await reply)[0], Buffer.concat([Buffer.of(0x82, ping.length), ping]));
+    socket.destroy();
   });
 
   it('speaks WebSocket channels, two for each port', async () => {

@@ -63,13 +63,16 @@ describe('exec and attach', { skip: noEngine }, () => {
     assert.deepEqual([stdout.toString('latin1'), stderr.toString(), exitOf(status)], ['a\0b', 'oops\n', 7]);
   });
 
-  it('tells every exit code', async () => {
-    const seen: (number | string)[] = [];
-    await forEachLimited(Array.from({ length: 256 }).keys(), 8, async (code) => {
+  it('tells exit codes from 0 to 255', async () => {
+    const codes = [...Array.from({ length: 256 }).keys()].filter(
+      (code) => FULL || code % 25 === 0 || (code > 124 && code < 131) || code === 255,
+    );
+    const seen = new Map<number, number | string>();
+    await forEachLimited(codes, 8, async (code) => {
       const { result } = await shell(`exit ${code}`);
-      seen[code] = exitOf((await result).status);
+      seen.set(code, exitOf((await result).status));
     });
-    assert.deepEqual(seen, [...Array.from({ length: 256 }).keys()]);
+    for (const code of codes) assert.equal(seen.get(code), code);
   });
 
   it('tells a command that cannot be started from its output, and keeps output that looks like it', async () => {

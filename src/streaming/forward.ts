@@ -37,7 +37,8 @@ export async function forward(
   } catch (failure) {
     if (!data.destroyed) problem = `port ${port}: ${messageOf(failure)}`;
   }
-  if (!error.destroyed) error.end(problem ?? '');
+  if (problem !== undefined && !error.destroyed) error.write(problem);
+  error.end();
   await written(data);
   data.destroy();
 }

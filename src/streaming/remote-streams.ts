@@ -16,12 +16,14 @@ export interface RemoteStreams {
   finish(outcome: Outcome): Promise<void>;
 }
 
-/** Ends a stream and waits until all of it has been handed on, or the stream is destroyed. */
-export async function endOf(stream: Writable | undefined, last?: Buffer | string): Promise<void> {
+/** Ends a stream, behind a last word if there is one, and waits until all of it has been handed on or it is destroyed. */
+export async function endOf(stream: Writable | undefined, last = ''): Promise<void> {
   if (stream === undefined || stream.destroyed) return;
   await new Promise<void>((resolve) => {
     stream.once('finish', resolve);
     stream.once('close', resolve);
-    stream.end(last ?? Buffer.alloc(0));
+    // An empty write would be a message of its own.
+    if (last !== '') stream.write(last);
+    stream.end();
   });
 }

@@ -1,7 +1,9 @@
 import { Duplex } from 'node:stream';
 
-/** Bytes that are kept for a slow reader on either side, and no more. */
-const HIGH_WATER_MARK_BYTES = 64 * 1024;
+/** Bytes that are kept for a process that reads slowly. */
+const READ_AHEAD_BYTES = 64 * 1024;
+/** Bytes that are kept for a client that reads slowly: some reads of the other side, which so need not stop after each. */
+const WRITE_AHEAD_BYTES = 256 * 1024;
 
 /** What a stream needs of its connection. */
 export interface StreamOwner {
@@ -26,8 +28,8 @@ export class SpdyStream extends Duplex {
   constructor(id: number, headers: ReadonlyMap<string, string>, owner: StreamOwner) {
     super({
       allowHalfOpen: true,
-      readableHighWaterMark: HIGH_WATER_MARK_BYTES,
-      writableHighWaterMark: HIGH_WATER_MARK_BYTES,
+      readableHighWaterMark: READ_AHEAD_BYTES,
+      writableHighWaterMark: WRITE_AHEAD_BYTES,
     });
     this.id = id;
     this.headers = headers;

@@ -26,6 +26,8 @@ import { loadProtocol } from './server/descriptor.js';
 import { CriServer } from './server/grpc-server.js';
 import { onSignals, surviveStrayErrors } from './server/signals.js';
 import { createServiceNotifier } from './server/systemd.js';
+import { StreamingServer } from './streaming/server.js';
+import { sessions } from './streaming/sessions.js';
 import { CheckpointStore } from './state/checkpoint.js';
 import { imageNames } from './state/image-names.js';
 import { KnownImages } from './state/known-images.js';
@@ -99,6 +101,13 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
     imagePullProgressDeadlineMs: config.imagePullProgressDeadlineMs,
     isPinned: pinnedBy([config.podInfraContainerImage, ...config.pinnedImages]),
   };
+  const streaming = new StreamingServer({
+    ...config.streamingAddress,
+    tls: config.streamingTls,
+    negotiate: sessions({ engine, mirror, log, execOrphan: config.execOrphan }),
+    log,
+    metrics,
+  });
   const deps: CriDeps = {
     engine,
     mirror,
@@ -106,6 +115,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
     checkpoints,
     logs,
     settings,
+    streaming,
     log,
     podLocks: new KeyedMutex(),
     sandboxRuns: new SharedCalls(),
@@ -132,6 +142,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
       await checkpoints.prepare();
       await network.start();
       mirror.start();
+      await streaming.start();
       await server.start(config.endpoint);
     },
     apply: ({ podCidrs }) => {
@@ -139,6 +150,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
     },
     stop: async () => {
       await server.stop(STOP_GRACE_MS);
+      await streaming.stop();
       await mirror.stop();
       await logs.stop();
       await network.stop();

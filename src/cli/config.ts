@@ -30,6 +30,10 @@ export interface Config {
   /** `unix:///path`, `tcp://host:port`, or empty for what Docker's own clients take from the environment. */
   readonly dockerEndpoint: string;
   readonly streamingAddress: BindAddress;
+  /** Undefined for plain HTTP. */
+  readonly streamingTls: { readonly certFile: string; readonly keyFile: string } | undefined;
+  /** What becomes of an exec whose client is gone. */
+  readonly execOrphan: 'kill' | 'kill-tty' | 'leave';
   readonly runtimeRequestTimeoutMs: number;
   readonly rootDirectory: string;
   readonly podInfraContainerImage: string;
@@ -88,10 +92,18 @@ export function loadConfig(flags: GivenOptions, configFile: string | undefined):
       return parse(OPTIONS[name].default);
     }
   };
+  const optionalPath = (text: string): string => (text === '' ? '' : parseAbsolutePath(text));
+  const certFile = read('streaming-tls-cert-file', optionalPath);
+  const keyFile = read('streaming-tls-private-key-file', optionalPath);
+  if ((certFile === '') !== (keyFile === '')) {
+    problems.push('--streaming-tls-cert-file and --streaming-tls-private-key-file belong together');
+  }
   const config: Config = {
     endpoint: read('container-runtime-endpoint', parseEndpoint),
     dockerEndpoint: read('docker-endpoint', parseDockerEndpoint),
     streamingAddress: read('streaming-bind-addr', (text) => parseBindAddress(text === '' ? LOOPBACK : text)),
+    streamingTls: certFile === '' ? undefined : { certFile, keyFile },
+    execOrphan: read('exec-orphan', (text) => parseChoice(text, ['kill', 'kill-tty', 'leave'])),
     runtimeRequestTimeoutMs: read('runtime-request-timeout', parseDurationMs) || DEFAULT_REQUEST_TIMEOUT_MS,
     rootDirectory: read('cri-dockerd-root-directory', parseAbsolutePath),
     podInfraContainerImage: read('pod-infra-container-image', parseImage),

@@ -40,6 +40,26 @@ export const OPTIONS = {
     describe:
       'IP or IP:port that serves exec, attach and port-forward; when empty, 127.0.0.1 and any free port',
   },
+  'streaming-tls-cert-file': {
+    kind: 'text',
+    default: '',
+    group: 'Endpoints',
+    describe:
+      'Certificate chain (PEM) to serve exec, attach and port-forward over TLS; read anew when it changes',
+  },
+  'streaming-tls-private-key-file': {
+    kind: 'text',
+    default: '',
+    group: 'Endpoints',
+    describe: 'Private key (PEM) of the certificate',
+  },
+  'exec-orphan': {
+    kind: 'text',
+    default: 'kill-tty',
+    group: 'Pods and images',
+    describe:
+      'What becomes of an exec whose client is gone: kill ends it, leave lets it run, kill-tty ends it if it has a terminal',
+  },
   'runtime-request-timeout': {
     kind: 'text',
     default: '0s',

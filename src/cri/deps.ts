@@ -11,6 +11,7 @@ import type { SharedCalls } from '../util/shared-calls.js';
 import type { ImageDiskUsage } from './image-disk-usage.js';
 import type { ContainerListing } from './container-list.js';
 import type { SandboxListing } from './sandbox-list.js';
+import type { StreamingUrls } from './streaming.js';
 
 /** The part of the configuration that RPCs look at. */
 export interface CriSettings {
@@ -34,6 +35,7 @@ export interface CriDeps {
   readonly checkpoints: CheckpointStore;
   readonly logs: ContainerLogs;
   readonly settings: CriSettings;
+  readonly streaming: StreamingUrls;
   readonly log: Logger;
   /** Serialises what changes a pod and its members; keyed by the sandbox's Docker name. */
   readonly podLocks: KeyedMutex;

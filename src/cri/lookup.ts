@@ -1,7 +1,7 @@
-import { requireShortText } from '../convert/validate.js';
+import { checkArguments, requireShortText } from '../convert/validate.js';
 import type { Picture } from '../state/picture.js';
 import type { ContainerRecord, SandboxRecord } from '../state/records.js';
-import { Code, CriError } from '../util/cri-error.js';
+import { Code, CriError, invalidArgument } from '../util/cri-error.js';
 
 /** The sandbox with this id or unique id prefix. Throws INVALID_ARGUMENT when empty or ambiguous, else NOT_FOUND. */
 export function sandboxOrThrow(picture: Picture, id: string, field = 'pod_sandbox_id'): SandboxRecord {
@@ -24,6 +24,23 @@ export function containerOrThrow(picture: Picture, id: string, field = 'containe
   const container = findContainer(picture, id, field);
   if (container === undefined) throw new CriError(Code.NOT_FOUND, `${field}: no container "${id}"`);
   return container;
+}
+
+/** The container with this id or prefix, which must run: else FAILED_PRECONDITION. Throws as containerOrThrow besides. */
+export function runningContainerOrThrow(picture: Picture, id: string): ContainerRecord {
+  const container = containerOrThrow(picture, id);
+  if (container.status === 'running') return container;
+  throw new CriError(
+    Code.FAILED_PRECONDITION,
+    `container_id: container ${container.id} is ${container.status}, not running`,
+  );
+}
+
+/** A command to run in a container. Throws INVALID_ARGUMENT when there is none, or one that no kernel takes. */
+export function requireCommand(cmd: string[]): string[] {
+  if (cmd.length === 0 || cmd[0] === '') throw invalidArgument('cmd', 'must name a program');
+  checkArguments('cmd', cmd);
+  return cmd;
 }
 
 /** As containerOrThrow, for RPCs that succeed on unknown ids. */

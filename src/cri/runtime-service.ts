@@ -1,4 +1,5 @@
 import type { RuntimeHandlers } from '../util/handler.js';
+import { attach } from './attach.js';
 import { createContainer } from './container-create.js';
 import { listContainers } from './container-list.js';
 import { removeContainer } from './container-remove.js';
@@ -8,6 +9,9 @@ import { containerStatus } from './container-status.js';
 import { stopContainer } from './container-stop.js';
 import { updateContainerResources } from './container-update-resources.js';
 import type { CriDeps } from './deps.js';
+import { execSync } from './exec-sync.js';
+import { exec } from './exec.js';
+import { portForward } from './port-forward.js';
 import { runtimeConfig, updateRuntimeConfig } from './runtime-config.js';
 import { runtimeStatus } from './runtime-status.js';
 import { listPodSandbox } from './sandbox-list.js';
@@ -39,5 +43,10 @@ export function runtimeService(deps: CriDeps): RuntimeHandlers {
     ContainerStatus: (request, ctx) => containerStatus(deps, request, ctx),
     UpdateContainerResources: (request, ctx) => updateContainerResources(deps, request, ctx),
     ReopenContainerLog: (request, ctx) => reopenContainerLog(deps, request, ctx),
+
+    ExecSync: (request, ctx) => execSync(deps, request, ctx),
+    Exec: (request, ctx) => exec(deps, request, ctx),
+    Attach: (request, ctx) => attach(deps, request, ctx),
+    PortForward: (request, ctx) => portForward(deps, request, ctx),
   };
 }

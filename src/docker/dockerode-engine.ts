@@ -1,7 +1,9 @@
+import type { Duplex } from 'node:stream';
 import { hasCode, Code, CriError } from '../util/cri-error.js';
 import type { Logger } from '../util/log.js';
 import { parseEndpoint } from './endpoint.js';
 import type {
+  AttachStreams,
   CallOptions,
   Engine,
   EventStreamOptions,
@@ -22,10 +24,13 @@ import type {
   ContainerInspect,
   ContainerListEntry,
   EngineInfo,
+  ExecCreateBody,
+  ExecInspect,
   ImageInspect,
   ImageListEntry,
   Nullable,
   Resources,
+  TerminalSize,
 } from './types.js';
 
 /** What a timer of Node can hold. */
@@ -129,6 +134,42 @@ export class DockerodeEngine implements Engine {
     await this.#call('update_container', { ...request, idempotent: true });
   }
 
+  async createExec(containerId: string, body: ExecCreateBody, { signal }: CallOptions = {}): Promise<string> {
+    const request = { method: 'POST', path: `${containerPath(containerId)}/exec`, body, signal } as const;
+    const { Id: id } = (await this.#call('create_exec', request)) as { Id: string };
+    return id;
+  }
+
+  async startExec(execId: string, tty: boolean, { signal }: CallOptions = {}): Promise<Duplex> {
+    const body = { Detach: false, Tty: tty };
+    const request = { method: 'POST', path: `${execPath(execId)}/start`, body, signal } as const;
+    return this.#measured('start_exec', () => this.#session.hijack(request));
+  }
+
+  async inspectExec(execId: string, { signal }: CallOptions = {}): Promise<ExecInspect> {
+    const request = { method: 'GET', path: `${execPath(execId)}/json`, signal } as const;
+    return (await this.#call('inspect_exec', request)) as ExecInspect;
+  }
+
+  async resizeExec(execId: string, size: TerminalSize, { signal }: CallOptions = {}): Promise<void> {
+    await this.#resize('resize_exec', execPath(execId), size, signal);
+  }
+
+  async attachContainer(
+    id: string,
+    { detachKeys, ...streams }: AttachStreams,
+    { signal }: CallOptions = {},
+  ): Promise<Duplex> {
+    const query: Record<string, string> = { stream: '1', detachKeys };
+    for (const [name, wanted] of Object.entries(streams)) if (wanted) query[name] = '1';
+    const request = { method: 'POST', path: `${containerPath(id)}/attach`, query, signal } as const;
+    return this.#measured('attach_container', () => this.#session.hijack(request));
+  }
+
+  async resizeContainer(id: string, size: TerminalSize, { signal }: CallOptions = {}): Promise<void> {
+    await this.#resize('resize_container', containerPath(id), size, signal);
+  }
+
   async listImages({ signal }: CallOptions = {}): Promise<ImageListEntry[]> {
     return (await this.#call('list_images', {
       method: 'GET',
@@ -220,6 +261,16 @@ export class DockerodeEngine implements Engine {
     }
   }
 
+  async #resize(
+    operation: string,
+    path: string,
+    { width, height }: TerminalSize,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const query = { w: String(width), h: String(height) };
+    await this.#call(operation, { method: 'POST', path: `${path}/resize`, query, signal, idempotent: true });
+  }
+
   async #call(operation: string, request: SessionRequest): Promise<unknown> {
     return this.#measured(operation, () => this.#session.json(request));
   }
@@ -240,6 +291,10 @@ export class DockerodeEngine implements Engine {
 
 function containerPath(id: string): string {
   return `/containers/${encodeURIComponent(id)}`;
+}
+
+function execPath(id: string): string {
+  return `/exec/${encodeURIComponent(id)}`;
 }
 
 /** The slashes of a reference stay: the Engine takes the rest of the path as its name. */

@@ -1,4 +1,5 @@
 import type { OutputStream } from './demux.js';
+import type { Duplex } from 'node:stream';
 import type {
   ContainerCreateBody,
   ContainerInspect,
@@ -6,10 +7,13 @@ import type {
   EngineEvent,
   EngineInfo,
   EngineVersion,
+  ExecCreateBody,
+  ExecInspect,
   ImageInspect,
   ImageListEntry,
   RegistryAuth,
   Resources,
+  TerminalSize,
 } from './types.js';
 
 /** What was agreed on with the Engine at the last handshake. */
@@ -58,6 +62,15 @@ export interface LogReadOptions extends CallOptions {
   onMessages: (messages: readonly LogMessage[]) => Promise<void> | undefined;
 }
 
+/** Which streams of a container's first process to join. */
+export interface AttachStreams {
+  stdin: boolean;
+  stdout: boolean;
+  stderr: boolean;
+  /** The keys that end the connection and are not passed on, as `ctrl-p,ctrl-q`, which is Docker's default with a tty. */
+  detachKeys: string;
+}
+
 /**
  * The Docker Engine, in Docker's words: only what cridock needs. Names in paths are always full ids or exact
  * references; short ids are resolved in `state/` first.
@@ -88,6 +101,22 @@ export interface Engine {
   /** Removes by force, with anonymous volumes; waits while another removal is in progress. */
   removeContainer(id: string, options?: CallOptions): Promise<void>;
   updateContainer(id: string, resources: Resources, options?: CallOptions): Promise<void>;
+
+  /** Prepares a command; nothing runs yet. Answers its id. FAILED_PRECONDITION when the container does not run. */
+  createExec(containerId: string, body: ExecCreateBody, options?: CallOptions): Promise<string>;
+  /**
+   * Starts a prepared command and gives the connection with its streams: written bytes are its stdin, whose end is the
+   * end of the writing side; read bytes are its output, raw with a tty, else multiplexed (`docker/demux.ts`). Reading
+   * ends with the process, or 2 s later where its children hold the output open. A command that cannot be started
+   * is no error here: the reason is its output, and `inspectExec` tells `Pid` 0. Closing the connection ends nothing.
+   */
+  startExec(execId: string, tty: boolean, options?: CallOptions): Promise<Duplex>;
+  inspectExec(execId: string, options?: CallOptions): Promise<ExecInspect>;
+  /** Only while it runs: before the start the Engine does not answer. */
+  resizeExec(execId: string, size: TerminalSize, options?: CallOptions): Promise<void>;
+  /** Joins the streams of a container's first process; the connection is as that of `startExec`. */
+  attachContainer(id: string, streams: AttachStreams, options?: CallOptions): Promise<Duplex>;
+  resizeContainer(id: string, size: TerminalSize, options?: CallOptions): Promise<void>;
 
   /** Images that have a name or are dangling; no intermediate ones. */
   listImages(options?: CallOptions): Promise<ImageListEntry[]>;

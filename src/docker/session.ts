@@ -1,4 +1,5 @@
-import type { IncomingMessage } from 'node:http';
+import { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import { Code, CriError } from '../util/cri-error.js';
 import type { Logger } from '../util/log.js';
 import { unlessAborted } from '../util/unless-aborted.js';
@@ -91,6 +92,14 @@ export class Session {
     if (failure !== undefined) throw failure.error;
   }
 
+  /** Sends a request that takes the connection over, such as the start of an exec, and answers that connection. */
+  async hijack(request: SessionRequest): Promise<Socket> {
+    const answer = await this.#attempt(request, (versioned) => this.#transport.hijack(versioned));
+    if (!(answer instanceof IncomingMessage)) return answer;
+    answer.destroy();
+    throw new CriError(Code.INTERNAL, `${request.method} ${request.path}: the Engine kept the connection`);
+  }
+
   /** Forgets the handshake: the next request performs a new one. */
   forget(): void {
     this.#agreement = undefined;
@@ -108,19 +117,24 @@ export class Session {
 
   /** Sends a request, twice where that is safe and helps, and hands back the answer if it is a success. */
   async #open(request: SessionRequest): Promise<IncomingMessage> {
+    const send = (versioned: EngineRequest) => this.#transport.send(versioned);
     try {
-      return await this.#attempt(request);
+      return await this.#attempt(request, send);
     } catch (error) {
       const repeatable = request.method !== 'POST' || request.idempotent === true;
       if (!isRefusedVersion(error) && !(repeatable && isResetConnection(error))) throw error;
-      return this.#attempt(request);
+      return this.#attempt(request, send);
     }
   }
 
-  async #attempt(request: SessionRequest): Promise<IncomingMessage> {
+  async #attempt<Answer extends IncomingMessage | Socket>(
+    request: SessionRequest,
+    send: (versioned: EngineRequest) => Promise<Answer>,
+  ): Promise<Answer> {
     const agreement = this.#agreement ?? (await this.negotiate(request));
     const versioned = { ...request, path: `/v${agreement.apiVersion}${request.path}` };
-    const response = await this.#connected(request, () => this.#transport.send(versioned));
+    const response = await this.#connected(request, () => send(versioned));
+    if (!(response instanceof IncomingMessage)) return response;
     const header = apiVersionHeader(response);
     // Answers that were under way during a new handshake say nothing about the new Engine.
     if (header !== undefined && header !== agreement.header && this.#agreement === agreement) this.forget();

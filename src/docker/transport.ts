@@ -1,5 +1,6 @@
 import Dockerode from 'dockerode';
 import { IncomingMessage } from 'node:http';
+import { Socket } from 'node:net';
 import { inspect } from 'node:util';
 import { createAgent, closeIdle } from './agent.js';
 import type { Endpoint } from './endpoint.js';
@@ -42,6 +43,24 @@ export class Transport {
 
   /** Resolves with the response as soon as its headers are there. Rejects with Node's error, or the abort's CriError. */
   async send(request: EngineRequest): Promise<IncomingMessage> {
+    const answer = await this.#dial(request, false);
+    if (answer instanceof IncomingMessage) return answer;
+    answer.destroy();
+    throw new Error('an upgrade that was not asked for');
+  }
+
+  /** Asks for the connection itself. Resolves with it, or with the response that says why it cannot be had. */
+  async hijack(request: EngineRequest): Promise<Socket | IncomingMessage> {
+    return this.#dial({ ...request, long: true }, true);
+  }
+
+  /** Closes the connections that carry no request. */
+  closeIdle(): void {
+    closeIdle(this.#short.agent);
+    closeIdle(this.#long.agent);
+  }
+
+  async #dial(request: EngineRequest, hijack: boolean): Promise<Socket | IncomingMessage> {
     if (request.signal?.aborted === true) throw abortError(request.signal.reason);
     const { modem } = request.long === true ? this.#long : this.#short;
     return new Promise((resolve, reject) => {
@@ -55,20 +74,15 @@ export class Transport {
           headers: unprinted({ ...request.headers }),
           ...(request.signal === undefined ? {} : { abortSignal: request.signal }),
           isStream: true,
+          hijack,
           statusCodes: anyStatus,
         },
         (error, result) => {
-          if (result instanceof IncomingMessage) resolve(result);
+          if (result instanceof IncomingMessage || result instanceof Socket) resolve(result);
           else reject(error ?? new Error('no HTTP response'));
         },
       );
     });
-  }
-
-  /** Closes the connections that carry no request. */
-  closeIdle(): void {
-    closeIdle(this.#short.agent);
-    closeIdle(this.#long.agent);
   }
 }
 

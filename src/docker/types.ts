@@ -250,6 +250,34 @@ export interface ImageInspect {
   RootFS?: Nullable<{ Type: string; Layers?: Nullable<string[]> }>;
 }
 
+/** Columns and rows of a terminal. */
+export interface TerminalSize {
+  width: number;
+  height: number;
+}
+
+/** Body of `POST /containers/{id}/exec`. */
+export interface ExecCreateBody {
+  Cmd: string[];
+  AttachStdin: boolean;
+  AttachStdout: boolean;
+  AttachStderr: boolean;
+  Tty: boolean;
+  /** Height and width of the terminal at the start. API 1.42; older Engines ignore it. */
+  ConsoleSize?: [number, number];
+  /** As `AttachStreams.detachKeys`. */
+  DetachKeys?: string;
+}
+
+/** `GET /exec/{id}/json`. */
+export interface ExecInspect {
+  Running: boolean;
+  /** Null while it runs. 126 to 128 with `Pid` 0 when it could not be started. */
+  ExitCode: number | null;
+  /** As the host numbers it; kept after the exit. */
+  Pid: number;
+}
+
 /** What `X-Registry-Auth` carries. Never logged. */
 export interface RegistryAuth {
   username?: string;

@@ -38,6 +38,12 @@ export function createMetrics(): Metrics {
     help: 'Objects that a resync found to differ from the picture.',
     registers: [registry],
   });
+  const refusals = new Counter({
+    name: 'cri_streaming_refused_total',
+    help: 'Connections for exec, attach and port-forward that were refused.',
+    labelNames: ['reason'],
+    registers: [registry],
+  });
   return {
     rpc: (rpc, code, durationMs) => rpcs.observe({ rpc, code }, durationMs / 1000),
     engineCall: (operation, code, durationMs) => engineCalls.observe({ operation, code }, durationMs / 1000),
@@ -45,6 +51,7 @@ export function createMetrics(): Metrics {
       cniOperations.observe({ operation, code }, durationMs / 1000),
     stateResync: (reason) => resyncs.inc({ reason }),
     stateDivergence: (objects) => divergences.inc(objects),
+    streamingRefused: (reason) => refusals.inc({ reason }),
     text: () => registry.metrics(),
   };
 }

@@ -10,6 +10,8 @@ export interface MetricsSink {
   stateResync(reason: string): void;
   /** A resync found this many objects that differed from the picture. */
   stateDivergence(objects: number): void;
+  /** A streaming connection was refused; `reason` is a short constant such as `token`. */
+  streamingRefused(reason: string): void;
 }
 
 /** Discards everything. */
@@ -19,4 +21,5 @@ export const silentMetrics: MetricsSink = {
   cniOperation: () => undefined,
   stateResync: () => undefined,
   stateDivergence: () => undefined,
+  streamingRefused: () => undefined,
 };

@@ -89,6 +89,7 @@ JSON
   check "$label update" crictl update --cpu-share 512 --memory 134217728 "$container"
   check "$label update: seen by the Engine" prints '512 134217728' \
     "$DOCKER" -H "$endpoint" inspect -f '{{.HostConfig.CpuShares}} {{.HostConfig.Memory}}' "$(cat "$work/container")"
+  streams "$label" "$pod" "$container"
   check "$label stop" prints "$container" crictl stop --timeout 1 "$container"
   check "$label stop: exited" prints '"state": "CONTAINER_EXITED"' crictl inspect "$container"
   check "$label stop again" crictl stop "$container"
@@ -149,6 +150,58 @@ JSON
   check 'logs --previous' prints 'line 60' crictl logs --previous "$(cat "$work/container")"
   check 'logs: removal' crictl rmp -f "$pod"
   check 'the logs are still there' test -s "$log" -a -s "$work/logs/writer/1.log"
+}
+
+# exec, attach and port-forward, over SPDY and over WebSocket, to a container whose process is `sleep`.
+streams() {
+  local label=$1 pod=$2 container=$3 transport attached
+  check "$label exec --sync" prints synced crictl exec --sync "$container" echo synced
+  check "$label exec --sync: exit code" prints 'exited with 7' fails crictl exec --sync "$container" sh -c 'exit 7'
+  crictl exec --sync "$container" sh -c 'mkdir -p /www; echo forwarded >/www/file; httpd -p 127.0.0.1:8080 -h /www' \
+    >/dev/null 2>&1
+  sed 's/"sleeper"/"shell"/; s/"command": .*/"stdin": true, "tty": true, "command": ["sh"],/; s/sleeper.log/shell.log/' \
+    "$work/container.json" >"$work/shell.json"
+  for transport in spdy websocket; do
+    # The shell ends with the keyboard that is attached to it.
+    attached=$(crictl create "$pod" "$work/shell.json" "$work/pod.json" 2>/dev/null | tail -n 1)
+    crictl start "$attached" >/dev/null
+    check "$label exec over $transport" prints streamed crictl exec --transport "$transport" "$container" echo streamed
+    check "$label exec -i over $transport" piped "$transport" "$container"
+    # Before API 1.42 the size comes a moment after the start.
+    check "$label exec -it over $transport" prints '33 99' \
+      in_terminal "exec -it --transport $transport $container sh -c 'sleep 0.5; stty size'"
+    check "$label exec: exit code over $transport" prints 'exit code 9' \
+      fails crictl exec --transport "$transport" "$container" sh -c 'exit 9'
+    check "$label attach over $transport" prints at42tached typed "attach -it --transport $transport $attached"
+    check "$label port-forward over $transport" forwards "$transport" "$pod"
+    crictl rm --force "$attached" >/dev/null
+  done
+}
+
+piped() {
+  head -c 3000000 /dev/urandom >"$work/input"
+  # shellcheck disable=SC2094 # both only read it
+  crictl exec -i --transport "$1" "$2" cat <"$work/input" | cmp - "$work/input"
+}
+
+# crictl in a terminal of 33 rows and 99 columns; the second reads its input from a keyboard, so to speak.
+in_terminal() { script -qec "stty rows 33 cols 99; $(crictl_command) $1" /dev/null </dev/null; }
+# shellcheck disable=SC2016 # the shell in the container is to expand it
+typed() { (sleep 1 && echo 'echo at$((40+2))tached' && sleep 1) | timeout 20 script -qec "$(crictl_command) $1" /dev/null; }
+crictl_command() {
+  echo "$tools/crictl --config /dev/null --timeout 60s --runtime-endpoint unix://$cri_socket --image-endpoint unix://$cri_socket"
+}
+
+forwards() {
+  local pid status=0
+  "$tools/crictl" --config /dev/null --runtime-endpoint "unix://$cri_socket" --image-endpoint "unix://$cri_socket" \
+    port-forward --transport "$1" "$2" 18080:8080 >"$work/forward" 2>&1 &
+  pid=$!
+  wait_until 20 grep -q 'Forwarding from' "$work/forward" &&
+    prints forwarded curl --silent --max-time 10 http://127.0.0.1:18080/file || status=1
+  kill "$pid" 2>/dev/null
+  wait "$pid" 2>/dev/null
+  return "$status"
 }
 
 images() {

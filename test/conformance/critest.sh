@@ -1,8 +1,11 @@
 #!/usr/bin/env bash
 # Runs critest, the CRI's validation suite, against cridock.
 #
-# Usage:  critest.sh [--all] [ENGINE]    ENGINE: 20.10, 26.1, 28.5.2, 28.5.2+containerd (default: 28.5.2)
-#         --all   every group, not only those in groups.txt
+# Usage:  critest.sh [--all | --streaming | --websocket] [ENGINE]
+#                      ENGINE: 20.10, 26.1, 28.5.2, 28.5.2+containerd (default: 28.5.2)
+#         --all        every group, not only those in groups.txt
+#         --streaming  the Streaming group and execSync only, over SPDY
+#         --websocket  the Streaming group only, over WebSocket
 # Input:  a finished build in dist/; Go, where critest is not built yet; groups.txt and exceptions.txt beside this.
 # Output: the names of the specs that failed; the last line is "N passed, N failed, N skipped", where known
 #         exceptions count as skipped. critest's own output is in .cache/critest.log, its report in
@@ -13,10 +16,14 @@ set -euo pipefail
 
 here=$repo_root/test/conformance
 focus=(-ginkgo.focus "$(grep -v '^#' "$here/groups.txt" | paste -sd '|')")
-if [ "${1:-}" = --all ]; then
-  focus=()
-  shift
-fi
+case ${1:-} in
+  --all) focus=() && shift ;;
+  --streaming) focus=(-ginkgo.focus 'Streaming|execSync') && shift ;;
+  --websocket)
+    focus=(-ginkgo.focus Streaming -websocket-exec -websocket-attach -websocket-portforward)
+    shift
+    ;;
+esac
 tools=$("$here/build-tools.sh")
 start_node critest "${1:-28.5.2}"
 

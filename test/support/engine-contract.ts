@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
+import { text } from 'node:stream/consumers';
 import { after, before, it } from 'node:test';
+import { Demultiplexer } from '../../src/docker/demux.js';
 import type { Engine } from '../../src/docker/engine.js';
-import type { ContainerCreateBody, EngineEvent } from '../../src/docker/types.js';
+import type { ContainerCreateBody, EngineEvent, ExecCreateBody } from '../../src/docker/types.js';
 import { Code, CriError } from '../../src/util/cri-error.js';
 
 export interface ContractSubject {
   engine: Engine;
-  /** A local image that holds `/bin/sleep`. */
+  /** A local image that holds `/bin/sleep`, `echo`, `cat` and `false`. */
   image: string;
   /** Makes another local image and answers its name; the suite removes it. */
   makeImage: () => Promise<string>;
@@ -140,6 +142,51 @@ export function engineContract(open: () => Promise<ContractSubject>): void {
       { CpuShares, CpuPeriod, CpuQuota },
       { CpuShares: 512, CpuPeriod: 50_000, CpuQuota: 20_000 },
     );
+  });
+
+  it('runs a command in a running container and tells how it ended', async () => {
+    const id = await create();
+    const output = { AttachStdin: false, AttachStdout: true, AttachStderr: true, Tty: false };
+    await assert.rejects(
+      engine.createExec(id, { ...output, Cmd: ['/bin/echo'] }),
+      withCode(Code.FAILED_PRECONDITION),
+    );
+    await engine.startContainer(id);
+    const run = async (body: Partial<ExecCreateBody> & { Cmd: string[] }, input?: string) => {
+      const exec = await engine.createExec(id, { ...output, ...body });
+      const connection = await engine.startExec(exec, body.Tty ?? false);
+      if (input !== undefined) connection.end(input);
+      const bytes = Buffer.from(await text(connection.setEncoding('latin1')), 'latin1');
+      const pieces: string[] = [];
+      const demux = new Demultiplexer((stream, piece) => pieces.push(`${stream}: ${piece.toString()}`));
+      if (body.Tty !== true) demux.push(bytes);
+      const { Running, ExitCode, Pid } = await engine.inspectExec(exec);
+      return { output: body.Tty === true ? bytes.toString() : pieces.join(''), Running, ExitCode, Pid };
+    };
+    const { Pid: pid, ...ended } = await run({ Cmd: ['/bin/echo', 'a', 'b'] });
+    assert.ok(pid > 0);
+    assert.deepEqual(ended, { output: 'stdout: a b\n', Running: false, ExitCode: 0 });
+    assert.equal((await run({ Cmd: ['/bin/false'] })).ExitCode, 1);
+    assert.equal((await run({ Cmd: ['/bin/cat'], AttachStdin: true }, 'in')).output, 'stdout: in');
+    assert.equal((await run({ Cmd: ['/bin/echo', 'x'], Tty: true })).output, 'x\r\n');
+    const failed = await run({ Cmd: ['/no/such'] });
+    assert.equal(failed.Pid, 0);
+    assert.ok([126, 127].includes(failed.ExitCode ?? 0));
+    assert.match(failed.output, /no such file or directory/);
+  });
+
+  it('attaches to a container, and resizes its terminal', async () => {
+    const id = await create();
+    await engine.startContainer(id);
+    const streams = { stdin: false, stdout: true, stderr: true, detachKeys: '' };
+    const connection = await engine.attachContainer(id, streams);
+    await engine.resizeContainer(id, { width: 80, height: 25 });
+    const closed = once(connection, 'close');
+    connection.destroy();
+    await closed;
+    await assert.rejects(engine.attachContainer(missing, streams), withCode(Code.NOT_FOUND));
+    await assert.rejects(engine.inspectExec(missing), withCode(Code.NOT_FOUND));
+    await assert.rejects(engine.startExec(missing, false), withCode(Code.NOT_FOUND));
   });
 
   it('tells events in order, only those asked for', async () => {

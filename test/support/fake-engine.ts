@@ -1,4 +1,6 @@
+import type { Duplex } from 'node:stream';
 import type {
+  AttachStreams,
   CallOptions,
   Engine,
   EventStreamOptions,
@@ -13,12 +15,16 @@ import type {
   ContainerInspect,
   ContainerListEntry,
   EngineInfo,
+  ExecCreateBody,
+  ExecInspect,
   ImageInspect,
   ImageListEntry,
   Resources,
+  TerminalSize,
 } from '../../src/docker/types.js';
 import { Code, CriError } from '../../src/util/cri-error.js';
 import { fakeContainer, hasLabels } from './fake-container.js';
+import { FakeExecs, silentProcess } from './fake-execs.js';
 import { FakeEvents } from './fake-events.js';
 import { familiar, FakeImages } from './fake-images.js';
 import { FakeLogs } from './fake-logs.js';
@@ -39,6 +45,7 @@ export class FakeEngine implements Engine {
   readonly #events = new FakeEvents();
   /** For tests to say what containers write. */
   readonly logs = new FakeLogs();
+  readonly #execs = new FakeExecs();
   #negotiated: Negotiated | undefined;
   #down = false;
   #nextPid = FIRST_PID;
@@ -190,6 +197,40 @@ export class FakeEngine implements Engine {
     const given = Object.fromEntries(Object.entries(resources).filter(([, value]) => Boolean(value)));
     Object.assign(container.HostConfig, given);
     this.#events.emit('update', container);
+  }
+
+  async createExec(containerId: string, body: ExecCreateBody, options: CallOptions = {}): Promise<string> {
+    await this.#enter(options);
+    const { Running: running } = this.#container(containerId).State;
+    if (!running) throw responseError(409, `Container ${containerId} is not running`);
+    return this.#execs.create(body);
+  }
+
+  async startExec(execId: string, _tty: boolean, options: CallOptions = {}): Promise<Duplex> {
+    await this.#enter(options);
+    return this.#execs.start(execId, this.#nextPid++);
+  }
+
+  async inspectExec(execId: string, options: CallOptions = {}): Promise<ExecInspect> {
+    await this.#enter(options);
+    return this.#execs.inspect(execId);
+  }
+
+  async resizeExec(execId: string, _size: TerminalSize, options: CallOptions = {}): Promise<void> {
+    await this.#enter(options);
+    this.#execs.inspect(execId);
+  }
+
+  /** The process behind it reads what it is given and says nothing. */
+  async attachContainer(id: string, _streams: AttachStreams, options: CallOptions = {}): Promise<Duplex> {
+    await this.#enter(options);
+    this.#container(id);
+    return silentProcess();
+  }
+
+  async resizeContainer(id: string, _size: TerminalSize, options: CallOptions = {}): Promise<void> {
+    await this.#enter(options);
+    this.#container(id);
   }
 
   async listImages(options: CallOptions = {}): Promise<ImageListEntry[]> {

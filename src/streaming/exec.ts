@@ -1,0 +1,109 @@
+import { randomInt } from 'node:crypto';
+import { execEnd, killExec, startFailure } from '../cri/exec-end.js';
+import { runningContainerOrThrow } from '../cri/lookup.js';
+import type { StreamRequest } from '../cri/streaming.js';
+import type { Engine } from '../docker/engine.js';
+import type { ContainerRecord } from '../state/records.js';
+import type { Mirror } from '../state/mirror.js';
+import type { Logger } from '../util/log.js';
+import { carry } from './carry.js';
+import { HeldFailure } from './held-failure.js';
+import type { Outcome } from './outcome.js';
+import type { RemoteStreams } from './remote-streams.js';
+import { Resizes } from './resizes.js';
+
+/** Clients with a terminal tell its size at once. */
+const FIRST_SIZE_WAIT_MS = 100;
+
+/** What becomes of a command when its client is gone: ended always, ended if it has a terminal, or left running. */
+export type OrphanPolicy = 'kill' | 'kill-tty' | 'leave';
+
+export interface SessionDeps {
+  readonly engine: Engine;
+  readonly mirror: Mirror;
+  readonly log: Logger;
+  readonly execOrphan: OrphanPolicy;
+}
+
+type ExecRequest = StreamRequest & { kind: 'exec' };
+type AttachRequest = StreamRequest & { kind: 'attach' };
+
+/** Runs a command with the client's streams. Throws when it cannot be started, or when the client or the Engine goes. */
+export async function runExec(
+  deps: SessionDeps,
+  request: ExecRequest,
+  streams: RemoteStreams,
+): Promise<Outcome> {
+  const { engine } = deps;
+  const { tty, stdin, stdout, stderr } = request;
+  const container = runningContainerOrThrow(await deps.mirror.current(streams.gone), request.containerId);
+  const resizes = new Resizes(streams);
+  const size = tty ? await resizes.first(FIRST_SIZE_WAIT_MS) : undefined;
+  streams.gone.throwIfAborted();
+  const execId = await engine.createExec(container.id, {
+    Cmd: [...request.cmd],
+    AttachStdin: stdin,
+    AttachStdout: stdout,
+    AttachStderr: stderr,
+    Tty: tty,
+    DetachKeys: unlikelyKeys(),
+    ...(size === undefined ? {} : { ConsoleSize: [size.height, size.width] }),
+  });
+  const connection = await engine.startExec(execId, tty);
+  resizes.start((newSize) => engine.resizeExec(execId, newSize));
+  const held = new HeldFailure(tty);
+  try {
+    await carry(connection, tty, streams, (stream, piece, passOn) => held.offer(stream, piece, passOn));
+    const { exitCode, started } = await execEnd(engine, execId, streams.gone);
+    const text = held.settle(started);
+    if (!started) throw startFailure(text);
+    return { kind: 'exited', exitCode };
+  } catch (error) {
+    if (streams.gone.aborted) await endOrphan(deps, container, execId, tty);
+    throw error;
+  } finally {
+    resizes.stop();
+    held.drop();
+  }
+}
+
+/** Joins the streams of a container's first process, until it ends. Throws as `runExec`. */
+export async function runAttach(
+  { engine, mirror }: SessionDeps,
+  request: AttachRequest,
+  streams: RemoteStreams,
+): Promise<Outcome> {
+  const container = runningContainerOrThrow(await mirror.current(streams.gone), request.containerId);
+  // What the Engine sends depends on the container's terminal, whatever the client has.
+  const tty = container.inspect.Config.Tty ?? false;
+  const { stdin, stdout, stderr } = request;
+  const wanted = { stdin, stdout, stderr, detachKeys: unlikelyKeys() };
+  const connection = await engine.attachContainer(container.id, wanted, { signal: streams.gone });
+  const resizes = new Resizes(streams);
+  resizes.start((size) => engine.resizeContainer(container.id, size));
+  try {
+    await carry(connection, tty, streams);
+    return { kind: 'exited', exitCode: 0 };
+  } finally {
+    resizes.stop();
+  }
+}
+
+async function endOrphan(
+  { engine, log, execOrphan }: SessionDeps,
+  container: ContainerRecord,
+  execId: string,
+  tty: boolean,
+): Promise<void> {
+  if (execOrphan === 'leave' || (execOrphan === 'kill-tty' && !tty)) return;
+  await killExec(engine, log, { execId, containerPid: container.pid, hangUp: true });
+}
+
+/**
+ * Keys for the Engine to watch for on a terminal, in place of its default ctrl-p ctrl-q, which programs need. They cannot
+ * be none: so a control key that is hardly used, and letters that nobody guesses.
+ */
+function unlikelyKeys(): string {
+  const letters = Array.from({ length: 20 }, () => String.fromCharCode(97 + randomInt(26)));
+  return ['ctrl-^', ...letters].join(',');
+}

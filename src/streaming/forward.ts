@@ -1,0 +1,54 @@
+import type { Duplex, Writable } from 'node:stream';
+import { finished } from 'node:stream/promises';
+import type { LoopbackDialer } from '../network/netns-dialer.js';
+import { messageOf } from '../util/cri-error.js';
+
+/** One forwarded connection, as the client sees it. */
+export interface ForwardedStreams {
+  readonly data: Duplex;
+  /** Gets the reason when the connection cannot be made, or breaks; ended in any case. */
+  readonly error: Writable;
+}
+
+/**
+ * Connects a client's streams with a port in the pod, until both sides have ended or one has broken. Each side's end is
+ * passed on by itself. Never rejects.
+ */
+export async function forward(
+  dialer: LoopbackDialer,
+  port: number,
+  { data, error }: ForwardedStreams,
+): Promise<void> {
+  // Errors of the client's side are its being gone, which its closing tells.
+  data.on('error', () => undefined);
+  error.on('error', () => undefined);
+  let problem: string | undefined;
+  try {
+    const socket = await dialer.connect(port);
+    if (data.destroyed) socket.destroy();
+    const ended = finished(socket);
+    data.once('close', () => {
+      // The client gave up before it had sent or read everything.
+      if (!data.readableEnded || !data.writableFinished) socket.destroy();
+    });
+    data.pipe(socket);
+    socket.pipe(data);
+    await ended;
+  } catch (failure) {
+    if (!data.destroyed) problem = `port ${port}: ${messageOf(failure)}`;
+  }
+  if (problem !== undefined && !error.destroyed) error.write(problem);
+  error.end();
+  await written(data);
+  data.destroy();
+}
+
+/** Waits until what the pod sent has been handed on. When its side broke, the writing side was never ended. */
+async function written(data: Duplex): Promise<void> {
+  if (data.destroyed || data.writableFinished) return;
+  await new Promise<void>((resolve) => {
+    data.once('finish', resolve);
+    data.once('close', resolve);
+    data.end();
+  });
+}

@@ -1,0 +1,140 @@
+import { setMaxListeners } from 'node:events';
+import http from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import https from 'node:https';
+import { isIPv6 } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { StreamRequest, StreamingUrls } from '../cri/streaming.js';
+import type { Logger } from '../util/log.js';
+import type { MetricsSink } from '../util/metrics-sink.js';
+import { isTrustedOrigin, refuse } from './handshake.js';
+import type { Refusal } from './handshake.js';
+import { TlsKeyPair } from './tls.js';
+import type { TlsFiles } from './tls.js';
+import { Tokens } from './tokens.js';
+
+/** A client that does not finish its request in this time is no client. */
+const REQUEST_TIMEOUT_MS = 30_000;
+/** What sessions get to say goodbye when cridock stops. */
+const STOP_GRACE_MS = 5_000;
+
+/**
+ * Looks whether the client speaks a protocol of this session. Answers how to serve it, or the refusal.
+ * A refusal leaves the token unused.
+ */
+export type Negotiate = (request: IncomingMessage, session: StreamRequest) => Refusal | ServeSession;
+
+/** Serves a session on its connection, from the answer to the upgrade on. Resolves when it is over; never rejects. */
+export type ServeSession = (socket: Duplex, head: Buffer, stop: AbortSignal) => Promise<void>;
+
+export interface StreamingServerOptions {
+  readonly host: string;
+  /** 0 lets the kernel choose. */
+  readonly port: number;
+  readonly tls: TlsFiles | undefined;
+  readonly negotiate: Negotiate;
+  readonly log: Logger;
+  readonly metrics: MetricsSink;
+}
+
+/** Serves exec, attach and port-forward sessions to the kubelet and crictl: HTTP upgrades with single-use tokens. */
+export class StreamingServer implements StreamingUrls {
+  readonly #options: StreamingServerOptions;
+  readonly #tokens = new Tokens<StreamRequest>();
+  readonly #keyPair: TlsKeyPair | undefined;
+  readonly #server: http.Server | https.Server;
+  readonly #sessions = new Set<Promise<void>>();
+  readonly #sockets = new Set<Duplex>();
+  readonly #stop = new AbortController();
+  #baseUrl = '';
+
+  /** Throws Node's error when the TLS files cannot be read. */
+  constructor(options: StreamingServerOptions) {
+    this.#options = options;
+    setMaxListeners(0, this.#stop.signal); // one for each session
+    this.#keyPair = options.tls && new TlsKeyPair(options.tls, options.log);
+    const limits = { requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS };
+    const refuseAll = (_request: IncomingMessage, response: ServerResponse): void => {
+      response.writeHead(404, { Connection: 'close' }).end('404: exec, attach and port-forward only\n');
+    };
+    this.#server = this.#keyPair
+      ? https.createServer({ ...limits, ...this.#keyPair.first }, refuseAll)
+      : http.createServer(limits, refuseAll);
+    this.#server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+      this.#onUpgrade(request, socket, head);
+    });
+  }
+
+  /** Listens. Throws Node's error when the address cannot be had. */
+  async start(): Promise<void> {
+    const { host, port, log } = this.#options;
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen(port, host, resolve);
+    });
+    this.#server.on('error', (error) => log.warn('the streaming server failed', { error }));
+    const { port: actualPort } = this.#server.address() as AddressInfo;
+    const name = reachable(host);
+    this.#baseUrl = `${this.#keyPair ? 'https' : 'http'}://${isIPv6(name) ? `[${name}]` : name}:${actualPort}`;
+    log.info('streaming is served', { url: this.#baseUrl });
+  }
+
+  /** Takes no more clients, ends the sessions and waits for them to be over, within bounds. */
+  async stop(): Promise<void> {
+    this.#tokens.clear();
+    this.#server.close();
+    this.#server.closeAllConnections();
+    this.#stop.abort();
+    const timer = setTimeout(() => {
+      for (const socket of this.#sockets) socket.destroy();
+    }, STOP_GRACE_MS);
+    await Promise.all(this.#sessions);
+    clearTimeout(timer);
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  urlFor(request: StreamRequest): string {
+    const pair = this.#keyPair?.changed();
+    if (pair !== undefined && this.#server instanceof https.Server) this.#server.setSecureContext(pair);
+    return `${this.#baseUrl}/cri/${request.kind}/${this.#tokens.issue(request)}`;
+  }
+
+  #onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const { log, metrics } = this.#options;
+    socket.on('error', (error) => log.debug('a streaming connection failed', { error }));
+    this.#sockets.add(socket);
+    socket.once('close', () => this.#sockets.delete(socket));
+    const outcome = this.#admit(request);
+    if (typeof outcome === 'function') {
+      const session = outcome(socket, head, this.#stop.signal).finally(() => this.#sessions.delete(session));
+      this.#sessions.add(session);
+      return;
+    }
+    metrics.streamingRefused(
+      outcome.status === 404 ? 'token' : outcome.status === 403 ? 'forbidden' : 'protocol',
+    );
+    log.info('refused a streaming connection', { status: outcome.status, reason: outcome.message });
+    refuse(socket, outcome);
+  }
+
+  #admit(request: IncomingMessage): Refusal | ServeSession {
+    if (!isTrustedOrigin(request)) return { status: 403, message: 'not for web pages' };
+    const [, kind, token = ''] =
+      /^\/cri\/([a-z]+)\/([0-9a-f]+)$/.exec(request.url?.split('?')[0] ?? '') ?? [];
+    if (request.method !== 'GET' && request.method !== 'POST')
+      return { status: 405, message: 'GET or POST only' };
+    let answer: Refusal | ServeSession = { status: 404, message: 'no such session' };
+    this.#tokens.take(token, (session) => {
+      if (session.kind === kind) answer = this.#options.negotiate(request, session);
+      return typeof answer === 'function';
+    });
+    return answer;
+  }
+}
+
+/** An address that reaches a server bound to `host` from this node. */
+function reachable(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1';
+  return host === '::' ? '::1' : host;
+}

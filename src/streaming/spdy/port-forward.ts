@@ -1,0 +1,75 @@
+import type { Duplex } from 'node:stream';
+import { forward } from '../forward.js';
+import type { LoopbackDialer } from '../../network/netns-dialer.js';
+import { SpdyConnection } from './connection.js';
+import type { SessionTimeouts } from './remote-streams.js';
+import type { SpdyStream } from './stream.js';
+
+export const PORT_FORWARD_PROTOCOL = 'portforward.k8s.io';
+
+/** Two for each connection. */
+const MAX_STREAMS = 4_096;
+
+/** The streams of one connection that have come so far. */
+interface Pair {
+  data?: SpdyStream;
+  error?: SpdyStream;
+  readonly timer: NodeJS.Timeout;
+}
+
+/** Forwards connections for a client over SPDY until it goes: each is a pair of streams, for data and for an error. */
+export function serveSpdyPortForward(
+  socket: Duplex,
+  dialer: LoopbackDialer,
+  timeouts: SessionTimeouts,
+): Promise<void> {
+  const pairs = new Map<string, Pair>();
+  const drop = (key: string): void => {
+    const pair = pairs.get(key);
+    pairs.delete(key);
+    clearTimeout(pair?.timer);
+    pair?.data?.destroy();
+    pair?.error?.destroy();
+  };
+  const onStream = (stream: SpdyStream): void => {
+    const type = stream.headers.get('streamtype');
+    const port = Number(stream.headers.get('port'));
+    if ((type !== 'data' && type !== 'error') || !Number.isInteger(port) || port < 1 || port > 65_535) {
+      stream.destroy();
+      return;
+    }
+    const key = requestKey(stream, type);
+    const pair = pairs.get(key) ?? { timer: setTimeout(() => drop(key), timeouts.creationTimeoutMs) };
+    if (pair[type] !== undefined) {
+      stream.destroy();
+      return;
+    }
+    pair[type] = stream;
+    pairs.set(key, pair);
+    const { data, error } = pair;
+    if (data === undefined || error === undefined) return;
+    clearTimeout(pair.timer);
+    pairs.delete(key);
+    error.resume(); // clients end it and send nothing
+    void forward(dialer, Number(data.headers.get('port')), { data, error });
+  };
+  return new Promise((resolve) => {
+    new SpdyConnection(socket, {
+      maxStreams: MAX_STREAMS,
+      idleTimeoutMs: timeouts.idleTimeoutMs,
+      onStream,
+      onClose: () => {
+        for (const key of [...pairs.keys()]) drop(key);
+        dialer.close();
+        resolve();
+      },
+    });
+  });
+}
+
+/** What the two streams of a connection have in common. Old clients name nothing, and open the error stream first. */
+function requestKey(stream: SpdyStream, type: 'data' | 'error'): string {
+  const named = stream.headers.get('requestid');
+  if (named !== undefined) return `request ${named}`;
+  return `stream ${type === 'error' ? stream.id : stream.id - 2}`;
+}

@@ -1,0 +1,49 @@
+import type { Duplex } from 'node:stream';
+import type { WebSocket } from 'ws';
+import type { LoopbackDialer } from '../../network/netns-dialer.js';
+import { forward } from '../forward.js';
+import { Channels } from './channels.js';
+import type { ChannelForm } from './channels.js';
+
+const BINARY: ChannelForm = { base64: false, closes: false };
+
+/** Kubernetes' port-forward protocols over WebSocket channels. */
+export const PORT_FORWARD_FORMS = {
+  'v4.channel.k8s.io': BINARY,
+  'v4.base64.channel.k8s.io': { ...BINARY, base64: true },
+  '': BINARY,
+} as const satisfies Record<string, ChannelForm>;
+export type PortForwardSubprotocol = keyof typeof PORT_FORWARD_FORMS;
+
+/**
+ * Forwards one connection for each port until the client goes: channel 2n carries the data of the n-th port, channel
+ * 2n+1 its error. Both begin with the port, 16 bits in little endian.
+ */
+export async function serveWebSocketPortForward(
+  webSocket: WebSocket,
+  socket: Duplex,
+  protocol: PortForwardSubprotocol,
+  ports: readonly number[],
+  dialer: LoopbackDialer,
+  idleTimeoutMs: number,
+): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const channels = new Channels(webSocket, socket, {
+      ...PORT_FORWARD_FORMS[protocol],
+      count: 2 * ports.length,
+      idleTimeoutMs,
+      onClose: resolve,
+    });
+    const forwards = ports.map((port, index) => {
+      const data = channels.get(2 * index);
+      const error = channels.get(2 * index + 1);
+      const greeting = Buffer.alloc(2);
+      greeting.writeUInt16LE(port);
+      data.write(greeting);
+      error.write(greeting);
+      error.resume();
+      return forward(dialer, port, { data, error });
+    });
+    void Promise.all(forwards).then(() => channels.close());
+  });
+}

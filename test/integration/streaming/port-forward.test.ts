@@ -1,0 +1,214 @@
+import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import net from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { readFileSync } from 'node:fs';
+import { after, before, describe, it } from 'node:test';
+import WebSocket from 'ws';
+import { NamespaceMode } from '../../../src/gen/runtime/v1/NamespaceMode.js';
+import { noEngine, startCridock, type CridockProcess } from '../../support/cridock-process.js';
+import { serveInNetns, type NetnsServer } from '../../support/netns-server.js';
+import { makePod, removePod, type MadePod } from '../../support/pod-worker.js';
+import { podConfig } from '../../support/pods.js';
+import { SpdyClient, upgrade, type ClientStream } from '../../support/spdy-client.js';
+import { until } from '../../support/until.js';
+
+const PROTOCOL = 'portforward.k8s.io';
+
+interface Forwarded {
+  data: ClientStream;
+  /** What came on the error stream until its end. */
+  error: Promise<string>;
+}
+
+describe('port-forward', { skip: noEngine }, () => {
+  let cridock: CridockProcess;
+  let pod: MadePod;
+  let v4: NetnsServer;
+  let v6: NetnsServer;
+  let requests = 0;
+
+  const url = async (sandboxId: string, port: number[] = []) =>
+    (await cridock.client.runtime.PortForward({ pod_sandbox_id: sandboxId, port })).url;
+  const connect = async (sandboxId = pod.sandboxId) => SpdyClient.connect(await url(sandboxId), PROTOCOL);
+  const open = async (client: SpdyClient, port: number): Promise<Forwarded> => {
+    const headers = { port: String(port), requestid: String((requests += 1)) };
+    const error = await client.open({ ...headers, streamtype: 'error' });
+    const text = error.bytes().then(String);
+    text.catch(() => undefined);
+    await error.end();
+    return { data: await client.open({ ...headers, streamtype: 'data' }), error: text };
+  };
+  const helpers = () =>
+    readFileSync(`/proc/${cridock.pid}/task/${cridock.pid}/children`, 'utf8')
+      .trim()
+      .split(' ')
+      .filter(Boolean).length;
+  const pidOf = async (sandboxId: string): Promise<number> => {
+    const { info } = await cridock.client.runtime.PodSandboxStatus({
+      pod_sandbox_id: sandboxId,
+      verbose: true,
+    });
+    return (JSON.parse(info['info'] ?? '{}') as { pid: number }).pid;
+  };
+  const echo = async ({ data, error }: Forwarded, bytes: Buffer) => {
+    const reply = data.bytes();
+    for (let at = 0; at < bytes.length; at += 30_000) await data.write(bytes.subarray(at, at + 30_000));
+    await data.end();
+    assert.equal(digest(await reply), digest(Buffer.concat([bytes, Buffer.from('end')])));
+    assert.equal(await error, '');
+  };
+
+  before(async () => {
+    cridock = await startCridock({ flags: ['--log-level=info'] });
+    const spec = { name: 'forward', image: 'busybox:latest', directory: cridock.directory, containers: 0 };
+    pod = await makePod(cridock.client, spec);
+    const pid = await pidOf(pod.sandboxId);
+    v4 = await serveInNetns(pid, '127.0.0.1');
+    v6 = await serveInNetns(pid, '::1');
+  });
+  after(async () => {
+    await v4.stop();
+    await v6.stop();
+    await removePod(cridock.client, pod);
+    await cridock.stop();
+  });
+
+  it('reaches servers on 127.0.0.1 and on ::1 only, with one helper, which ends with the session', async () => {
+    const client = await connect();
+    await echo(await open(client, v4.port), Buffer.from('hello'));
+    await echo(await open(client, v6.port), randomBytes(100_000));
+    assert.equal(helpers(), 1);
+    client.destroy();
+    await until('the helper is gone', () => helpers() === 0);
+  });
+
+  it('carries 200 connections at a time, 200 KB each way', async () => {
+    const client = await connect();
+    const bytes = randomBytes(200_000);
+    await Promise.all(Array.from({ length: 200 }, async () => echo(await open(client, v4.port), bytes)));
+    client.destroy();
+  });
+
+  it('keeps banners of servers that speak first', async () => {
+    const banner = await serveInNetns(await pidOf(pod.sandboxId), '127.0.0.1', 'banner');
+    const client = await connect();
+    await Promise.all(
+      Array.from({ length: 100 }, async () => {
+        const { data, error } = await open(client, banner.port);
+        assert.equal((await data.bytes()).toString(), 'banner');
+        await data.sendReset();
+        assert.equal(await error, '');
+      }),
+    );
+    client.destroy();
+    await banner.stop();
+  });
+
+  it('tells why a connection cannot be made, or breaks, and goes on with others', async () => {
+    const abrupt = await serveInNetns(await pidOf(pod.sandboxId), '127.0.0.1', 'abrupt');
+    const client = await connect();
+    assert.match(
+      await (
+        await open(client, 1)
+      ).error,
+      /^port 1: .*ECONNREFUSED 127\.0\.0\.1:1.*ECONNREFUSED ::1:1/,
+    );
+    const broken = await open(client, abrupt.port);
+    await broken.data.write(Buffer.from('x'));
+    assert.match(await broken.error, /ECONNRESET/);
+    await echo(await open(client, v4.port), Buffer.from('still'));
+    client.destroy();
+    await abrupt.stop();
+  });
+
+  it('pairs streams of clients that do not name their requests, and refuses nonsense', async () => {
+    const client = await connect();
+    const error = await client.open({ streamtype: 'error', port: String(v4.port) });
+    const data = await client.open({ streamtype: 'data', port: String(v4.port) });
+    await echo({ data, error: error.bytes().then(String) }, Buffer.from('old'));
+    for (const headers of [
+      { streamtype: 'data', port: '0' },
+      { streamtype: 'what', port: '80' },
+      { port: '80' },
+    ]) {
+      const stream = await client.open(headers);
+      await until('it is reset', () => stream.reset);
+    }
+    client.destroy();
+  });
+
+  it('forwards into the host network for pods that are in it', async () => {
+    const server = net
+      .createServer({ allowHalfOpen: true }, (socket) => socket.pipe(socket))
+      .listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const namespaces = { network: NamespaceMode.NODE, pid: NamespaceMode.CONTAINER, ipc: NamespaceMode.POD };
+    const config = podConfig('forward-host', cridock.directory, {
+      linux: { security_context: { namespace_options: namespaces } },
+    });
+    const { pod_sandbox_id: sandboxId } = await cridock.client.runtime.RunPodSandbox({ config });
+    const client = await connect(sandboxId);
+    const { data, error } = await open(client, (server.address() as AddressInfo).port);
+    const reply = data.bytes();
+    await data.write(Buffer.from('host'));
+    await data.end();
+    assert.equal((await reply).toString(), 'host');
+    assert.equal(await error, '');
+    assert.equal(helpers(), 0);
+    client.destroy();
+    await removePod(cridock.client, { sandboxId, containerIds: [] });
+    server.close();
+  });
+
+  it('answers a tunnel with its name, which holds a slash', async () => {
+    const { socket, response } = await upgrade(
+      await url(pod.sandboxId),
+      {
+        Upgrade: 'websocket',
+        'Sec-WebSocket-Version': '13',
+        'Sec-WebSocket-Key': Buffer.alloc(16).toString('base64'),
+        'Sec-WebSocket-Protocol': 'SPDY/3.1+portforward.k8s.io',
+      },
+      'GET',
+    );
+    assert.equal(response.headers['sec-websocket-protocol'], 'SPDY/3.1+portforward.k8s.io');
+    // A binary message with a SPDY ping in it, masked with zeros; the same comes back in one that is not.
+    const ping = Buffer.from('800300060000000400000001', 'hex');
+    const reply = once(socket, 'data');
+    socket.write(Buffer.concat([Buffer.of(0x82, 0x80 | ping.length, 0, 0, 0, 0), ping]));
+    assert.deepEqual((await reply)[0], Buffer.concat([Buffer.of(0x82, ping.length), ping]));
+    socket.destroy();
+  });
+
+  it('speaks WebSocket channels, two for each port', async () => {
+    const ports = [v4.port, 1];
+    const socket = new WebSocket(
+      (await url(pod.sandboxId, ports)).replace(/^http/, 'ws'),
+      'v4.channel.k8s.io',
+    );
+    const seen = new Map<number, Buffer>();
+    socket.on('message', (message: Buffer) => {
+      const channel = message[0] ?? 0;
+      seen.set(channel, Buffer.concat([seen.get(channel) ?? Buffer.alloc(0), message.subarray(1)]));
+    });
+    await once(socket, 'open');
+    socket.send(Buffer.from('\0hello'));
+    const greeting = (index: number) => Buffer.of((ports[index] ?? 0) & 255, (ports[index] ?? 0) >> 8);
+    await until('the echo', () => seen.get(0)?.length === 7);
+    assert.deepEqual(seen.get(0), Buffer.concat([greeting(0), Buffer.from('hello')]));
+    await until('the refusal', () => (seen.get(3)?.length ?? 0) > 2);
+    assert.deepEqual(seen.get(1), greeting(0));
+    assert.deepEqual(seen.get(3)?.subarray(0, 2), greeting(1));
+    assert.match(String(seen.get(3)), /ECONNREFUSED/);
+    const closed = once(socket, 'close');
+    socket.close();
+    await closed;
+    await until('the helper is gone', () => helpers() === 0);
+  });
+});
+
+function digest(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}

@@ -4,14 +4,21 @@ import { compareConfigs, type ReloadableConfig } from './cli/reload.js';
 import { readBuildInfo } from './cli/version.js';
 import { pinnedBy } from './convert/pinned-images.js';
 import { containerEntry } from './cri/container-list.js';
+import { containerAttributes } from './cri/container-stats.js';
 import type { CriDeps, CriSettings } from './cri/deps.js';
 import { EntryList } from './cri/entry-list.js';
+import { EventFeed } from './cri/event-feed.js';
 import { ImageDiskUsage } from './cri/image-disk-usage.js';
 import { imageService } from './cri/image-service.js';
 import { lowestOomScoreAdj } from './cri/oom-score-limit.js';
 import { runtimeService } from './cri/runtime-service.js';
 import { sandboxEntry } from './cri/sandbox-list.js';
+import { SandboxMetrics } from './cri/sandbox-metrics.js';
 import { reclaimAllVanished } from './cri/sandbox-reclaim.js';
+import { sandboxAttributes } from './cri/sandbox-stats.js';
+import { Statistics } from './cri/statistics.js';
+import { StatsEntries } from './cri/stats-entries.js';
+import { streamService } from './cri/stream-service.js';
 import { DockerodeEngine } from './docker/dockerode-engine.js';
 import type { Engine } from './docker/engine.js';
 import { CniNetwork } from './network/cni/cni-network.js';
@@ -32,6 +39,7 @@ import { nameOfCode } from './util/cri-error.js';
 import { KeyedMutex } from './util/keyed-mutex.js';
 import type { Logger } from './util/log.js';
 import type { MetricsSink } from './util/metrics-sink.js';
+import { insideOf } from './util/wire-writer.js';
 import { SharedCalls } from './util/shared-calls.js';
 
 const RECONCILE_EVERY_MS = 180_000;
@@ -61,6 +69,8 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
   const imageNames = new ImageNames(engine);
   const protocol = loadProtocol();
   const checkpoints = new CheckpointStore({ dir: join(config.rootDirectory, 'sandbox'), log });
+  const statistics = new Statistics(log);
+  const events = new EventFeed(() => mirror.lastKnown);
   const mirror = new Mirror({
     engine,
     log,
@@ -76,6 +86,10 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
       metrics.stateResync(reason);
       metrics.stateDivergence(corrected);
       void reclaimAllVanished(deps);
+    },
+    onChange: (change, isNews) => {
+      statistics.note(change);
+      if (isNews) events.note(change);
     },
   });
   const settings: CriSettings = {
@@ -103,11 +117,25 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
       protocol.encodeReply('ListContainers', { containers: [containerEntry(container)] }),
     ),
     imageDiskUsage: new ImageDiskUsage(engine),
+    statistics,
+    containerStatsEntries: new StatsEntries(containerAttributes, (stats) =>
+      protocol.encodeReply('ListContainerStats', { stats: [stats] }),
+    ),
+    sandboxStatsEntries: new StatsEntries(sandboxAttributes, (stats) =>
+      protocol.encodeReply('ListPodSandboxStats', { stats: [stats] }),
+    ),
+    sandboxMetrics: new SandboxMetrics(statistics, (metric) =>
+      insideOf(
+        insideOf(protocol.encodeReply('ListPodSandboxMetrics', { pod_metrics: [{ metrics: [metric] }] })),
+      ),
+    ),
+    events,
   };
   const server = new CriServer({
     protocol,
     runtime: runtimeService(deps),
     image: imageService(deps),
+    streams: streamService(deps),
     log,
     metrics,
   });
@@ -115,6 +143,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
     start: async () => {
       await checkpoints.prepare();
       await network.start();
+      statistics.start();
       mirror.start();
       await server.start(config.endpoint);
     },
@@ -124,6 +153,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
     stop: async () => {
       await server.stop(STOP_GRACE_MS);
       await mirror.stop();
+      await statistics.stop();
       await network.stop();
       engine.close();
     },

@@ -3,15 +3,19 @@ import { createContainer } from './container-create.js';
 import { listContainers } from './container-list.js';
 import { removeContainer } from './container-remove.js';
 import { startContainer } from './container-start.js';
+import { containerStats, listContainerStats } from './container-stats.js';
 import { containerStatus } from './container-status.js';
 import { stopContainer } from './container-stop.js';
 import { updateContainerResources } from './container-update-resources.js';
 import type { CriDeps } from './deps.js';
+import { listMetricDescriptors } from './metric-descriptors.js';
 import { runtimeConfig, updateRuntimeConfig } from './runtime-config.js';
 import { runtimeStatus } from './runtime-status.js';
 import { listPodSandbox } from './sandbox-list.js';
+import { listPodSandboxMetrics } from './sandbox-metrics.js';
 import { removePodSandbox } from './sandbox-remove.js';
 import { runPodSandbox } from './sandbox-run.js';
+import { listPodSandboxStats, podSandboxStats } from './sandbox-stats.js';
 import { podSandboxStatus } from './sandbox-status.js';
 import { stopPodSandbox } from './sandbox-stop.js';
 import { version } from './version.js';
@@ -37,5 +41,11 @@ export function runtimeService(deps: CriDeps): RuntimeHandlers {
     ListContainers: (request, ctx) => listContainers(deps, request, ctx),
     ContainerStatus: (request, ctx) => containerStatus(deps, request, ctx),
     UpdateContainerResources: (request, ctx) => updateContainerResources(deps, request, ctx),
+    ContainerStats: (request, ctx) => containerStats(deps, request, ctx),
+    ListContainerStats: (request, ctx) => listContainerStats(deps, request, ctx),
+    PodSandboxStats: (request, ctx) => podSandboxStats(deps, request, ctx),
+    ListPodSandboxStats: (request, ctx) => listPodSandboxStats(deps, request, ctx),
+    ListMetricDescriptors: () => listMetricDescriptors(),
+    ListPodSandboxMetrics: (_request, ctx) => listPodSandboxMetrics(deps, ctx),
   };
 }

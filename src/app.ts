@@ -26,7 +26,8 @@ import { DockerBridgeNetwork } from './network/docker-bridge.js';
 import type { PodNetwork } from './network/network.js';
 import { podAddresses } from './network/pod-addresses.js';
 import { createLogger } from './observability/logger.js';
-import { createMetrics } from './observability/metrics.js';
+import { createMetrics, type Metrics } from './observability/metrics.js';
+import { StatusEndpoint } from './observability/status-endpoint.js';
 import { loadProtocol } from './server/descriptor.js';
 import { CriServer } from './server/grpc-server.js';
 import { onSignals, surviveStrayErrors } from './server/signals.js';
@@ -70,7 +71,10 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
   const protocol = loadProtocol();
   const checkpoints = new CheckpointStore({ dir: join(config.rootDirectory, 'sandbox'), log });
   const statistics = new Statistics(log);
-  const events = new EventFeed(() => mirror.lastKnown);
+  const events = new EventFeed(
+    () => mirror.lastKnown,
+    (transition) => metrics.lifeEvent(transition),
+  );
   const mirror = new Mirror({
     engine,
     log,
@@ -139,8 +143,15 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
     log,
     metrics,
   });
+  const status = new StatusEndpoint({ metrics, log, whyNotReady: () => mirror.problem });
+  watchState(metrics, mirror, events);
+
   return {
     start: async () => {
+      if (config.metricsAddress !== undefined) {
+        metrics.watchProcess();
+        await status.listen(config.metricsAddress);
+      }
       await checkpoints.prepare();
       await network.start();
       statistics.start();
@@ -152,6 +163,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
     },
     stop: async () => {
       await server.stop(STOP_GRACE_MS);
+      await status.close();
       await mirror.stop();
       await statistics.stop();
       await network.stop();
@@ -207,6 +219,16 @@ function connectEngine(config: Config, metrics: MetricsSink, log: Logger): Engin
       metrics.engineCall(operation, nameOfCode(code), durationMs);
     },
   });
+}
+
+/** What an operator wants to see of the picture, besides the rates of calls. */
+function watchState(metrics: Metrics, mirror: Mirror, events: EventFeed): void {
+  metrics.watch('cri_engine_up', '1 while the picture is kept in step with the Engine.', () =>
+    mirror.problem === undefined ? 1 : 0,
+  );
+  metrics.watch('cri_sandboxes', 'Pod sandboxes.', () => mirror.lastKnown.sandboxes.size);
+  metrics.watch('cri_containers', 'Containers.', () => mirror.lastKnown.containers.size);
+  metrics.watch('cri_event_readers', 'Clients that follow container events.', () => events.readers);
 }
 
 function createNetwork(config: Config, log: Logger): PodNetwork {

@@ -28,6 +28,8 @@ export interface Config {
   /** `unix:///path`, `tcp://host:port`, or empty for what Docker's own clients take from the environment. */
   readonly dockerEndpoint: string;
   readonly streamingAddress: BindAddress;
+  /** Where to serve metrics and health; undefined for nowhere. */
+  readonly metricsAddress: BindAddress | undefined;
   readonly runtimeRequestTimeoutMs: number;
   readonly rootDirectory: string;
   readonly podInfraContainerImage: string;
@@ -86,6 +88,7 @@ export function loadConfig(flags: GivenOptions, configFile: string | undefined):
     endpoint: read('container-runtime-endpoint', parseEndpoint),
     dockerEndpoint: read('docker-endpoint', parseDockerEndpoint),
     streamingAddress: read('streaming-bind-addr', (text) => parseBindAddress(text === '' ? LOOPBACK : text)),
+    metricsAddress: read('metrics-bind-addr', (text) => (text === '' ? undefined : parseBindAddress(text))),
     runtimeRequestTimeoutMs: read('runtime-request-timeout', parseDurationMs) || DEFAULT_REQUEST_TIMEOUT_MS,
     rootDirectory: read('cri-dockerd-root-directory', parseAbsolutePath),
     podInfraContainerImage: read('pod-infra-container-image', parseImage),

@@ -18,12 +18,20 @@ const MAX_WAITING = 16_384;
 /** Tells every reader of every step, in order. */
 export class EventFeed {
   readonly #picture: () => Picture;
+  readonly #onTransition: (transition: Transition) => void;
   readonly #readers = new Set<EventReader>();
   /** Sandboxes that are gone while containers of theirs are not. */
   readonly #gone = new Map<string, SandboxRecord>();
 
-  constructor(picture: () => Picture) {
+  /** `onTransition` is told of each step, whether anybody reads or not. */
+  constructor(picture: () => Picture, onTransition: (transition: Transition) => void) {
     this.#picture = picture;
+    this.#onTransition = onTransition;
+  }
+
+  /** How many readers there are. */
+  get readers(): number {
+    return this.#readers.size;
   }
 
   /** Takes note of a change that is in the picture already. */
@@ -36,6 +44,7 @@ export class EventFeed {
         ? record
         : (this.#picture().sandboxes.get(sandboxId) ?? this.#gone.get(sandboxId));
     for (const transition of transitionsOf(change)) {
+      this.#onTransition(transition);
       const event = { id: record.id, transition, sandboxId, sandbox };
       for (const reader of this.#readers) reader.push(event);
     }

@@ -32,7 +32,7 @@ export class DescriptorCensus {
   of(id: string, pids: () => readonly string[]): DescriptorCount | undefined {
     let entry = this.#entries.get(id);
     if (entry === undefined) {
-      entry = { count: undefined, countedAtMs: 0, busy: false };
+      entry = { count: undefined, countedAtMs: -Infinity, busy: false };
       this.#entries.set(id, entry);
     }
     if (!entry.busy && performance.now() - entry.countedAtMs >= FRESH_MS) this.#refresh(entry, pids());

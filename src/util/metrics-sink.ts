@@ -10,6 +10,8 @@ export interface MetricsSink {
   stateResync(reason: string): void;
   /** A resync found this many objects that differed from the picture. */
   stateDivergence(objects: number): void;
+  /** A step in the life of a sandbox or container, such as `started`, was noted. */
+  lifeEvent(transition: string): void;
 }
 
 /** Discards everything. */
@@ -19,4 +21,5 @@ export const silentMetrics: MetricsSink = {
   cniOperation: () => undefined,
   stateResync: () => undefined,
   stateDivergence: () => undefined,
+  lifeEvent: () => undefined,
 };

@@ -22,7 +22,7 @@ const TYPES: Record<Transition, ContainerEventType> = {
  * gets RESOURCE_EXHAUSTED.
  */
 export async function* containerEvents(
-  deps: CriDeps,
+  deps: Pick<CriDeps, 'events' | 'mirror'>,
   ctx: CallContext,
 ): AsyncGenerator<ContainerEventResponse> {
   const reader = deps.events.subscribe();

@@ -16,6 +16,12 @@ import { cpuUsage, ioUsage, layerUsage, memoryUsage, swapUsage } from './usage-m
 /** The encoded entries of ListContainerStats. */
 export type ContainerStatsEntries = StatsEntries<ContainerRecord, ContainerStats>;
 
+/**
+ * Those who poll list containers and pods in a row, and both lists hold the containers' figures: they may be this old. They
+ * carry the time at which they were read.
+ */
+export const LIST_MAX_AGE_MS = 1_000;
+
 /** Measures one container (CRI: ContainerStats). Of one that does not run only the writable layer is known. */
 export async function containerStats(
   deps: CriDeps,
@@ -51,12 +57,27 @@ export async function* streamContainerStats(
   const mountpoint = await imageRoot(deps.mirror.facts?.info);
   const containers = [...containersMatching(picture, filter)];
   for await (const batch of inBatches(statsEntries(deps, containers, mountpoint))) {
-    yield new EncodedReply(Buffer.concat(batch));
+    yield new EncodedReply(deps.containerStatsEntries.reply(batch));
   }
 }
 
+/** The container's entry in lists, encoded; undefined for one that runs no more though its record says so. */
+export function containerEntry(
+  deps: CriDeps,
+  container: ContainerRecord,
+  mountpoint: string,
+  maxAgeMs: number,
+): Buffer | undefined {
+  const measure = (): Buffer | undefined => {
+    const figures = containerFigures(deps, container, mountpoint);
+    if (isAlive(container) && !figures.cpu) return undefined;
+    return deps.containerStatsEntries.encode(figures);
+  };
+  return deps.containerStatsEntries.entry(container, measure, maxAgeMs);
+}
+
 /** The container's use as far as it is known; without `cpu` when it does not run or has just ended. */
-export function containerFigures(
+function containerFigures(
   { statistics }: CriDeps,
   container: ContainerRecord,
   mountpoint: string,
@@ -86,8 +107,7 @@ function* statsEntries(
   mountpoint: string,
 ): Generator<Buffer> {
   for (const container of containers) {
-    const figures = containerFigures(deps, container, mountpoint);
-    if (isAlive(container) && !figures.cpu) continue;
-    yield deps.containerStatsEntries.encode(container, figures);
+    const entry = containerEntry(deps, container, mountpoint, LIST_MAX_AGE_MS);
+    if (entry !== undefined) yield entry;
   }
 }

@@ -4,11 +4,12 @@ import type { PodSandboxStatsFilter__Output } from '../gen/runtime/v1/PodSandbox
 import type { PodSandboxStatsRequest__Output } from '../gen/runtime/v1/PodSandboxStatsRequest.js';
 import type { PodSandboxStatsResponse } from '../gen/runtime/v1/PodSandboxStatsResponse.js';
 import type { Picture } from '../state/picture.js';
-import { isAlive, isHostNetwork, type SandboxRecord } from '../state/records.js';
+import { isAlive, isHostNetwork, type ContainerRecord, type SandboxRecord } from '../state/records.js';
 import { inBatches } from '../util/batches.js';
 import type { CallContext } from '../util/call-context.js';
 import { EncodedReply } from '../util/encoded-reply.js';
-import { containerAttributes, containerFigures } from './container-stats.js';
+import { WireWriter, insideOf } from '../util/wire-writer.js';
+import { LIST_MAX_AGE_MS, containerEntry } from './container-stats.js';
 import type { CriDeps } from './deps.js';
 import { imageRoot } from './image-fs-info.js';
 import { sandboxOrThrow } from './lookup.js';
@@ -25,12 +26,13 @@ export async function podSandboxStats(
   deps: CriDeps,
   request: PodSandboxStatsRequest__Output,
   ctx: CallContext,
-): Promise<PodSandboxStatsResponse> {
+): Promise<PodSandboxStatsResponse | EncodedReply> {
   const picture = await deps.mirror.current(ctx.signal);
   const sandbox = sandboxOrThrow(picture, request.pod_sandbox_id);
   const mountpoint = await imageRoot(deps.mirror.facts?.info);
-  const linux = sandboxFigures(deps, picture, sandbox, mountpoint);
-  return { stats: { ...sandboxAttributes(sandbox), linux: linux ?? {} } };
+  const entry = sandboxEntry(deps, picture, sandbox, mountpoint, 0);
+  if (entry === undefined) return { stats: { ...sandboxAttributes(sandbox), linux: {} } };
+  return new EncodedReply(deps.sandboxStatsEntries.reply([entry])); // laid out as the list's reply
 }
 
 /**
@@ -57,7 +59,7 @@ export async function* streamPodSandboxStats(
   const mountpoint = await imageRoot(deps.mirror.facts?.info);
   const sandboxes = [...sandboxesMatching(picture, filter)];
   for await (const batch of inBatches(statsEntries(deps, picture, sandboxes, mountpoint))) {
-    yield new EncodedReply(Buffer.concat(batch));
+    yield new EncodedReply(deps.sandboxStatsEntries.reply(batch));
   }
 }
 
@@ -73,24 +75,47 @@ function* statsEntries(
   mountpoint: string,
 ): Generator<Buffer> {
   for (const sandbox of sandboxes) {
-    const linux = sandboxFigures(deps, picture, sandbox, mountpoint);
-    if (linux !== undefined) yield deps.sandboxStatsEntries.encode(sandbox, { linux });
+    const entry = sandboxEntry(deps, picture, sandbox, mountpoint, LIST_MAX_AGE_MS);
+    if (entry !== undefined) yield entry;
   }
 }
 
-/** The pod's use; undefined when it does not run or has just ended. */
-function sandboxFigures(
+/** Field numbers of PodSandboxStats and of LinuxPodSandboxStats. */
+const LINUX_FIELD = 2;
+const CONTAINERS_FIELD = 5;
+
+/** The pod's entry, encoded; undefined when it does not run. The entries of its containers are in it as they are. */
+function sandboxEntry(
   deps: CriDeps,
   picture: Picture,
   sandbox: SandboxRecord,
   mountpoint: string,
+  containersMaxAgeMs: number,
+): Buffer | undefined {
+  return deps.sandboxStatsEntries.entry(sandbox, () => {
+    const members = picture.membersOf(sandbox.id).filter(isAlive);
+    const figures = sandboxFigures(deps, sandbox, members);
+    if (figures === undefined) return undefined;
+    const linux = new WireWriter();
+    linux.bytes(insideOf(deps.sandboxStatsEntries.encode({ linux: figures })));
+    for (const member of members) {
+      const entry = containerEntry(deps, member, mountpoint, containersMaxAgeMs);
+      if (entry !== undefined) linux.field(CONTAINERS_FIELD, entry);
+    }
+    const entry = new WireWriter();
+    entry.field(LINUX_FIELD, linux.take());
+    return entry.take();
+  });
+}
+
+/** The use of the pod as a whole; undefined when it does not run or has just ended. */
+function sandboxFigures(
+  deps: CriDeps,
+  sandbox: SandboxRecord,
+  members: readonly ContainerRecord[],
 ): LinuxPodSandboxStats | undefined {
   const probe = isAlive(sandbox) ? deps.statistics.probes.of(sandbox.id) : undefined;
   if (probe === undefined) return undefined;
-  const members = picture.membersOf(sandbox.id).filter(isAlive);
-  const containers = members
-    .map((member) => ({ ...containerAttributes(member), ...containerFigures(deps, member, mountpoint) }))
-    .filter(({ cpu }) => cpu);
   const probes = [probe, ...members.map(({ id }) => deps.statistics.probes.of(id))].filter(
     (each) => each !== undefined,
   );
@@ -104,6 +129,5 @@ function sandboxFigures(
     io: ioUsage(cgroup.pressure('io')),
     network: isHostNetwork(sandbox) ? null : networkUsage(deps.statistics.probes.interfaces(sandbox.pid)),
     process: { timestamp: timestampNs(Date.now()), process_count: { value: processCount(probes) } },
-    containers,
   };
 }

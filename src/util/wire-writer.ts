@@ -1,4 +1,4 @@
-const FIRST_CAPACITY = 4096;
+const FIRST_CAPACITY = 1024;
 const VARINT_MAX_BYTES = 10;
 
 /** The tag byte of a field that holds a message, text or bytes. Field numbers up to 15. */

@@ -183,13 +183,13 @@ describe('statistics against loads of known size', { skip: noEngine }, () => {
       );
     }
     for await (const { containers } of streams.StreamContainers({})) {
-      assert.deepEqual(containers, (await runtime.ListContainers({})).containers);
+      assert.deepEqual(byId(containers), byId((await runtime.ListContainers({})).containers));
     }
     for await (const { pod_sandboxes: sandboxes } of streams.StreamPodSandboxes({})) {
-      assert.deepEqual(sandboxes, (await runtime.ListPodSandbox({})).items);
+      assert.deepEqual(byId(sandboxes), byId((await runtime.ListPodSandbox({})).items));
     }
     for await (const { images } of streams.StreamImages({})) {
-      assert.deepEqual(images, (await cridock.client.image.ListImages({})).images);
+      assert.deepEqual(byId(images), byId((await cridock.client.image.ListImages({})).images));
     }
     for await (const message of streams.StreamContainers({ filter: { id: 'ffff' } })) {
       assert.fail(`nothing matches, but there came ${JSON.stringify(message)}`);
@@ -219,6 +219,11 @@ describe('statistics against loads of known size', { skip: noEngine }, () => {
 
 /** Machines differ in block device accounting, huge pages and pressure. */
 const MAY_HAVE_NO_VALUE = /^container_(blkio|fs_(reads|writes)|hugetlb|pressure)_/;
+
+/** Lists come in no given order. */
+function byId<Item extends { id: string }>(items: readonly Item[]): Item[] {
+  return [...items].sort((a, b) => a.id.localeCompare(b.id));
+}
 
 /** The size of a container's layer as `du` has it. */
 async function layerBytes(engine: DockerodeEngine, id: string): Promise<number> {

@@ -79,9 +79,14 @@ describe('StatsEntries', () => {
       protocol.encodeReply('ListContainerStats', { stats: [stats] }),
     );
     const figures = { cpu: { timestamp: '5', usage_core_nano_seconds: { value: 7 } } };
-    const both = Buffer.concat([entries.encode(record, figures), entries.encode(record, {})]);
+    const other = { ...record };
+    const both = [
+      entries.entry(record, () => entries.encode(figures)),
+      entries.entry(other, () => entries.encode({})),
+    ];
+    const reply = entries.reply(both.filter((entry) => entry !== undefined));
     const { client } = await serveCri(t, {
-      runtime: { ListContainerStats: () => Promise.resolve(new EncodedReply(both)) },
+      runtime: { ListContainerStats: () => Promise.resolve(new EncodedReply(reply)) },
     });
     const { stats } = await client.runtime.ListContainerStats({});
     assert.equal(stats.length, 2);
@@ -89,5 +94,21 @@ describe('StatsEntries', () => {
     assert.equal(stats[0].cpu?.usage_core_nano_seconds?.value, '7');
     assert.equal(stats[1]?.cpu, null);
     assert.equal(stats[1].attributes?.id, record.id);
+  });
+
+  it('measures once for calls in a row', () => {
+    const entries = new StatsEntries(
+      () => ({}),
+      (stats: object) => protocol.encodeReply('ListContainerStats', { stats: [stats] }),
+    );
+    let measured = 0;
+    const measure = (): undefined => {
+      measured += 1;
+    };
+    const record = {};
+    for (let call = 0; call < 10; call += 1) assert.equal(entries.entry(record, measure, 60_000), undefined);
+    assert.equal(measured, 1);
+    entries.entry(record, measure);
+    assert.equal(measured, 2);
   });
 });

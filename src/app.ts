@@ -33,7 +33,8 @@ import { CriServer } from './server/grpc-server.js';
 import { onSignals, surviveStrayErrors } from './server/signals.js';
 import { createServiceNotifier } from './server/systemd.js';
 import { CheckpointStore } from './state/checkpoint.js';
-import { ImageNames } from './state/image-names.js';
+import { imageNames } from './state/image-names.js';
+import { KnownImages } from './state/known-images.js';
 import { Mirror } from './state/mirror.js';
 import { readRecord } from './state/read-record.js';
 import { nameOfCode } from './util/cri-error.js';
@@ -67,7 +68,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
   const metrics = createMetrics();
   const engine = overrides.engine ?? connectEngine(config, metrics, log);
   const network = createNetwork(config, log);
-  const imageNames = new ImageNames(engine);
+  const images = new KnownImages(engine);
   const protocol = loadProtocol();
   const checkpoints = new CheckpointStore({ dir: join(config.rootDirectory, 'sandbox'), log });
   const statistics = new Statistics(log);
@@ -81,7 +82,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
     read: (inspect) =>
       readRecord(inspect, {
         addresses: (sandbox) => podAddresses(network, sandbox),
-        image: (container, labels) => imageNames.of(container, labels),
+        image: (container, labels) => imageNames(container, labels, images),
         log,
       }),
     reconcileEveryMs: RECONCILE_EVERY_MS,
@@ -120,6 +121,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
     containerListing: new EntryList((container) =>
       protocol.encodeReply('ListContainers', { containers: [containerEntry(container)] }),
     ),
+    images,
     imageDiskUsage: new ImageDiskUsage(engine),
     statistics,
     containerStatsEntries: new StatsEntries(containerAttributes, (stats) =>
@@ -215,6 +217,7 @@ function connectEngine(config: Config, metrics: MetricsSink, log: Logger): Engin
     endpoint: config.dockerEndpoint,
     env: process.env,
     log,
+    requestTimeoutMs: config.runtimeRequestTimeoutMs,
     onCall: (operation, durationMs, code) => {
       metrics.engineCall(operation, nameOfCode(code), durationMs);
     },

@@ -3,6 +3,7 @@ import { run } from './app.js';
 import { UsageError, parseCommandLine } from './cli/command-line.js';
 import { ConfigError, loadConfig } from './cli/config.js';
 import { buildInfoText, programName, readBuildInfo, versionLine } from './cli/version.js';
+import { messageOf } from './util/cri-error.js';
 
 /** Wrong flags or settings: starting again will not help. */
 const EXIT_USAGE = 2;
@@ -38,7 +39,7 @@ try {
   } else if (error instanceof UsageError) {
     console.error(`${program}: ${error.message}`);
   } else {
-    console.error(`${program}:`, error);
+    console.error(`${program}: ${messageOf(error)}`);
   }
   process.exit(error instanceof ConfigError || error instanceof UsageError ? EXIT_USAGE : EXIT_FAILURE);
 }

@@ -42,7 +42,6 @@ export interface Config {
   readonly cniBinDirs: readonly string[];
   readonly cniCacheDir: string;
   readonly podCidrs: readonly string[];
-  readonly ipv6DualStack: boolean;
   readonly logLevel: LogLevel;
   readonly logFormat: 'text' | 'json';
   /** What the operator should know of the settings: a line for each flag that was given and has no effect. */
@@ -102,13 +101,13 @@ export function loadConfig(flags: GivenOptions, configFile: string | undefined):
     cniBinDirs: read('cni-bin-dir', (text) => parseList(text).map(parseAbsolutePath)),
     cniCacheDir: read('cni-cache-dir', parseAbsolutePath),
     podCidrs: read('pod-cidr', (text) => parseList(text).map(parseCidr)),
-    ipv6DualStack: read('ipv6-dual-stack', parseBoolean),
     logLevel: read('log-level', parseLogLevel),
     logFormat: read('log-format', (text) => parseChoice(text, ['text', 'json'])),
     notes: notesOn(given),
   };
   read('hairpin-mode', (text) => parseChoice(text, ['promiscuous-bridge', 'hairpin-veth', 'none']));
   read('network-plugin-mtu', parseMtu);
+  read('ipv6-dual-stack', parseBoolean);
   if (problems.length > 0) throw new ConfigError(problems);
   return Object.freeze(config);
 }

@@ -109,12 +109,6 @@ export const OPTIONS = {
     describe:
       'Networks for pod addresses, separated by commas, for CNI plugins that take them from the runtime',
   },
-  'ipv6-dual-stack': {
-    kind: 'boolean',
-    default: 'false',
-    group: 'Network',
-    describe: 'Report the IPv4 and the IPv6 address of a pod',
-  },
   'log-level': {
     kind: 'text',
     default: 'info',
@@ -133,6 +127,12 @@ export const OPTIONS = {
     group: 'Accepted, but without effect',
     describe:
       'Was for kubenet: promiscuous-bridge, hairpin-veth or none; CNI plugins have settings of their own',
+  },
+  'ipv6-dual-stack': {
+    kind: 'boolean',
+    default: 'false',
+    group: 'Accepted, but without effect',
+    describe: 'All addresses of a pod are reported, whether it is given or not',
   },
   'network-plugin-mtu': {
     kind: 'text',

@@ -15,7 +15,7 @@ import { IMAGE_NAME, IMAGE_REF } from '../state/image-names.js';
 import type { Picture } from '../state/picture.js';
 import { isAlive, isReady, type SandboxRecord } from '../state/records.js';
 import type { CallContext } from '../util/call-context.js';
-import { Code, CriError } from '../util/cri-error.js';
+import { Code, CriError, hasCode } from '../util/cri-error.js';
 import type { CriDeps } from './deps.js';
 import { findImage } from './image-lookup.js';
 import { sandboxOrThrow } from './lookup.js';
@@ -34,7 +34,7 @@ export async function createContainer(
   const picture = await deps.mirror.current(ctx.signal);
   const { config, image } = requireContainerConfig(request.config);
   const sandbox = readySandbox(picture, request.pod_sandbox_id);
-  const inspect = await findImage(deps.engine, image.image, 'config.image.image', ctx.signal);
+  const inspect = await imageOf(deps, image.image, ctx.signal);
   if (inspect === undefined) {
     throw new CriError(Code.NOT_FOUND, `config.image.image: no image "${image.image}" here`);
   }
@@ -53,6 +53,18 @@ export async function createContainer(
     ctx.signal,
   );
   return { container_id: id };
+}
+
+const FULL_ID = /^sha256:[0-9a-f]{64}$/;
+
+/** The kubelet names images by their ids: those are known, any other reference is looked up. */
+async function imageOf(
+  deps: CriDeps,
+  reference: string,
+  signal: AbortSignal,
+): Promise<ImageInspect | undefined> {
+  const known = FULL_ID.test(reference) ? await deps.images.byId(reference, signal) : undefined;
+  return known ?? findImage(deps.engine, reference, 'config.image.image', signal);
 }
 
 interface ContainerPlan {
@@ -130,7 +142,13 @@ async function makeContainer(deps: CriDeps, sandboxId: string, plan: ContainerPl
       `config.metadata: "${plan.name}" exists already as ${existing.id}`,
     );
   }
-  const id = await deps.engine.createContainer(plan.name, plan.body);
-  await deps.mirror.refresh(id);
-  return id;
+  try {
+    const id = await deps.engine.createContainer(plan.name, plan.body);
+    deps.mirror.expect(id);
+    return id;
+  } catch (error) {
+    // The image may be gone since it was last looked at.
+    if (hasCode(error, Code.NOT_FOUND)) deps.images.forget(plan.body.Image);
+    throw error;
+  }
 }

@@ -34,11 +34,13 @@ async function start(deps: CriDeps, id: string, ctx: CallContext): Promise<void>
   }
   try {
     await deps.engine.startContainer(id);
-  } finally {
-    // Also after a failure: Docker keeps such a container as "created" with an error, which CRI calls exited.
-    const started = await deps.mirror.refresh(id);
-    if (started?.kind === 'container') await linkLog(deps, started);
+  } catch (error) {
+    // Docker keeps such a container as "created" with an error, which CRI calls exited.
+    await deps.mirror.refresh(id);
+    throw error;
   }
+  const started = await deps.mirror.reach(id, ({ status }) => status !== 'created');
+  if (started?.kind === 'container') await linkLog(deps, started);
 }
 
 /** A log that cannot be linked must not hide that the container runs: it is reported, not thrown. */

@@ -1,6 +1,7 @@
 import type { Engine } from '../docker/engine.js';
 import type { PodNetwork } from '../network/network.js';
 import type { CheckpointStore } from '../state/checkpoint.js';
+import type { KnownImages } from '../state/known-images.js';
 import type { Mirror } from '../state/mirror.js';
 import type { KeyedMutex } from '../util/keyed-mutex.js';
 import type { Logger } from '../util/log.js';
@@ -45,6 +46,7 @@ export interface CriDeps {
   readonly pulls: SharedCalls<string>;
   readonly sandboxListing: SandboxListing;
   readonly containerListing: ContainerListing;
+  readonly images: KnownImages;
   readonly imageDiskUsage: ImageDiskUsage;
   readonly statistics: Statistics;
   readonly containerStatsEntries: ContainerStatsEntries;

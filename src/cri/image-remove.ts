@@ -19,6 +19,7 @@ export async function removeImage(
   const found = await findImage(deps.engine, reference, 'image.image', ctx.signal);
   if (found === undefined) return {};
   await unlessGone(deps.engine.removeImage(found.Id, { signal: ctx.signal }));
+  deps.images.forget(found.Id);
   deps.imageDiskUsage.forget();
   return {};
 }

@@ -1,9 +1,9 @@
-import { access } from 'node:fs/promises';
+import { statfs } from 'node:fs/promises';
 import { podPortMappings } from '../convert/port-mappings.js';
 import type { PodSandboxConfig__Output } from '../gen/runtime/v1/PodSandboxConfig.js';
 import { isLoopbackUp } from '../network/loopback.js';
 import type { PodNetworkRequest } from '../network/network.js';
-import { isHostNetwork, type SandboxRecord } from '../state/records.js';
+import { isAlive, isHostNetwork, type SandboxRecord } from '../state/records.js';
 import type { CriDeps } from './deps.js';
 
 /** Gives a started sandbox its network. Nothing to do in the host's network. */
@@ -40,7 +40,14 @@ export async function detachSandbox(
     netnsPath: await reachableNetns(sandbox),
     loopbackUp: true,
   };
-  await deps.network.tearDown(request, signal);
+  try {
+    await deps.network.tearDown(request, signal);
+  } catch (error) {
+    // The sandbox may have died under the plugins' hands: without its namespace there is less to undo.
+    const now = await deps.mirror.refresh(sandbox.id);
+    if (request.netnsPath === '' || (now !== undefined && isAlive(now))) throw error;
+    await deps.network.tearDown({ ...request, netnsPath: '' }, signal);
+  }
 }
 
 /** The sandbox as plugins see it, but for its namespace and ports. */
@@ -58,14 +65,24 @@ function podNames(
   };
 }
 
+/** What statfs(2) tells of a network namespace (NSFS_MAGIC). */
+const NSFS_MAGIC = 0x6e736673;
+
 /**
- * The path of the sandbox's network namespace, '' when it does not run. Docker's own handle on it cannot be mistaken
- * for another's, but it is out of sight when dockerd has a mount namespace of its own; then the pause process leads there.
+ * The path of the sandbox's network namespace, '' when it is gone. Docker's own handle on it cannot be mistaken for
+ * another's, but it is out of sight when dockerd has a mount namespace of its own; then the pause process leads there.
  */
 async function reachableNetns({ netnsPath, pid }: SandboxRecord): Promise<string> {
-  if (netnsPath === '') return '';
-  return access(netnsPath).then(
-    () => netnsPath,
-    () => `/proc/${pid}/ns/net`,
+  if (pid === 0) return '';
+  for (const path of [netnsPath, `/proc/${pid}/ns/net`]) {
+    if (await isNamespace(path)) return path;
+  }
+  return '';
+}
+
+async function isNamespace(path: string): Promise<boolean> {
+  return statfs(path).then(
+    ({ type }) => type === NSFS_MAGIC,
+    () => false,
   );
 }

@@ -5,7 +5,7 @@ import type { PodSandboxConfig__Output } from '../gen/runtime/v1/PodSandboxConfi
 import type { RunPodSandboxRequest__Output } from '../gen/runtime/v1/RunPodSandboxRequest.js';
 import type { RunPodSandboxResponse } from '../gen/runtime/v1/RunPodSandboxResponse.js';
 import { checkpointOf } from '../state/checkpoint-format.js';
-import { isReady, type SandboxRecord } from '../state/records.js';
+import { isReady } from '../state/records.js';
 import type { CallContext } from '../util/call-context.js';
 import { Code, CriError, hasCode, invalidArgument, messageOf } from '../util/cri-error.js';
 import type { CriDeps } from './deps.js';
@@ -74,10 +74,12 @@ async function makeSandbox(deps: CriDeps, plan: SandboxPlan, signal: AbortSignal
     signal.throwIfAborted();
     await deps.checkpoints.write(id, checkpointOf(plan.config));
     await deps.engine.startContainer(id);
-    const started = await refreshed(deps, id);
+    const started = await deps.mirror.reach(id, ({ pid }) => pid !== 0);
+    if (started?.kind !== 'sandbox') throw vanished(id);
     signal.throwIfAborted();
     await attachSandbox(deps, started, plan.config, signal);
-    const sandbox = await refreshed(deps, id);
+    const sandbox = await deps.mirror.refresh(id);
+    if (sandbox?.kind !== 'sandbox') throw vanished(id);
     if (!isReady(sandbox))
       throw new CriError(Code.UNKNOWN, `pod sandbox ${id} is ${sandbox.status} after its start`);
     return id;
@@ -122,10 +124,8 @@ async function createSandbox(deps: CriDeps, plan: SandboxPlan, signal: AbortSign
   return deps.engine.createContainer(plan.name, plan.body);
 }
 
-async function refreshed(deps: CriDeps, id: string): Promise<SandboxRecord> {
-  const record = await deps.mirror.refresh(id);
-  if (record?.kind === 'sandbox') return record;
-  throw new CriError(Code.UNKNOWN, `pod sandbox ${id} vanished while it was being made`);
+function vanished(id: string): CriError {
+  return new CriError(Code.UNKNOWN, `pod sandbox ${id} vanished while it was being made`);
 }
 
 /** Nothing half-made stays behind a failure. What cannot be cleared now is cleared by the next attempt or by a removal. */

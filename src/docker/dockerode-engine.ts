@@ -20,11 +20,16 @@ import type {
   Resources,
 } from './types.js';
 
+/** What a timer of Node can hold. */
+const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
+
 export interface DockerodeEngineOptions {
   /** `unix:///path`, `tcp://host:port`, or empty for what the environment says (`DOCKER_HOST` and its like). */
   endpoint: string;
   env: Readonly<Record<string, string | undefined>>;
   log: Logger;
+  /** The longest that a read may take; unlimited when left out. */
+  requestTimeoutMs?: number;
   /** Called after each call, with the code it failed with; the event stream is no call. */
   onCall?: (operation: string, durationMs: number, code: Code | undefined) => void;
 }
@@ -36,9 +41,9 @@ export class DockerodeEngine implements Engine {
   readonly #onCall: DockerodeEngineOptions['onCall'];
 
   /** Connects to nothing yet. Throws INVALID_ARGUMENT for a bad endpoint. */
-  constructor({ endpoint, env, log, onCall }: DockerodeEngineOptions) {
+  constructor({ endpoint, env, log, requestTimeoutMs = LONGEST_TIMEOUT_MS, onCall }: DockerodeEngineOptions) {
     this.#transport = new Transport(parseEndpoint(endpoint, env));
-    this.#session = new Session(this.#transport, log);
+    this.#session = new Session(this.#transport, log, requestTimeoutMs);
     this.#onCall = onCall;
   }
 

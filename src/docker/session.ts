@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { Code, CriError } from '../util/cri-error.js';
 import type { Logger } from '../util/log.js';
+import { unlessAborted } from '../util/unless-aborted.js';
 import { linesOf, parseJson, readText } from './body.js';
 import type { CallOptions, Negotiated } from './engine.js';
 import { abortError, isRefusedVersion, isResetConnection, responseError, transportError } from './errors.js';
@@ -29,12 +30,14 @@ export interface SessionRequest extends EngineRequest {
 export class Session {
   readonly #transport: Transport;
   readonly #log: Logger;
+  readonly #requestTimeoutMs: number;
   #agreement: Agreement | undefined;
   #handshake: Promise<Agreement> | undefined;
 
-  constructor(transport: Transport, log: Logger) {
+  constructor(transport: Transport, log: Logger, requestTimeoutMs: number) {
     this.#transport = transport;
     this.#log = log;
+    this.#requestTimeoutMs = requestTimeoutMs;
   }
 
   get negotiated(): Negotiated | undefined {
@@ -44,13 +47,18 @@ export class Session {
   /** A new handshake, or the one that is under way. */
   async negotiate(options: CallOptions = {}): Promise<Agreement> {
     this.#handshake ??= this.#performHandshake().finally(() => (this.#handshake = undefined));
-    return unlessAborted(this.#handshake, options.signal);
+    try {
+      return await unlessAborted(this.#handshake, options.signal);
+    } catch (error) {
+      throw options.signal?.aborted === true ? abortError(options.signal.reason) : error;
+    }
   }
 
   /** Sends a request and reads the JSON of its answer; undefined when the answer has no body (204, 304). */
   async json(request: SessionRequest): Promise<unknown> {
-    const response = await this.#open(request);
-    const text = await this.#connected(request, () => readText(response));
+    const limited = request.method === 'GET' && request.long !== true ? this.#limited(request) : request;
+    const response = await this.#open(limited);
+    const text = await this.#connected(limited, () => readText(response));
     return text === '' ? undefined : parseJson(text, `${request.method} ${request.path}`);
   }
 
@@ -66,6 +74,16 @@ export class Session {
   /** Forgets the handshake: the next request performs a new one. */
   forget(): void {
     this.#agreement = undefined;
+  }
+
+  /**
+   * Reads are given up after the configured time. Changes never are: the Engine would go on with them, and nobody would
+   * know how they ended.
+   */
+  #limited(request: SessionRequest): SessionRequest {
+    const timeout = AbortSignal.timeout(this.#requestTimeoutMs);
+    const signal = request.signal === undefined ? timeout : AbortSignal.any([request.signal, timeout]);
+    return { ...request, signal };
   }
 
   /** Sends a request, twice where that is safe and helps, and hands back the answer if it is a success. */
@@ -137,15 +155,4 @@ export class Session {
 
 function apiVersionHeader(response: IncomingMessage): string | undefined {
   return response.headersDistinct['api-version']?.[0];
-}
-
-/** Waits for a shared result; an abort ends only this caller's wait. */
-async function unlessAborted<T>(shared: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return shared;
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(abortError(signal.reason));
-    if (signal.aborted) onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    void shared.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }

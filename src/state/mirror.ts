@@ -62,6 +62,8 @@ export class Mirror {
   readonly #startsSeen = new Set<string>();
   /** True once the picture was whole for the first time. */
   #complete = false;
+  /** Readings of objects that were made a moment ago: who reads the picture waits for them. */
+  readonly #expected = new Set<Promise<unknown>>();
   #facts: EngineFacts | undefined;
   #synced = false;
   #problem = 'not connected yet';
@@ -100,6 +102,7 @@ export class Mirror {
 
   /** The live picture. Throws UNAVAILABLE when the Engine cannot be reached, or the signal's reason. */
   async current(signal?: AbortSignal): Promise<Picture> {
+    if (this.#expected.size > 0) await unlessAborted(Promise.all(this.#expected), signal);
     if (!this.#synced) {
       this.#hurry();
       await unlessAborted(this.#attempt.promise, signal);
@@ -123,6 +126,26 @@ export class Mirror {
   async refresh(id: string): Promise<ObjectRecord | undefined> {
     await this.#refresher.request(id);
     return this.#picture.get(id);
+  }
+
+  /**
+   * Says that an object was just made, and returns at once: whoever reads the picture from now on finds it there.
+   */
+  expect(id: string): void {
+    const reading = this.reach(id, () => true)
+      .catch((error: unknown) => this.#startOver(error))
+      .finally(() => this.#expected.delete(reading));
+    this.#expected.add(reading);
+  }
+
+  /**
+   * The object once it is as a write has made it: Docker's event may have brought the picture there already. Otherwise
+   * it is read anew.
+   */
+  async reach(id: string, isDone: (record: ObjectRecord) => boolean): Promise<ObjectRecord | undefined> {
+    await this.#refresher.running(id);
+    const record = this.#picture.get(id);
+    return record !== undefined && isDone(record) ? record : this.refresh(id);
   }
 
   async #run(): Promise<void> {
@@ -218,10 +241,13 @@ export class Mirror {
     const readAtNs = this.#readAtNs.get(id);
     if (readAtNs !== undefined && event.timeNano < readAtNs) return;
     if (event.Action === 'start') this.#startsSeen.add(id);
-    this.#refresher.request(id).catch((error: unknown) => {
-      // Without this reading the picture may be wrong: start over.
-      this.#breakOff(error instanceof Error ? error : new Error(String(error)));
-    });
+    this.#refresher.request(id).catch((error: unknown) => this.#startOver(error));
+  }
+
+  /** Without a reading that failed the picture may be wrong: all of it is read anew. */
+  #startOver(error: unknown): void {
+    this.#lost(messageOf(error));
+    this.#breakOff(error instanceof Error ? error : new Error(String(error)));
   }
 
   /** Reads everything anew, and forgets what is gone. */

@@ -89,7 +89,7 @@ async function readContainer(
   };
 }
 
-/** Docker's own handle on the namespace where it tells one, else the process's: that path could be reused with its pid. */
+/** Docker's own handle on the namespace where it tells one, else the process's. */
 function netnsPath(inspect: ContainerInspect): string {
   return inspect.NetworkSettings?.SandboxKey || `/proc/${inspect.State.Pid}/ns/net`;
 }

@@ -27,6 +27,11 @@ export class Refresher {
     return next;
   }
 
+  /** Resolves when the refresh that runs now is done, at once when none does; never throws. */
+  async running(id: string): Promise<void> {
+    await this.#running.get(id)?.catch(() => undefined);
+  }
+
   #start(id: string): Promise<void> {
     const run = this.#refresh(id).finally(() => {
       if (this.#running.get(id) === run) this.#running.delete(id);

@@ -95,6 +95,8 @@ export function connectCri(socketPath: string): CriClient {
     'grpc.default_authority': 'localhost',
     'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
     'grpc.max_send_message_length': -1,
+    // As grpc-go, whose window grows with the connection: lists do not wait for the reader's permission.
+    'grpc-node.flow_control_window': 1024 * 1024,
     'grpc.use_local_subchannel_pool': 1,
     'grpc.enable_retries': 0,
     'grpc.initial_reconnect_backoff_ms': 50,

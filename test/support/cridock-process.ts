@@ -30,6 +30,8 @@ export const noEngine: string | false = existsSync(testDockerEndpoint.replace(/^
 export interface CridockOptions {
   /** Flags after those that are always given, so that they win over them. */
   readonly flags?: readonly string[];
+  /** Flags of Node itself. */
+  readonly nodeFlags?: readonly string[];
   /** Variables on top of the test's own environment. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -39,6 +41,8 @@ export interface CridockProcess {
   readonly socketPath: string;
   /** Where all its files are; `root`, `net.d`, `cni-cache` and `ipam` are below. */
   readonly directory: string;
+  /** The host's bridge that its pods are on. */
+  readonly bridge: string;
   /** Goes on working over restarts. */
   readonly client: CriClient;
   /** Of the process that runs now. */
@@ -65,12 +69,16 @@ const LOG_TAIL_CHARS = 20_000;
  * Starts the compiled cridock and resolves when it answers Version. Rejects, with its log, when it ends before.
  * When the test file fails, the end of the log is printed.
  */
-export async function startCridock({ flags = [], env = {} }: CridockOptions = {}): Promise<CridockProcess> {
+export async function startCridock({
+  flags = [],
+  nodeFlags = ['--enable-source-maps'],
+  env = {},
+}: CridockOptions = {}): Promise<CridockProcess> {
   const directory = mkdtempSync(path.join(tmpdir(), 'cridock-test-'));
   const socketPath = path.join(directory, 'cri.sock');
   const bridge = `cdt${randomBytes(4).toString('hex')}`;
   writeCniConfig(directory, bridge);
-  const args = [...standardFlags(directory, socketPath), ...flags];
+  const args = [...nodeFlags, mainScript(), ...standardFlags(directory, socketPath), ...flags];
   const logPath = path.join(directory, 'log');
   const log = (): string => readFileSync(logPath, 'utf8');
   const client = connectCri(socketPath);
@@ -95,6 +103,7 @@ export async function startCridock({ flags = [], env = {} }: CridockOptions = {}
   const running: CridockProcess = {
     socketPath,
     directory,
+    bridge,
     client,
     get pid() {
       return pidOf(child);
@@ -183,12 +192,15 @@ function removeBridge(bridge: string): void {
   if (existsSync(`/sys/class/net/${bridge}`)) execFileSync('ip', ['link', 'delete', bridge]);
 }
 
+/** Compiled, this file is <outDir>/test/support/cridock-process.js. */
+function mainScript(): string {
+  return fileURLToPath(new URL('../../src/main.js', import.meta.url));
+}
+
 function launch(args: string[], env: Readonly<Record<string, string>>, logPath: string): ChildProcess {
-  // Compiled, this file is <outDir>/test/support/cridock-process.js.
-  const main = fileURLToPath(new URL('../../src/main.js', import.meta.url));
   const logFd = openSync(logPath, 'a');
   try {
-    return spawn(process.execPath, ['--enable-source-maps', main, ...args], {
+    return spawn(process.execPath, args, {
       stdio: ['ignore', logFd, logFd],
       env: { ...process.env, ...env },
     });

@@ -121,6 +121,7 @@ stop() {
     [ -z "$ids" ] || "${docker[@]}" rm -fv $ids >/dev/null
     "${docker[@]}" network prune -f >/dev/null
     "${docker[@]}" volume prune -f >/dev/null
+    "${docker[@]}" image prune -f >/dev/null # those without a name: what newer ones have replaced
   fi
   clean_up
 }

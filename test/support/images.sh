@@ -155,13 +155,15 @@ start_registry() {
 }
 
 load() {
-  local label
+  local label pause=registry.k8s.io/pause:3.10
+  if ! docker_do image inspect "$pause" >/dev/null 2>&1; then
+    BUSYBOX=$(unpacked_debian bookworm busybox-static)/bin/busybox DOCKER_CONFIG=/nonexistent \
+      "$make_image" pause "$endpoint" "$pause" >&2
+  fi
   # shellcheck disable=SC2016 # a Go template
   label=$(docker_do image inspect -f '{{index .Config.Labels "cridock.test.recipe"}}' busybox:latest 2>/dev/null || true)
   if [ "$label" != "$recipe" ]; then
     make_busybox_root "$work/busybox"
-    BUSYBOX=$work/busybox/bin/busybox DOCKER_CONFIG=/nonexistent \
-      "$make_image" pause "$endpoint" registry.k8s.io/pause:3.10 >&2
     import_image busybox:latest "LABEL cridock.test.recipe=$recipe" "$work/busybox"
   fi
 }

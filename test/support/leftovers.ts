@@ -1,5 +1,4 @@
 import { readFileSync, readdirSync } from 'node:fs';
-
 import path from 'node:path';
 import type { Engine } from '../../src/docker/engine.js';
 import type { CridockProcess } from './cridock-process.js';
@@ -14,18 +13,19 @@ export interface Leftovers extends Record<string, string[]> {
   cniCache: string[];
 }
 
-/** Reads what there is now on this node: of this Engine, of this cridock's folders, and of the host. */
+/** Reads what there is now on this node: of this Engine, of this cridock's folders and of its bridge. */
 export async function leftovers(engine: Engine, cridock: CridockProcess): Promise<Leftovers> {
   const containers = await engine.listContainers(['io.kubernetes.docker.type']);
+  const { DockerRootDir: rootDir } = await engine.info();
   return {
     containers: containers.flatMap(({ Names: names }) => names),
-    interfaces: readdirSync('/sys/class/net').filter((name) => name.startsWith('veth')),
+    interfaces: listed(`/sys/class/net/${cridock.bridge}/brif`),
     addresses: filesBelow(path.join(cridock.directory, 'ipam')).filter((name) =>
       /^\d+\.\d+\.\d+\.\d+$/.test(name),
     ),
     mounts: readFileSync('/proc/self/mounts', 'utf8')
       .split('\n')
-      .filter((line) => /overlay|\/netns\/(?!default )/.test(line)),
+      .filter((line) => line.includes(` ${rootDir}/`)),
     checkpoints: filesBelow(path.join(cridock.directory, 'root')),
     cniCache: filesBelow(path.join(cridock.directory, 'cni-cache')),
   };
@@ -36,6 +36,14 @@ export function added(atStart: Leftovers, now: Leftovers): string[] {
   return Object.entries(now).flatMap(([kind, items]) =>
     items.filter((item) => atStart[kind]?.includes(item) !== true).map((item) => `${kind}: ${item}`),
   );
+}
+
+function listed(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return []; // the bridge is made with the first pod
+  }
 }
 
 function filesBelow(directory: string): string[] {

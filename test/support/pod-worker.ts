@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Code } from '../../src/util/cri-error.js';
 import type { CriClient, ServiceError } from './cri-client.js';
-import { RUN_ON, containerConfig, podConfig } from './pods.js';
+import { RUN_ON, containerConfig, kubeletMounts, podConfig } from './pods.js';
 
 /** Carries one call out; a worker that lives through restarts tries again. */
 export type Attempt = <T>(call: () => Promise<T>) => Promise<T>;
@@ -47,7 +47,7 @@ export async function makePod(client: CriClient, spec: PodSpec, attempt: Attempt
   for (let index = 0; index < spec.containers; index += 1) {
     const request = {
       pod_sandbox_id: sandboxId,
-      config: containerConfig(`c${index}`, spec.image, RUN_ON),
+      config: containerConfig(`c${index}`, spec.image, RUN_ON, { mounts: kubeletMounts(spec.directory) }),
       sandbox_config: config,
     };
     const { container_id: id } = await attempt(() => client.runtime.CreateContainer(request));

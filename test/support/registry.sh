@@ -51,7 +51,7 @@ start() {
   } >"$run/config.yml"
   if [ -n "$auth" ]; then
     # bcrypt, the only form that the registry takes.
-    PASSWORD=${auth#*:} perl -e 'print "$ARGV[0]:", crypt($ENV{PASSWORD}, "\$2y\$05\$cridockcridockcridoc."), "\n"' \
+    PASSWORD=${auth#*:} perl -e 'print "$ARGV[0]:", crypt($ENV{PASSWORD}, "\$2y\$05\$cridockcridockcridock."), "\n"' \
       "${auth%%:*}" >"$run/htpasswd"
   fi
   setsid "$unpacked/usr/bin/docker-registry" serve "$run/config.yml" </dev/null >"$run/registry.log" 2>&1 &

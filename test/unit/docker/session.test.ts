@@ -35,6 +35,22 @@ describe('a session with the Engine', () => {
     assert.ok(!engine.supports('1.48'));
   });
 
+  it('gives a read up after the configured time, but never a change', async () => {
+    const impatient = new DockerodeEngine({
+      endpoint: server.endpoint,
+      env: {},
+      log: silentLogger,
+      requestTimeoutMs: 50,
+    });
+    await impatient.negotiate();
+    server.answer = (request, response) => {
+      if (request.method === 'POST') setTimeout(() => answerJson(response, 201, { Id: 'made' }), 150);
+    };
+    await assert.rejects(impatient.info(), { code: Code.DEADLINE_EXCEEDED });
+    assert.equal(await impatient.createContainer('slow', { Image: 'x', HostConfig: {} }), 'made');
+    impatient.close();
+  });
+
   it('refuses Engines outside the window, and looks again at the next call', async () => {
     server.apiVersion = '1.40';
     await assert.rejects(engine.info(), {

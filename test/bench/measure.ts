@@ -1,0 +1,41 @@
+import { readFileSync } from 'node:fs';
+
+/** Linux counts CPU time in /proc in these units; it is 100 Hz everywhere that Node runs. */
+const TICKS_PER_SECOND = 100;
+
+/** How long `work` takes, in milliseconds. */
+export async function timedMs(work: () => Promise<unknown>): Promise<number> {
+  const beganMs = performance.now();
+  await work();
+  return performance.now() - beganMs;
+}
+
+/** Runs the contestants in turn, `rounds` times each, so that a noisy machine is noisy for all; milliseconds. */
+export async function interleaved<Name extends string>(
+  rounds: number,
+  contestants: Record<Name, () => Promise<unknown>>,
+): Promise<Record<Name, number[]>> {
+  const names = Object.keys(contestants) as Name[];
+  const times = Object.fromEntries(names.map((name) => [name, [] as number[]])) as Record<Name, number[]>;
+  for (let round = 0; round < rounds; round += 1) {
+    for (const name of names) times[name].push(await timedMs(contestants[name]));
+  }
+  return times;
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? NaN;
+}
+
+/** CPU time, user and system, that a process has used, in milliseconds. */
+export function cpuMs(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+  return ((Number(fields[11]) + Number(fields[12])) * 1000) / TICKS_PER_SECOND;
+}
+
+/** Resident memory of a process in MB. */
+export function rssMb(pid: number): number {
+  const kilobytes = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+  return Number(kilobytes) / 1024;
+}

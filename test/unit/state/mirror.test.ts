@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { Mirror, type MirrorOptions } from '../../../src/state/mirror.js';
+import { readRecord } from '../../../src/state/read-record.js';
+import { Code, hasCode } from '../../../src/util/cri-error.js';
+import { silentLogger } from '../../../src/util/log.js';
+import { FakeEngine } from '../../support/fake-engine.js';
+import { until } from '../../support/until.js';
+
+const LABELS = { 'io.kubernetes.docker.type': 'podsandbox', 'io.kubernetes.container.name': 'POD' };
+
+describe('Mirror', () => {
+  let engine: FakeEngine;
+  let mirror: Mirror;
+  let corrected: number[];
+
+  beforeEach(() => {
+    engine = new FakeEngine();
+    engine.addImage('pause:1');
+    corrected = [];
+    mirror = new Mirror(options());
+    mirror.start();
+  });
+  afterEach(() => mirror.stop());
+
+  function options(): MirrorOptions {
+    return {
+      engine,
+      log: silentLogger,
+      read: (inspect) =>
+        readRecord(inspect, {
+          addresses: () => Promise.resolve(['10.0.0.1']),
+          image: () => Promise.resolve({ name: 'n', ref: 'r', id: 'i' }),
+          log: silentLogger,
+        }),
+      reconcileEveryMs: 60_000,
+      requestTimeoutMs: 5_000,
+      onChange: () => undefined,
+      onResync: (_reason, count) => corrected.push(count),
+    };
+  }
+
+  function createSandbox(name: string): Promise<string> {
+    return engine.createContainer(`k8s_POD_${name}_ns_uid_0`, {
+      Image: 'pause:1',
+      Labels: LABELS,
+      HostConfig: { NetworkMode: 'none' },
+    });
+  }
+
+  async function statusOf(id: string): Promise<string | undefined> {
+    return (await mirror.current()).sandboxes.get(id)?.status;
+  }
+
+  it('reads what is there when it connects, and leaves out what is not ours', async () => {
+    await engine.createContainer('foreign', { Image: 'pause:1', HostConfig: {} });
+    const id = await createSandbox('a');
+    await mirror.stop();
+    mirror = new Mirror(options());
+    mirror.start();
+    const picture = await mirror.current();
+    assert.deepEqual(picture.ids(), [id]);
+  });
+
+  it('follows what others do to containers', async () => {
+    await mirror.current();
+    const id = await createSandbox('a');
+    await until('created', async () => (await statusOf(id)) === 'created');
+    await engine.startContainer(id);
+    await until('running', async () => (await statusOf(id)) === 'running');
+    engine.exit(id, 137);
+    await until('exited', async () => (await statusOf(id)) === 'exited');
+    await engine.removeContainer(id);
+    await until('gone', async () => (await statusOf(id)) === undefined);
+  });
+
+  it('lets a caller read what it has written', async () => {
+    await mirror.current();
+    const id = await createSandbox('a');
+    mirror.expect(id);
+    assert.equal(await statusOf(id), 'created');
+    await engine.startContainer(id);
+    assert.equal((await mirror.reach(id, ({ status }) => status === 'running'))?.status, 'running');
+    await engine.removeContainer(id);
+    assert.equal(await mirror.refresh(id), undefined);
+  });
+
+  it('serves nothing while the Engine is away, says why, and is right again afterwards', async () => {
+    const id = await createSandbox('a');
+    await mirror.current();
+    engine.down = true;
+    await until('the loss', () => mirror.problem !== undefined);
+    await assert.rejects(mirror.current(), (error) => hasCode(error, Code.UNAVAILABLE));
+    assert.match(mirror.problem ?? '', /\w/);
+    assert.ok(mirror.facts !== undefined, 'what was known of the Engine stays known');
+    engine.down = false;
+    await engine.startContainer(id); // unseen: no event stream
+    assert.equal(await statusOf(id), 'running');
+    assert.ok(corrected.length >= 2);
+  });
+
+  it('ends waits when it is stopped', async () => {
+    await mirror.current();
+    engine.down = true;
+    await until('the loss', () => mirror.problem !== undefined);
+    const waiting = assert.rejects(mirror.current());
+    await mirror.stop();
+    await waiting;
+  });
+});

@@ -5,14 +5,21 @@ import { readBuildInfo } from './cli/version.js';
 import { pinnedBy } from './convert/pinned-images.js';
 import { containerEntry } from './cri/container-list.js';
 import { observeLog } from './cri/container-log.js';
+import { containerAttributes } from './cri/container-stats.js';
 import type { CriDeps, CriSettings } from './cri/deps.js';
 import { EntryList } from './cri/entry-list.js';
+import { EventFeed } from './cri/event-feed.js';
 import { ImageDiskUsage } from './cri/image-disk-usage.js';
 import { imageService } from './cri/image-service.js';
 import { lowestOomScoreAdj } from './cri/oom-score-limit.js';
 import { runtimeService } from './cri/runtime-service.js';
 import { sandboxEntry } from './cri/sandbox-list.js';
+import { SandboxMetrics } from './cri/sandbox-metrics.js';
 import { reclaimAllVanished } from './cri/sandbox-reclaim.js';
+import { sandboxAttributes } from './cri/sandbox-stats.js';
+import { Statistics } from './cri/statistics.js';
+import { StatsEntries } from './cri/stats-entries.js';
+import { streamService } from './cri/stream-service.js';
 import { DockerodeEngine } from './docker/dockerode-engine.js';
 import type { Engine } from './docker/engine.js';
 import { ContainerLogs } from './logs/container-logs.js';
@@ -21,7 +28,8 @@ import { DockerBridgeNetwork } from './network/docker-bridge.js';
 import type { PodNetwork } from './network/network.js';
 import { podAddresses } from './network/pod-addresses.js';
 import { createLogger } from './observability/logger.js';
-import { createMetrics } from './observability/metrics.js';
+import { createMetrics, type Metrics } from './observability/metrics.js';
+import { StatusEndpoint } from './observability/status-endpoint.js';
 import { loadProtocol } from './server/descriptor.js';
 import { CriServer } from './server/grpc-server.js';
 import { onSignals, surviveStrayErrors } from './server/signals.js';
@@ -37,6 +45,7 @@ import { nameOfCode } from './util/cri-error.js';
 import { KeyedMutex } from './util/keyed-mutex.js';
 import type { Logger } from './util/log.js';
 import type { MetricsSink } from './util/metrics-sink.js';
+import { insideOf } from './util/wire-writer.js';
 import { SharedCalls } from './util/shared-calls.js';
 
 const RECONCILE_EVERY_MS = 180_000;
@@ -67,6 +76,11 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
   const protocol = loadProtocol();
   const checkpoints = new CheckpointStore({ dir: join(config.rootDirectory, 'sandbox'), log });
   const logs = new ContainerLogs(engine, log);
+  const statistics = new Statistics(log);
+  const events = new EventFeed(
+    () => mirror.lastKnown,
+    (transition) => metrics.lifeEvent(transition),
+  );
   const mirror = new Mirror({
     engine,
     log,
@@ -86,6 +100,10 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
       metrics.stateDivergence(corrected);
       void reclaimAllVanished(deps);
       logs.retain(ids);
+    },
+    onChange: (change, isNews) => {
+      statistics.note(change);
+      if (isNews) events.note(change);
     },
   });
   const settings: CriSettings = {
@@ -129,18 +147,40 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
     ),
     images,
     imageDiskUsage: new ImageDiskUsage(engine),
+    statistics,
+    containerStatsEntries: new StatsEntries(containerAttributes, (stats) =>
+      protocol.encodeReply('ListContainerStats', { stats: [stats] }),
+    ),
+    sandboxStatsEntries: new StatsEntries(sandboxAttributes, (stats) =>
+      protocol.encodeReply('ListPodSandboxStats', { stats: [stats] }),
+    ),
+    sandboxMetrics: new SandboxMetrics(statistics, (metric) =>
+      insideOf(
+        insideOf(protocol.encodeReply('ListPodSandboxMetrics', { pod_metrics: [{ metrics: [metric] }] })),
+      ),
+    ),
+    events,
   };
   const server = new CriServer({
     protocol,
     runtime: runtimeService(deps),
     image: imageService(deps),
+    streams: streamService(deps),
     log,
     metrics,
   });
+  const status = new StatusEndpoint({ metrics, log, whyNotReady: () => mirror.problem });
+  watchState(metrics, mirror, events);
+
   return {
     start: async () => {
+      if (config.metricsAddress !== undefined) {
+        metrics.watchProcess();
+        await status.listen(config.metricsAddress);
+      }
       await checkpoints.prepare();
       await network.start();
+      statistics.start();
       mirror.start();
       await streaming.start();
       await server.start(config.endpoint);
@@ -153,6 +193,9 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
       await streaming.stop();
       await mirror.stop();
       await logs.stop();
+      await status.close();
+      await mirror.stop();
+      await statistics.stop();
       await network.stop();
       engine.close();
     },
@@ -207,6 +250,16 @@ function connectEngine(config: Config, metrics: MetricsSink, log: Logger): Engin
       metrics.engineCall(operation, nameOfCode(code), durationMs);
     },
   });
+}
+
+/** What an operator wants to see of the picture, besides the rates of calls. */
+function watchState(metrics: Metrics, mirror: Mirror, events: EventFeed): void {
+  metrics.watch('cri_engine_up', '1 while the picture is kept in step with the Engine.', () =>
+    mirror.problem === undefined ? 1 : 0,
+  );
+  metrics.watch('cri_sandboxes', 'Pod sandboxes.', () => mirror.lastKnown.sandboxes.size);
+  metrics.watch('cri_containers', 'Containers.', () => mirror.lastKnown.containers.size);
+  metrics.watch('cri_event_readers', 'Clients that follow container events.', () => events.readers);
 }
 
 function createNetwork(config: Config, log: Logger): PodNetwork {

@@ -34,6 +34,8 @@ export interface Config {
   readonly streamingTls: { readonly certFile: string; readonly keyFile: string } | undefined;
   /** What becomes of an exec whose client is gone. */
   readonly execOrphan: 'kill' | 'kill-tty' | 'leave';
+  /** Where to serve metrics and health; undefined for nowhere. */
+  readonly metricsAddress: BindAddress | undefined;
   readonly runtimeRequestTimeoutMs: number;
   readonly rootDirectory: string;
   readonly podInfraContainerImage: string;
@@ -104,6 +106,7 @@ export function loadConfig(flags: GivenOptions, configFile: string | undefined):
     streamingAddress: read('streaming-bind-addr', (text) => parseBindAddress(text === '' ? LOOPBACK : text)),
     streamingTls: certFile === '' ? undefined : { certFile, keyFile },
     execOrphan: read('exec-orphan', (text) => parseChoice(text, ['kill', 'kill-tty', 'leave'])),
+    metricsAddress: read('metrics-bind-addr', (text) => (text === '' ? undefined : parseBindAddress(text))),
     runtimeRequestTimeoutMs: read('runtime-request-timeout', parseDurationMs) || DEFAULT_REQUEST_TIMEOUT_MS,
     rootDirectory: read('cri-dockerd-root-directory', parseAbsolutePath),
     podInfraContainerImage: read('pod-infra-container-image', parseImage),

@@ -17,7 +17,8 @@ export interface Option {
 
 /**
  * Every flag that the config file knows too, by name. They are cri-dockerd's, with its meanings and defaults, but for
- * `pinned-image`, `restrict-oom-score-adj`, `container-log-...` and `log-format`, which are our own.
+ * `metrics-bind-addr`, `exec-orphan`, `streaming-tls-...`, `container-log-...`, `pinned-image`, `restrict-oom-score-adj` and `log-format`,
+ * which are our own.
  */
 export const OPTIONS = {
   'container-runtime-endpoint': {
@@ -39,6 +40,13 @@ export const OPTIONS = {
     group: 'Endpoints',
     describe:
       'IP or IP:port that serves exec, attach and port-forward; when empty, 127.0.0.1 and any free port',
+  },
+  'metrics-bind-addr': {
+    kind: 'text',
+    default: '',
+    group: 'Endpoints',
+    describe:
+      'IP:port that serves Prometheus metrics, /healthz and /readyz to anyone who reaches it; nothing is served when empty',
   },
   'streaming-tls-cert-file': {
     kind: 'text',

@@ -10,8 +10,13 @@ import type { Logger } from '../util/log.js';
 import type { SharedCalls } from '../util/shared-calls.js';
 import type { ImageDiskUsage } from './image-disk-usage.js';
 import type { ContainerListing } from './container-list.js';
+import type { ContainerStatsEntries } from './container-stats.js';
+import type { EventFeed } from './event-feed.js';
+import type { SandboxMetrics } from './sandbox-metrics.js';
 import type { SandboxListing } from './sandbox-list.js';
 import type { StreamingUrls } from './streaming.js';
+import type { SandboxStatsEntries } from './sandbox-stats.js';
+import type { Statistics } from './statistics.js';
 
 /** The part of the configuration that RPCs look at. */
 export interface CriSettings {
@@ -49,4 +54,9 @@ export interface CriDeps {
   readonly containerListing: ContainerListing;
   readonly images: KnownImages;
   readonly imageDiskUsage: ImageDiskUsage;
+  readonly statistics: Statistics;
+  readonly containerStatsEntries: ContainerStatsEntries;
+  readonly sandboxStatsEntries: SandboxStatsEntries;
+  readonly sandboxMetrics: SandboxMetrics;
+  readonly events: EventFeed;
 }

@@ -32,7 +32,7 @@ export async function imageFsInfo(deps: CriDeps): Promise<ImageFsInfoResponse> {
 }
 
 /** The folder that holds the image layers: the kubelet measures the filesystem that it is on. */
-async function imageRoot(info: EngineInfo | undefined): Promise<string> {
+export async function imageRoot(info: EngineInfo | undefined): Promise<string> {
   const rootDir = info?.DockerRootDir ?? DEFAULT_ROOT_DIR;
   if (info === undefined || !usesContainerdStore(info)) return rootDir;
   const ownContainerd = join(rootDir, 'containerd', 'daemon');

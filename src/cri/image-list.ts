@@ -3,6 +3,9 @@ import type { ImageListEntry } from '../docker/types.js';
 import type { Image } from '../gen/runtime/v1/Image.js';
 import type { ListImagesRequest__Output } from '../gen/runtime/v1/ListImagesRequest.js';
 import type { ListImagesResponse } from '../gen/runtime/v1/ListImagesResponse.js';
+import type { StreamImagesRequest__Output } from '../gen/runtime/v1/StreamImagesRequest.js';
+import type { StreamImagesResponse } from '../gen/runtime/v1/StreamImagesResponse.js';
+import { inBatches } from '../util/batches.js';
 import type { CallContext } from '../util/call-context.js';
 import { forEachLimited } from '../util/concurrency.js';
 import { Code, hasCode } from '../util/cri-error.js';
@@ -26,6 +29,16 @@ export async function listImages(
   const found = await findImage(deps.engine, wanted, 'filter.image.image', ctx.signal);
   const matching = entries.filter((entry) => entry.Id === found?.Id);
   return { images: await describeImages(deps, matching, ctx.signal) };
+}
+
+/** ListImages as a stream (CRI: StreamImages). */
+export async function* streamImages(
+  deps: CriDeps,
+  request: StreamImagesRequest__Output,
+  ctx: CallContext,
+): AsyncGenerator<StreamImagesResponse> {
+  const { images = [] } = await listImages(deps, request, ctx);
+  for await (const batch of inBatches(images)) yield { images: batch };
 }
 
 /** The CRI's view of these images. One that is removed meanwhile is left out. */

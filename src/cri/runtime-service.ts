@@ -5,6 +5,7 @@ import { listContainers } from './container-list.js';
 import { removeContainer } from './container-remove.js';
 import { reopenContainerLog } from './container-reopen-log.js';
 import { startContainer } from './container-start.js';
+import { containerStats, listContainerStats } from './container-stats.js';
 import { containerStatus } from './container-status.js';
 import { stopContainer } from './container-stop.js';
 import { updateContainerResources } from './container-update-resources.js';
@@ -12,11 +13,14 @@ import type { CriDeps } from './deps.js';
 import { execSync } from './exec-sync.js';
 import { exec } from './exec.js';
 import { portForward } from './port-forward.js';
+import { listMetricDescriptors } from './metric-descriptors.js';
 import { runtimeConfig, updateRuntimeConfig } from './runtime-config.js';
 import { runtimeStatus } from './runtime-status.js';
 import { listPodSandbox } from './sandbox-list.js';
+import { listPodSandboxMetrics } from './sandbox-metrics.js';
 import { removePodSandbox } from './sandbox-remove.js';
 import { runPodSandbox } from './sandbox-run.js';
+import { listPodSandboxStats, podSandboxStats } from './sandbox-stats.js';
 import { podSandboxStatus } from './sandbox-status.js';
 import { stopPodSandbox } from './sandbox-stop.js';
 import { version } from './version.js';
@@ -48,5 +52,11 @@ export function runtimeService(deps: CriDeps): RuntimeHandlers {
     Exec: (request, ctx) => exec(deps, request, ctx),
     Attach: (request, ctx) => attach(deps, request, ctx),
     PortForward: (request, ctx) => portForward(deps, request, ctx),
+    ContainerStats: (request, ctx) => containerStats(deps, request, ctx),
+    ListContainerStats: (request, ctx) => listContainerStats(deps, request, ctx),
+    PodSandboxStats: (request, ctx) => podSandboxStats(deps, request, ctx),
+    ListPodSandboxStats: (request, ctx) => listPodSandboxStats(deps, request, ctx),
+    ListMetricDescriptors: () => listMetricDescriptors(),
+    ListPodSandboxMetrics: (_request, ctx) => listPodSandboxMetrics(deps, ctx),
   };
 }

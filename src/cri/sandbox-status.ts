@@ -27,7 +27,8 @@ export async function podSandboxStatus(
   };
 }
 
-function sandboxStatusOf(sandbox: SandboxRecord): PodSandboxStatus {
+/** The record in CRI's words. */
+export function sandboxStatusOf(sandbox: SandboxRecord): PodSandboxStatus {
   const [ip = '', ...others] = sandbox.ips ?? [];
   const { network, pid, ipc } = sandbox.facts;
   return {

@@ -89,6 +89,7 @@ export interface Resources {
   CpusetMems?: string;
   Memory?: number;
   MemorySwap?: number;
+  MemoryReservation?: number;
   PidsLimit?: Nullable<number>;
 }
 
@@ -195,6 +196,8 @@ export interface ContainerInspect {
   /** Only with a readable file driver (`json-file`). */
   LogPath?: string;
   ResolvConfPath?: string;
+  /** Not with the containerd image store. */
+  GraphDriver?: Nullable<{ Data?: Nullable<Record<string, string>> }>;
   Config: ContainerConfig;
   HostConfig: HostConfig;
   Mounts?: Nullable<MountPoint[]>;

@@ -1,11 +1,18 @@
-import { Counter, Histogram, Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import type { MetricsSink } from '../util/metrics-sink.js';
 
 /** The process's metrics. */
 export interface Metrics extends MetricsSink {
+  /** A figure that is asked for whenever the metrics are. */
+  watch(name: string, help: string, read: () => number): void;
+  /** Adds the figures of this process: memory, CPU time, open files, the event loop. */
+  watchProcess(): void;
   /** All of them in Prometheus' text format. */
   text(): Promise<string>;
 }
+
+/** How often the delay of the event loop is sampled. */
+const EVENT_LOOP_SAMPLE_MS = 100;
 
 /** From answers out of memory to pulls of large images. */
 const BUCKETS_SECONDS = [
@@ -44,6 +51,12 @@ export function createMetrics(): Metrics {
     labelNames: ['reason'],
     registers: [registry],
   });
+  const lifeEvents = new Counter({
+    name: 'cri_life_events_total',
+    help: 'Steps in the lives of sandboxes and containers.',
+    labelNames: ['transition'],
+    registers: [registry],
+  });
   return {
     rpc: (rpc, code, durationMs) => rpcs.observe({ rpc, code }, durationMs / 1000),
     engineCall: (operation, code, durationMs) => engineCalls.observe({ operation, code }, durationMs / 1000),
@@ -52,6 +65,12 @@ export function createMetrics(): Metrics {
     stateResync: (reason) => resyncs.inc({ reason }),
     stateDivergence: (objects) => divergences.inc(objects),
     streamingRefused: (reason) => refusals.inc({ reason }),
+    lifeEvent: (transition) => lifeEvents.inc({ transition }),
+    watch: (name, help, read) => {
+      const gauge: Gauge = new Gauge({ name, help, registers: [registry], collect: () => gauge.set(read()) });
+    },
+    watchProcess: () =>
+      collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: EVENT_LOOP_SAMPLE_MS }),
     text: () => registry.metrics(),
   };
 }

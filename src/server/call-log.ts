@@ -1,10 +1,13 @@
 import { Code } from '../util/cri-error.js';
 import type { LogFields, Logger } from '../util/log.js';
 import { codeName } from './failure.js';
-import type { Served } from './unary.js';
+import type { Served } from './serving.js';
 
 /** Calls that the kubelet makes every few seconds. */
-const CHATTY = /^(Version|Status|RuntimeConfig|List\w+|\w+Status|\w+Stats|ImageFsInfo)$/;
+const CHATTY = /^(Version|Status|RuntimeConfig|List\w+|Stream\w+|\w+Status|\w+Stats|ImageFsInfo)$/;
+
+/** Calls that last until the client gives them up. */
+const ENDLESS = /^GetContainerEvents$/;
 
 /**
  * Writes the one line that a call gets: at info for a change, at debug for a read, at warn for what the caller
@@ -18,23 +21,27 @@ export function logCall(
   durationMs: number,
   unheard: boolean,
 ): void {
-  const { request, result } = served;
-  const fields: LogFields = { code: codeName(result), durationMs: Math.round(durationMs * 100) / 100 };
+  const { request, failure } = served;
+  const fields: LogFields = { code: codeName(failure), durationMs: Math.round(durationMs * 100) / 100 };
   const subject = subjectOf(request);
   if (subject !== undefined) fields['subject'] = subject;
   if (unheard) fields['unheard'] = true;
-  if (Buffer.isBuffer(result)) {
+  if (failure === undefined) {
     if (CHATTY.test(rpc)) log.debug('call', fields);
     else log.info('call', fields);
   } else {
-    fields['reason'] = result.status.message;
-    switch (result.status.code) {
+    fields['reason'] = failure.status.message;
+    switch (failure.status.code) {
       case Code.INTERNAL:
       case Code.UNKNOWN:
-        log.error('call failed', { ...fields, error: result.thrown });
+        log.error('call failed', { ...fields, error: failure.thrown });
         break;
       case Code.UNIMPLEMENTED: // a lasting fact that some callers ask for again and again
         log.debug('call failed', fields);
+        break;
+      case Code.CANCELLED:
+        if (ENDLESS.test(rpc)) log.info('call', fields);
+        else log.warn('call failed', fields);
         break;
       default:
         log.warn('call failed', fields);

@@ -22,9 +22,9 @@ export function toGrpcStatus({ status }: Failure): { code: number; details: stri
   return { code: status.code, details: wireText(status.message) };
 }
 
-/** The name of the gRPC status that a call ended with. */
-export function codeName(result: Buffer | Failure): string {
-  return Buffer.isBuffer(result) ? 'OK' : (NAMES.get(result.status.code) ?? 'UNKNOWN');
+/** The name of the gRPC status that a call ended with; undefined is success. */
+export function codeName(failure: Failure | undefined): string {
+  return failure === undefined ? 'OK' : (NAMES.get(failure.status.code) ?? 'UNKNOWN');
 }
 
 const NAMES: ReadonlyMap<number, string> = new Map(Object.entries(Code).map(([name, code]) => [code, name]));

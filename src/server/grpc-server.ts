@@ -1,15 +1,9 @@
 import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
-import type {
-  MethodDefinition,
-  ServerWritableStream,
-  ServiceDefinition,
-  UntypedServiceImplementation,
-} from '@grpc/grpc-js';
-import { Code } from '../util/cri-error.js';
+import type { MethodDefinition, ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
 import type { Endpoint } from '../util/endpoint.js';
-import type { ImageHandlers, RuntimeHandlers } from '../util/handler.js';
+import type { ImageHandlers, RuntimeHandlers, StreamHandlers } from '../util/handler.js';
 import type { Logger } from '../util/log.js';
 import type { MetricsSink } from '../util/metrics-sink.js';
 import { CallsInFlight } from './calls-in-flight.js';
@@ -17,13 +11,17 @@ import type { Method, Protocol } from './descriptor.js';
 import { openListener } from './listener.js';
 import type { Listener } from './listener.js';
 import { acceptLongDeadlines } from './long-deadlines.js';
+import { serverStream } from './server-stream.js';
+import type { AnyStreamHandler } from './server-stream.js';
+import type { ServingDeps } from './serving.js';
 import { unary } from './unary.js';
-import type { AnyHandler, UnaryDeps } from './unary.js';
+import type { AnyHandler } from './unary.js';
 
 export interface CriServerOptions {
   readonly protocol: Protocol;
   readonly runtime: RuntimeHandlers;
   readonly image: ImageHandlers;
+  readonly streams: StreamHandlers;
   readonly log: Logger;
   readonly metrics: MetricsSink;
 }
@@ -44,10 +42,11 @@ export class CriServer {
   readonly #grpc: Server;
   readonly #inject: (socket: Socket) => void;
   readonly #inFlight = new CallsInFlight();
+  readonly #stopping = new AbortController();
   readonly #sockets = new Set<Socket>();
   #listener: Listener | undefined;
 
-  constructor({ protocol, runtime, image, log, metrics }: CriServerOptions) {
+  constructor({ protocol, runtime, image, streams, log, metrics }: CriServerOptions) {
     this.#log = log;
     this.#grpc = new Server({
       'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
@@ -57,9 +56,10 @@ export class CriServer {
       'grpc.enable_channelz': 0,
     });
     acceptLongDeadlines(this.#grpc);
-    const deps: UnaryDeps = { log, metrics, inFlight: this.#inFlight };
-    this.#addService(protocol.runtime, new Map(Object.entries(runtime)), deps);
-    this.#addService(protocol.image, new Map(Object.entries(image)), deps);
+    const deps = { log, metrics, inFlight: this.#inFlight, stopping: this.#stopping.signal };
+    const streamHandlers = new Map<string, AnyStreamHandler>(Object.entries(streams));
+    this.#addService(protocol.runtime, new Map(Object.entries(runtime)), streamHandlers, deps);
+    this.#addService(protocol.image, new Map(Object.entries(image)), streamHandlers, deps);
     const injector = this.#grpc.createConnectionInjector(ServerCredentials.createInsecure());
     this.#inject = (socket) => injector.injectConnection(socket);
   }
@@ -70,11 +70,12 @@ export class CriServer {
   }
 
   /**
-   * Takes no more calls, tells clients so, and waits up to `graceMs` for the calls that run. Then their
+   * Takes no more calls, tells clients so, ends the streams, and waits up to `graceMs` for the calls that run. Then their
    * signals abort, and they get a moment to clean up. Returns the number of calls that still run.
    */
   async stop(graceMs: number): Promise<number> {
     await this.#listener?.close();
+    this.#stopping.abort();
     const drained = new Promise<void>((resolve) => this.#grpc.tryShutdown(() => resolve()));
     await within(graceMs, Promise.all([drained, this.#inFlight.idle()]));
     // forceShutdown() only knows the connections that channelz counts.
@@ -90,14 +91,19 @@ export class CriServer {
     this.#inject(socket);
   }
 
-  #addService(methods: readonly Method[], handlers: ReadonlyMap<string, AnyHandler>, deps: UnaryDeps): void {
+  #addService(
+    methods: readonly Method[],
+    handlers: ReadonlyMap<string, AnyHandler>,
+    streams: ReadonlyMap<string, AnyStreamHandler>,
+    deps: ServingDeps,
+  ): void {
     const definition: ServiceDefinition = Object.fromEntries(
       methods.map((method) => [method.rpc, wire(method)]),
     );
     const implementation: UntypedServiceImplementation = {};
     for (const method of methods) {
       implementation[method.rpc] = method.streams
-        ? refuseStream(method.rpc)
+        ? serverStream(method, streams.get(method.rpc), deps)
         : unary(method, handlers.get(method.rpc), deps);
     }
     this.#grpc.addService(definition, implementation);
@@ -119,10 +125,6 @@ function wire({ path, streams }: Method): MethodDefinition<Buffer, Buffer> {
 
 function asIs(bytes: Buffer): Buffer {
   return bytes;
-}
-
-function refuseStream(rpc: string): (call: ServerWritableStream<Buffer, Buffer>) => void {
-  return (call) => call.emit('error', { code: Code.UNIMPLEMENTED, details: `${rpc} is not implemented` });
 }
 
 /** Waits for `work`, but no longer than `timeoutMs`. */

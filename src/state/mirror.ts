@@ -8,6 +8,7 @@ import { unlessAborted } from '../util/unless-aborted.js';
 import { Picture } from './picture.js';
 import type { ObjectRecord } from './records.js';
 import { Refresher } from './refresher.js';
+import type { Change } from './transitions.js';
 
 /** What changes the state of a container, and nothing else: the exec events of probes stay in the Engine. */
 const WATCHED_ACTIONS = [
@@ -29,6 +30,11 @@ export interface MirrorOptions {
   requestTimeoutMs: number;
   /** Told after each full reading why it was made, how many records it had to correct, and which are there. */
   onResync: (reason: ResyncReason, corrected: number, ids: ReadonlySet<string>) => void;
+  /**
+   * Told of each new reading of an object, after it is in the picture. `isNews` is false while everything is read for
+   * the first time.
+   */
+  onChange: (change: Change, isNews: boolean) => void;
 }
 
 export type ResyncReason = 'connect' | 'periodic';
@@ -52,6 +58,10 @@ export class Mirror {
   readonly #stop = new AbortController();
   /** When the inspect behind each record began, unix ns: events from before it are already in the record. */
   readonly #readAtNs = new Map<string, bigint>();
+  /** Objects that the Engine told to have started, while no reading shows it yet. */
+  readonly #startsSeen = new Set<string>();
+  /** True once the picture was whole for the first time. */
+  #complete = false;
   /** Readings of objects that were made a moment ago: who reads the picture waits for them. */
   readonly #expected = new Set<Promise<unknown>>();
   #facts: EngineFacts | undefined;
@@ -97,6 +107,11 @@ export class Mirror {
       this.#hurry();
       await unlessAborted(this.#attempt.promise, signal);
     }
+    return this.#picture;
+  }
+
+  /** The picture as far as it is known, also while the Engine is away: for what tells of changes in it. */
+  get lastKnown(): Picture {
     return this.#picture;
   }
 
@@ -202,6 +217,7 @@ export class Mirror {
       await this.#readAll('connect', signal);
       clearTimeout(tooLong);
       this.#synced = true;
+      this.#complete = true;
       log.info('in step with the Docker Engine', {
         engineVersion: negotiated.version.Version,
         apiVersion: negotiated.apiVersion,
@@ -224,6 +240,7 @@ export class Mirror {
     const id = event.Actor.ID;
     const readAtNs = this.#readAtNs.get(id);
     if (readAtNs !== undefined && event.timeNano < readAtNs) return;
+    if (event.Action === 'start') this.#startsSeen.add(id);
     this.#refresher.request(id).catch((error: unknown) => this.#startOver(error));
   }
 
@@ -256,16 +273,29 @@ export class Mirror {
         return;
       }
       this.#readAtNs.set(id, beganNs);
-      this.#picture.put(record);
+      this.#put(record);
     } catch (error) {
       if (!hasCode(error, Code.NOT_FOUND)) throw error;
       this.#forget(id);
     }
   }
 
+  #put(record: ObjectRecord): void {
+    const before = this.#picture.get(record.id);
+    this.#picture.put(record);
+    const startSeen = this.#startsSeen.has(record.id);
+    if (record.inspect.State.StartedAt !== before?.inspect.State.StartedAt)
+      this.#startsSeen.delete(record.id);
+    this.#options.onChange({ before, after: record, startSeen }, this.#complete);
+  }
+
   #forget(id: string): void {
     this.#readAtNs.delete(id);
+    const startSeen = this.#startsSeen.delete(id);
+    const before = this.#picture.get(id);
+    if (before === undefined) return;
     this.#picture.delete(id);
+    this.#options.onChange({ before, after: undefined, startSeen }, this.#complete);
   }
 
   async #pause(ms: number): Promise<void> {

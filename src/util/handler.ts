@@ -9,6 +9,19 @@ import type { EncodedReply } from './encoded-reply.js';
  */
 export type Handler<Request, Reply> = (request: Request, ctx: CallContext) => Promise<Reply | EncodedReply>;
 
+/**
+ * Serves one RPC that answers with a stream: each message of the iteration is sent when the client has room for it, and
+ * the stream ends with the iteration. When the client leaves, the iteration is ended (`return`), and the signal aborts
+ * what it waits for. Errors are as for Handler. A message may also be given encoded.
+ */
+export type StreamHandler<Request, Message> = (
+  request: Request,
+  ctx: CallContext,
+) => AsyncIterable<Message | EncodedReply>;
+
+/** The handlers, of both services, of the RPCs that answer with a stream. An RPC without one answers UNIMPLEMENTED. */
+export type StreamHandlers = Streams<RuntimeServiceHandlers> & Streams<ImageServiceHandlers>;
+
 /** The handlers of RuntimeService by RPC. An RPC without one answers UNIMPLEMENTED. */
 export type RuntimeHandlers = Handlers<RuntimeServiceHandlers>;
 
@@ -37,5 +50,24 @@ type Handlers<Generated> = {
     ? Handler<Request, NonNullable<ParametersOf<Callback>[1]>>
     : never;
 };
+
+/** The streaming RPCs among the generated handlers: those that take a call alone. */
+type Streams<Generated> = {
+  readonly [
+    Rpc in keyof Generated as string extends Rpc
+      ? never
+      : ParametersOf<Generated[Rpc]>['length'] extends 1
+        ? Rpc
+        : never
+  ]?: ParametersOf<Generated[Rpc]> extends [StreamCall<infer Request, infer Message>]
+    ? StreamHandler<Request, Message>
+    : never;
+};
+
+/** As much of grpc-js's call as tells the types. */
+interface StreamCall<Request, Message> {
+  request: Request;
+  write(message: Message): boolean;
+}
 
 type ParametersOf<F> = F extends (...args: infer Args) => void ? Args : [];

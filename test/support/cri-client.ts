@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { Client, Metadata, credentials } from '@grpc/grpc-js';
-import type { CallOptions, ServiceError } from '@grpc/grpc-js';
+import type { CallOptions, ClientReadableStream, ServiceError } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import type { MethodDefinition, PackageDefinition } from '@grpc/proto-loader';
 import type { ImageServiceDefinition, ImageServiceHandlers } from '../../src/gen/runtime/v1/ImageService.js';
@@ -39,6 +39,34 @@ type CallOf<Method> =
     ? CriCall<Request, Response>
     : never;
 
+/** The messages of a stream, as they come; they are read no faster than they are taken. Throws a ServiceError. */
+export interface CriStream<Message> extends AsyncIterable<Message> {
+  /** Resolves when the server serves the stream, before there is a message. */
+  readonly opened: Promise<void>;
+  cancel(): void;
+}
+
+/** The RPCs of a service that answer with a stream: their generated handlers take a call alone. */
+type StreamCalls<Definition, Handlers> = {
+  readonly [
+    Rpc in keyof Handlers as string extends Rpc
+      ? never
+      : Handlers[Rpc] extends (...args: infer Args) => void
+        ? Args['length'] extends 1
+          ? Rpc
+          : never
+        : never
+  ]: Rpc extends keyof Definition ? StreamOf<Definition[Rpc]> : never;
+};
+
+type StreamOf<Method> =
+  Method extends MethodDefinition<infer Request, object, object, infer Message>
+    ? (request: Request) => CriStream<Message>
+    : never;
+
+export type CriStreams = StreamCalls<RuntimeServiceDefinition, RuntimeServiceHandlers> &
+  StreamCalls<ImageServiceDefinition, ImageServiceHandlers>;
+
 export type RuntimeCalls = UnaryCalls<RuntimeServiceDefinition, RuntimeServiceHandlers>;
 export type ImageCalls = UnaryCalls<ImageServiceDefinition, ImageServiceHandlers>;
 
@@ -46,6 +74,8 @@ export type ImageCalls = UnaryCalls<ImageServiceDefinition, ImageServiceHandlers
 export interface CriClient {
   readonly runtime: RuntimeCalls;
   readonly image: ImageCalls;
+  /** The RPCs of both services that answer with a stream. */
+  readonly streams: CriStreams;
   /**
    * Sends bytes as they are and gives back the reply's bytes, undecoded.
    * `path` is the full method name, as `/runtime.v1.RuntimeService/Version`.
@@ -78,6 +108,10 @@ export function connectCri(socketPath: string): CriClient {
     // The loader reads the same proto file that the types were generated from.
     runtime: unaryCalls(channel, definitions, 'runtime.v1.RuntimeService') as unknown as RuntimeCalls,
     image: unaryCalls(channel, definitions, 'runtime.v1.ImageService') as unknown as ImageCalls,
+    streams: {
+      ...streamCalls(channel, definitions, 'runtime.v1.RuntimeService'),
+      ...streamCalls(channel, definitions, 'runtime.v1.ImageService'),
+    } as unknown as CriStreams,
     rawCall: (path, request, options) => unary(channel, path, asIs, asIs, request, options),
     ready: (timeoutMs) =>
       new Promise((resolve, reject) => {
@@ -98,6 +132,39 @@ function loadProto(): PackageDefinition {
     arrays: true,
     objects: true,
   });
+}
+
+function streamCalls(
+  channel: Client,
+  definitions: PackageDefinition,
+  service: string,
+): Record<string, (request: object) => CriStream<object>> {
+  const methods = definitions[service];
+  if (methods === undefined || 'format' in methods)
+    throw new Error(`no service ${service} in the proto file`);
+  const calls: Record<string, (request: object) => CriStream<object>> = {};
+  for (const [rpc, method] of Object.entries(methods)) {
+    if (!method.responseStream) continue;
+    calls[rpc] = (request) =>
+      criStream(
+        channel.makeServerStreamRequest(
+          method.path,
+          method.requestSerialize,
+          method.responseDeserialize,
+          request,
+        ),
+      );
+  }
+  return calls;
+}
+
+function criStream<Message>(call: ClientReadableStream<Message>): CriStream<Message> {
+  const opened = new Promise<void>((resolve, reject) => {
+    call.once('metadata', () => resolve());
+    call.once('error', reject);
+  });
+  opened.catch(() => undefined); // the iteration throws it too
+  return { opened, cancel: () => call.cancel(), [Symbol.asyncIterator]: () => call[Symbol.asyncIterator]() };
 }
 
 function unaryCalls(

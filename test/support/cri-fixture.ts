@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { loadProtocol } from '../../src/server/descriptor.js';
 import { CriServer } from '../../src/server/grpc-server.js';
-import type { ImageHandlers, RuntimeHandlers } from '../../src/util/handler.js';
+import type { ImageHandlers, RuntimeHandlers, StreamHandlers } from '../../src/util/handler.js';
 import { silentMetrics } from '../../src/util/metrics-sink.js';
 import type { MetricsSink } from '../../src/util/metrics-sink.js';
 import { captureLog } from './captured-log.js';
@@ -23,13 +23,18 @@ export interface CriFixture {
 /** A CRI server with these handlers on a socket of its own, and a client of it; both go when the test ends. */
 export async function serveCri(
   t: TestContext,
-  handlers: { runtime?: RuntimeHandlers; image?: ImageHandlers; metrics?: MetricsSink },
+  handlers: {
+    runtime?: RuntimeHandlers;
+    image?: ImageHandlers;
+    streams?: StreamHandlers;
+    metrics?: MetricsSink;
+  },
 ): Promise<CriFixture> {
   const directory = await mkdtemp(join(tmpdir(), 'cri-server-'));
   const socketPath = join(directory, 'cri.sock');
   const log = captureLog();
-  const { runtime = {}, image = {}, metrics = silentMetrics } = handlers;
-  const server = new CriServer({ protocol, runtime, image, log, metrics });
+  const { runtime = {}, image = {}, streams = {}, metrics = silentMetrics } = handlers;
+  const server = new CriServer({ protocol, runtime, image, streams, log, metrics });
   await server.start({ kind: 'unix', path: socketPath });
   const client = connectCri(socketPath);
   t.after(async () => {

@@ -17,6 +17,7 @@ const server = new CriServer({
       }),
   },
   image: {},
+  streams: {},
   log: silentLogger,
   metrics: silentMetrics,
 });

@@ -35,6 +35,7 @@ describe('Mirror', () => {
         }),
       reconcileEveryMs: 60_000,
       requestTimeoutMs: 5_000,
+      onChange: () => undefined,
       onResync: (_reason, count) => corrected.push(count),
     };
   }

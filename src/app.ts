@@ -7,11 +7,15 @@ import { containerEntry } from './cri/container-list.js';
 import type { CriDeps, CriSettings } from './cri/deps.js';
 import { EntryList } from './cri/entry-list.js';
 import { ImageDiskUsage } from './cri/image-disk-usage.js';
+import { ImageAccounts } from './cri/image-accounts.js';
 import { imageService } from './cri/image-service.js';
+import { readHeldLimits, settleHeldLimits } from './cri/node-limits.js';
 import { lowestOomScoreAdj } from './cri/oom-score-limit.js';
 import { runtimeService } from './cri/runtime-service.js';
 import { sandboxEntry } from './cri/sandbox-list.js';
 import { reclaimAllVanished } from './cri/sandbox-reclaim.js';
+import { readPodResources } from './cri/sandbox-update-resources.js';
+import { removeOldScratchContainers } from './cri/scratch-container.js';
 import { DockerodeEngine } from './docker/dockerode-engine.js';
 import type { Engine } from './docker/engine.js';
 import { CniNetwork } from './network/cni/cni-network.js';
@@ -26,6 +30,7 @@ import { onSignals, surviveStrayErrors } from './server/signals.js';
 import { createServiceNotifier } from './server/systemd.js';
 import { CheckpointStore } from './state/checkpoint.js';
 import { ImageNames } from './state/image-names.js';
+import { JsonStore } from './state/json-store.js';
 import { Mirror } from './state/mirror.js';
 import { readRecord } from './state/read-record.js';
 import { nameOfCode } from './util/cri-error.js';
@@ -76,6 +81,8 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
       metrics.stateResync(reason);
       metrics.stateDivergence(corrected);
       void reclaimAllVanished(deps);
+      void settleHeldLimits(deps);
+      void removeOldScratchContainers(engine, log);
     },
   });
   const settings: CriSettings = {
@@ -103,6 +110,13 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
       protocol.encodeReply('ListContainers', { containers: [containerEntry(container)] }),
     ),
     imageDiskUsage: new ImageDiskUsage(engine),
+    imageAccounts: new ImageAccounts(engine),
+    heldLimits: new JsonStore({ dir: join(config.rootDirectory, 'limits'), read: readHeldLimits, log }),
+    podResources: new JsonStore({
+      dir: join(config.rootDirectory, 'pod-resources'),
+      read: readPodResources,
+      log,
+    }),
   };
   const server = new CriServer({
     protocol,
@@ -114,6 +128,8 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
   return {
     start: async () => {
       await checkpoints.prepare();
+      await deps.heldLimits.prepare();
+      await deps.podResources.prepare();
       await network.start();
       mirror.start();
       await server.start(config.endpoint);

@@ -16,6 +16,7 @@ import type { Picture } from '../state/picture.js';
 import { isAlive, isReady, type SandboxRecord } from '../state/records.js';
 import type { CallContext } from '../util/call-context.js';
 import { Code, CriError } from '../util/cri-error.js';
+import { checkOnNode } from './container-checks.js';
 import type { CriDeps } from './deps.js';
 import { findImage } from './image-lookup.js';
 import { sandboxOrThrow } from './lookup.js';
@@ -83,12 +84,14 @@ async function planContainer(
     image.Id,
     image,
   );
+  await checkOnNode(config, info);
   const { name, body } = containerBody(config, {
     sandbox,
     imageId: image.Id,
     logPath: containerLogPath(logDirectory, config.log_path),
     targetContainerId: pidTarget(picture, sandbox, config),
     seccompProfileText: seccompPath && (await readSeccompProfile(seccompPath, SECCOMP_FIELD)),
+    imageUsers: { user: image.Config?.User ?? '', accounts: await deps.imageAccounts.of(image.Id) },
     own: { [IMAGE_NAME]: named.name, [IMAGE_REF]: named.ref },
     supports: (apiVersion) => deps.engine.supports(apiVersion),
     recursiveReadOnly: canMountRecursiveReadOnly(

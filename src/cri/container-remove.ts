@@ -26,6 +26,7 @@ export async function removeOneContainer(
 ): Promise<void> {
   await unlessGone(deps.engine.removeContainer(container.id, { signal }));
   await deps.mirror.refresh(container.id);
+  await deps.heldLimits.delete(container.id);
   const { logPath } = container.labels;
   if (logPath === '') return;
   try {

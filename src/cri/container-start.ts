@@ -7,6 +7,7 @@ import type { CallContext } from '../util/call-context.js';
 import { Code, CriError, messageOf } from '../util/cri-error.js';
 import type { CriDeps } from './deps.js';
 import { containerOrThrow, podLockKey } from './lookup.js';
+import { holdNodeLimits, nodeLimitsOf, setHeldLimits } from './node-limits.js';
 
 /**
  * Starts a created container (CRI: StartContainer). A repeat for a container that runs is a success; one that has ended
@@ -25,19 +26,39 @@ export async function startContainer(
 
 async function start(deps: CriDeps, id: string, ctx: CallContext): Promise<void> {
   const container = containerOrThrow(await deps.mirror.current(ctx.signal), id);
-  if (isAlive(container)) return;
+  if (isAlive(container)) {
+    await setHeldLimits(deps, container); // those that an earlier call did not get to
+    return;
+  }
   if (container.phase.state !== ContainerState.CONTAINER_CREATED) {
     throw new CriError(
       Code.FAILED_PRECONDITION,
       `container_id: container ${id} has ended (${container.phase.reason}) and is not started again`,
     );
   }
+  await holdNodeLimits(deps, container, nodeLimitsOf(deps, container));
   try {
     await deps.engine.startContainer(id);
   } finally {
     // Also after a failure: Docker keeps such a container as "created" with an error, which CRI calls exited.
     const started = await deps.mirror.refresh(id);
-    if (started?.kind === 'container') await linkLog(deps, started);
+    if (started?.kind === 'container') {
+      await linkLog(deps, started);
+      if (isAlive(started)) await setLimitsOrStop(deps, started);
+    }
+  }
+}
+
+/** A container must not run with less confinement than was asked for. */
+async function setLimitsOrStop(deps: CriDeps, container: ContainerRecord): Promise<void> {
+  try {
+    await setHeldLimits(deps, container);
+  } catch (error) {
+    const now = await deps.mirror.refresh(container.id);
+    if (now === undefined || !isAlive(now)) return; // it has ended by itself meanwhile: nothing is left to confine
+    await deps.engine.stopContainer(container.id, 0);
+    await deps.mirror.refresh(container.id);
+    throw error;
   }
 }
 

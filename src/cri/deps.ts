@@ -5,6 +5,10 @@ import type { Mirror } from '../state/mirror.js';
 import type { KeyedMutex } from '../util/keyed-mutex.js';
 import type { Logger } from '../util/log.js';
 import type { SharedCalls } from '../util/shared-calls.js';
+import type { HeldLimits } from './node-limits.js';
+import type { PodResources } from './sandbox-update-resources.js';
+import type { ImageAccounts } from './image-accounts.js';
+import type { JsonStore } from '../state/json-store.js';
 import type { ImageDiskUsage } from './image-disk-usage.js';
 import type { ContainerListing } from './container-list.js';
 import type { SandboxListing } from './sandbox-list.js';
@@ -41,4 +45,9 @@ export interface CriDeps {
   readonly sandboxListing: SandboxListing;
   readonly containerListing: ContainerListing;
   readonly imageDiskUsage: ImageDiskUsage;
+  readonly imageAccounts: ImageAccounts;
+  /** By container id. */
+  readonly heldLimits: JsonStore<HeldLimits>;
+  /** What UpdatePodSandboxResources told last, by sandbox id. */
+  readonly podResources: JsonStore<PodResources>;
 }

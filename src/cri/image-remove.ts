@@ -20,5 +20,6 @@ export async function removeImage(
   if (found === undefined) return {};
   await unlessGone(deps.engine.removeImage(found.Id, { signal: ctx.signal }));
   deps.imageDiskUsage.forget();
+  deps.imageAccounts.forget(found.Id);
   return {};
 }

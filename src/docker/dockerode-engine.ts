@@ -2,6 +2,7 @@ import { hasCode, Code, CriError } from '../util/cri-error.js';
 import type { Logger } from '../util/log.js';
 import { parseEndpoint } from './endpoint.js';
 import type { CallOptions, Engine, EventStreamOptions, Negotiated, PullOptions } from './engine.js';
+import { firstTarFile, readPathStat } from './archive.js';
 import { isRemovalInProgress } from './errors.js';
 import { parseEvent, sinceNow } from './events.js';
 import { compareApiVersions } from './negotiate.js';
@@ -17,6 +18,7 @@ import type {
   ImageInspect,
   ImageListEntry,
   Nullable,
+  PathStat,
   Resources,
 } from './types.js';
 
@@ -114,6 +116,28 @@ export class DockerodeEngine implements Engine {
   async updateContainer(id: string, resources: Resources, { signal }: CallOptions = {}): Promise<void> {
     const request = { method: 'POST', path: `${containerPath(id)}/update`, body: resources, signal } as const;
     await this.#call('update_container', { ...request, idempotent: true });
+  }
+
+  async statPath(id: string, path: string, { signal }: CallOptions = {}): Promise<PathStat | undefined> {
+    const request = {
+      method: 'HEAD',
+      path: `${containerPath(id)}/archive`,
+      query: { path },
+      signal,
+    } as const;
+    return this.#measured('stat_path', async () => {
+      try {
+        return readPathStat((await this.#session.bytes(request)).headers);
+      } catch (error) {
+        if (hasCode(error, Code.NOT_FOUND)) return undefined;
+        throw error;
+      }
+    });
+  }
+
+  async readFile(id: string, path: string, { signal }: CallOptions = {}): Promise<Buffer> {
+    const request = { method: 'GET', path: `${containerPath(id)}/archive`, query: { path }, signal } as const;
+    return this.#measured('read_file', async () => firstTarFile((await this.#session.bytes(request)).body));
   }
 
   async listImages({ signal }: CallOptions = {}): Promise<ImageListEntry[]> {

@@ -7,6 +7,7 @@ import type {
   EngineVersion,
   ImageInspect,
   ImageListEntry,
+  PathStat,
   RegistryAuth,
   Resources,
 } from './types.js';
@@ -69,6 +70,11 @@ export interface Engine {
   /** Removes by force, with anonymous volumes; waits while another removal is in progress. */
   removeContainer(id: string, options?: CallOptions): Promise<void>;
   updateContainer(id: string, resources: Resources, options?: CallOptions): Promise<void>;
+
+  /** What is at this absolute path in the container's file system, links in its folders followed; undefined for nothing. */
+  statPath(id: string, path: string, options?: CallOptions): Promise<PathStat | undefined>;
+  /** The content of the regular file at this path, for small ones: it is held in memory. */
+  readFile(id: string, path: string, options?: CallOptions): Promise<Buffer>;
 
   /** Images that have a name or are dangling; no intermediate ones. */
   listImages(options?: CallOptions): Promise<ImageListEntry[]>;

@@ -14,6 +14,7 @@ import type {
   EngineInfo,
   ImageInspect,
   ImageListEntry,
+  PathStat,
   Resources,
 } from '../../src/docker/types.js';
 import { Code, CriError } from '../../src/util/cri-error.js';
@@ -122,11 +123,12 @@ export class FakeEngine implements Engine {
     await this.#enter(options);
     return [...this.#containers.values()]
       .filter((container) => hasLabels(container, labels))
-      .map(({ Id, Name, Config, State }) => ({
+      .map(({ Id, Name, Config, State, Created }) => ({
         Id,
         Names: [Name],
         Labels: { ...Config.Labels },
         State: State.Status,
+        Created: Math.floor(Date.parse(Created) / 1000),
       }));
   }
 
@@ -185,6 +187,18 @@ export class FakeEngine implements Engine {
     const given = Object.fromEntries(Object.entries(resources).filter(([, value]) => Boolean(value)));
     Object.assign(container.HostConfig, given);
     this.#events.emit('update', container);
+  }
+
+  /** Its images hold no files. */
+  async statPath(id: string, _path: string, options: CallOptions = {}): Promise<PathStat | undefined> {
+    await this.#enter(options);
+    this.#container(id);
+    return undefined;
+  }
+
+  async readFile(id: string, path: string, options: CallOptions = {}): Promise<Buffer> {
+    await this.#enter(options);
+    throw responseError(404, `Could not find the file ${path} in container ${id}`);
   }
 
   async listImages(options: CallOptions = {}): Promise<ImageListEntry[]> {

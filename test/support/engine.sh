@@ -87,8 +87,10 @@ start() {
     exit 4
   fi
   # A config file of our own: the machine's /etc/docker/daemon.json is for its own Engine.
-  printf '{"features": {"containerd-snapshotter": %s}}\n' "$containerd_store" >"$run/daemon.json"
-  [ "$version" != 20.10 ] || echo '{}' >"$run/daemon.json"
+  # A second runtime, for pods that name it as their handler.
+  runtimes='"runtimes": {"crun": {"path": "crun"}}'
+  printf '{%s, "features": {"containerd-snapshotter": %s}}\n' "$runtimes" "$containerd_store" >"$run/daemon.json"
+  [ "$version" != 20.10 ] || echo "{$runtimes}" >"$run/daemon.json"
   arguments=(--config-file "$run/daemon.json" --data-root "$data" --exec-root "$run/exec"
     --pidfile "$run/dockerd.pid" -H "unix://$socket" --bridge "$bridge" --iptables=false --ip6tables=false
     --containerd-namespace "cridock-$name" --containerd-plugins-namespace "cridock-$name-plugins")

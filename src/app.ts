@@ -8,6 +8,8 @@ import type { CriDeps, CriSettings } from './cri/deps.js';
 import { EntryList } from './cri/entry-list.js';
 import { ImageDiskUsage } from './cri/image-disk-usage.js';
 import { ImageAccounts } from './cri/image-accounts.js';
+import { ImageSizes } from './cri/image-sizes.js';
+import { sandboxImageAuth } from './cri/sandbox-image-auth.js';
 import { imageService } from './cri/image-service.js';
 import { readHeldLimits, settleHeldLimits } from './cri/node-limits.js';
 import { lowestOomScoreAdj } from './cri/oom-score-limit.js';
@@ -88,6 +90,8 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
   const settings: CriSettings = {
     cridockVersion: readBuildInfo().version,
     podInfraContainerImage: config.podInfraContainerImage,
+    sandboxImageAuth: () =>
+      sandboxImageAuth(config.podInfraContainerImage, config.podInfraContainerImageAuth),
     minOomScoreAdj: await lowestOomScoreAdj(config.restrictOomScoreAdj),
     imagePullProgressDeadlineMs: config.imagePullProgressDeadlineMs,
     isPinned: pinnedBy([config.podInfraContainerImage, ...config.pinnedImages]),
@@ -110,6 +114,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
       protocol.encodeReply('ListContainers', { containers: [containerEntry(container)] }),
     ),
     imageDiskUsage: new ImageDiskUsage(engine),
+    imageSizes: new ImageSizes(),
     imageAccounts: new ImageAccounts(engine),
     heldLimits: new JsonStore({ dir: join(config.rootDirectory, 'limits'), read: readHeldLimits, log }),
     podResources: new JsonStore({

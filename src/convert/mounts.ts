@@ -103,6 +103,14 @@ function checkRecursiveReadOnly(field: string, mount: Mount__Output, abilities: 
   }
 }
 
+/** Refuses sub paths that are malformed or may lead out of the image. */
+export function checkSubPath(field: string, subPath: string): void {
+  checkText(field, subPath, MAX_SUB_PATH_BYTES);
+  if (subPath.startsWith('/') || subPath.split('/').includes('..')) {
+    throw invalidArgument(field, 'must be relative and not hold ".."');
+  }
+}
+
 function imageMount(
   field: string,
   mount: Mount__Output,
@@ -113,10 +121,7 @@ function imageMount(
   if (mount.host_path !== '') throw invalidArgument(`${field}.host_path`, 'must be empty for an image');
   if (!mount.readonly) throw invalidArgument(`${field}.readonly`, 'must be true for an image');
   const subPath = mount.image_sub_path;
-  checkText(`${field}.image_sub_path`, subPath, MAX_SUB_PATH_BYTES);
-  if (subPath.startsWith('/') || subPath.split('/').includes('..')) {
-    throw invalidArgument(`${field}.image_sub_path`, 'must be relative and not hold ".."');
-  }
+  checkSubPath(`${field}.image_sub_path`, subPath);
   if (!abilities.supports(IMAGE_MOUNT_API_VERSION)) {
     throw new CriError(
       Code.UNIMPLEMENTED,

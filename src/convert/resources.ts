@@ -6,7 +6,7 @@ import type {
 import { invalidArgument } from '../util/cri-error.js';
 import { cgroupWrites, type CgroupWrite } from './cgroup-writes.js';
 import { hugePageLimits, rawKeys, type NodeLimits } from './node-limits.js';
-import { memoryInForce, memoryLimits } from './memory-limits.js';
+import { memoryInForce, memoryLimits, type MemoryLimits } from './memory-limits.js';
 import { requireInteger } from './validate.js';
 
 const MAX_BYTES = Number.MAX_SAFE_INTEGER;
@@ -35,9 +35,9 @@ export function createResources(
 export function updateResources(
   resources: LinuxContainerResources__Output,
   cgroupVersion: 1 | 2,
-  current: HostConfig,
+  inForce: MemoryLimits,
 ): SplitResources {
-  return splitResources('linux', resources, cgroupVersion, current);
+  return splitResources('linux', resources, cgroupVersion, inForce);
 }
 
 /** The limits that hold, in CRI's words: Docker's record, and what was written beside it. */
@@ -61,7 +61,7 @@ function splitResources(
   field: string,
   resources: LinuxContainerResources__Output,
   cgroupVersion: 1 | 2,
-  current?: HostConfig,
+  inForce?: MemoryLimits,
 ): SplitResources {
   const docker: Resources = {};
   const cpuPeriod = requireInteger(`${field}.cpu_period`, resources.cpu_period, 0, MAX_CPU);
@@ -74,7 +74,7 @@ function splitResources(
   if (resources.cpuset_cpus !== '') docker.CpusetCpus = resources.cpuset_cpus;
   checkNumberList(`${field}.cpuset_mems`, resources.cpuset_mems);
   if (resources.cpuset_mems !== '') docker.CpusetMems = resources.cpuset_mems;
-  const memory = memoryLimits(field, resources, cgroupVersion, current);
+  const memory = memoryLimits(field, resources, cgroupVersion, inForce);
   return {
     docker: { ...docker, ...memory.docker },
     writes: [...memory.writes, ...cgroupWrites(field, resources, cgroupVersion)],

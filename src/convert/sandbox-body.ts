@@ -134,7 +134,7 @@ function securityOptions(
     'no-new-privileges',
     ...selinuxOptions(context.selinux_options),
     ...seccompOptions(seccompProfile(context, DEFAULT_SECCOMP), seccompProfileText),
-    ...appArmorOptions(appArmorProfile({ apparmor: context.apparmor, apparmor_profile: '' })),
+    ...appArmorOptions(appArmorProfile(context)),
   ];
 }
 

@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { appArmorProfile } from '../convert/security-profile.js';
+import { appArmorProfile, type AppArmorFields } from '../convert/security-profile.js';
 import type { EngineInfo } from '../docker/types.js';
 import type { ContainerConfig__Output } from '../gen/runtime/v1/ContainerConfig.js';
 import type { Device__Output } from '../gen/runtime/v1/Device.js';
@@ -19,7 +19,7 @@ export async function checkOnNode(config: ContainerConfig__Output, info: EngineI
     ...config.mounts.map((mount, index) => checkPropagation(`config.mounts[${index}]`, mount)),
     ...config.devices.map((device, index) => checkDevice(`config.devices[${index}]`, device)),
     ...config.CDI_devices.map(({ name }, index) => checkCdi(`config.CDI_devices[${index}].name`, name, info)),
-    checkAppArmor(config, info),
+    checkAppArmor(config.linux?.security_context ?? null, info),
   ]);
 }
 
@@ -55,8 +55,8 @@ async function checkCdi(field: string, name: string, info: EngineInfo): Promise<
   throw invalidArgument(field, `no specification in ${folders.join(', ')} has the device "${name}"`);
 }
 
-async function checkAppArmor(config: ContainerConfig__Output, info: EngineInfo): Promise<void> {
-  const context = config.linux?.security_context;
+/** A profile by name must be loaded, for sandboxes as for containers. */
+export async function checkAppArmor(context: AppArmorFields | null, info: EngineInfo): Promise<void> {
   if (!context) return;
   const field = 'config.linux.security_context.apparmor';
   const profile = appArmorProfile(context);

@@ -19,6 +19,8 @@ import { Code, CriError } from '../util/cri-error.js';
 import { checkOnNode } from './container-checks.js';
 import type { CriDeps } from './deps.js';
 import { findImage } from './image-lookup.js';
+import { resolveImageMounts } from './image-mounts.js';
+import { checkRuntimeHandler } from './runtime-handlers.js';
 import { sandboxOrThrow } from './lookup.js';
 import { SECCOMP_FIELD, readSeccompProfile } from './seccomp-profile.js';
 
@@ -33,8 +35,10 @@ export async function createContainer(
   ctx: CallContext,
 ): Promise<CreateContainerResponse> {
   const picture = await deps.mirror.current(ctx.signal);
-  const { config, image } = requireContainerConfig(request.config);
+  const { config: asked, image } = requireContainerConfig(request.config);
   const sandbox = readySandbox(picture, request.pod_sandbox_id);
+  await checkRuntimeHandler(deps, 'config.image.runtime_handler', image.runtime_handler, ctx.signal);
+  const config = { ...asked, mounts: await resolveImageMounts(deps, asked.mounts, ctx.signal) };
   const inspect = await findImage(deps.engine, image.image, 'config.image.image', ctx.signal);
   if (inspect === undefined) {
     throw new CriError(Code.NOT_FOUND, `config.image.image: no image "${image.image}" here`);

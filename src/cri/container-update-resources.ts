@@ -1,3 +1,4 @@
+import { memoryInForce } from '../convert/memory-limits.js';
 import { mergeNodeLimits, type NodeLimits } from '../convert/node-limits.js';
 import { clampOomScoreAdj, requireOomScoreAdj } from '../convert/oom-score.js';
 import { updateResources } from '../convert/resources.js';
@@ -50,8 +51,9 @@ async function update(
   }
   const oomScoreAdj = requireOomScoreAdj('linux.oom_score_adj', linux.oom_score_adj);
   const cgroupVersion = info.CgroupVersion === '2' ? 2 : 1;
-  const { docker, writes } = updateResources(linux, cgroupVersion, container.inspect.HostConfig);
   const before = nodeLimitsOf(deps, container);
+  const inForce = memoryInForce(container.inspect.HostConfig, before.cgroup);
+  const { docker, writes } = updateResources(linux, cgroupVersion, inForce);
   const limits = mergeNodeLimits(before, docker, {
     cgroup: writes,
     oomScoreAdj: oomScoreAdj === 0 ? undefined : clampOomScoreAdj(oomScoreAdj, deps.settings.minOomScoreAdj),

@@ -1,10 +1,12 @@
 import type { Engine } from '../docker/engine.js';
+import type { AuthConfig__Output } from '../gen/runtime/v1/AuthConfig.js';
 import type { PodNetwork } from '../network/network.js';
 import type { CheckpointStore } from '../state/checkpoint.js';
 import type { Mirror } from '../state/mirror.js';
 import type { KeyedMutex } from '../util/keyed-mutex.js';
 import type { Logger } from '../util/log.js';
 import type { SharedCalls } from '../util/shared-calls.js';
+import type { ImageSizes } from './image-sizes.js';
 import type { HeldLimits } from './node-limits.js';
 import type { PodResources } from './sandbox-update-resources.js';
 import type { ImageAccounts } from './image-accounts.js';
@@ -19,6 +21,8 @@ export interface CriSettings {
   readonly cridockVersion: string;
   /** The image that pod sandboxes run (`--pod-infra-container-image`). */
   readonly podInfraContainerImage: string;
+  /** Credentials for that image, read anew for each pull; null for none. Throws when they cannot be read. */
+  readonly sandboxImageAuth: () => Promise<AuthConfig__Output | null>;
   readonly imagePullProgressDeadlineMs: number;
   /** True for the full names of images that the kubelet must not collect: the sandbox image and `--pinned-image`. */
   readonly isPinned: (fullName: string) => boolean;
@@ -46,6 +50,7 @@ export interface CriDeps {
   readonly containerListing: ContainerListing;
   readonly imageDiskUsage: ImageDiskUsage;
   readonly imageAccounts: ImageAccounts;
+  readonly imageSizes: ImageSizes;
   /** By container id. */
   readonly heldLimits: JsonStore<HeldLimits>;
   /** What UpdatePodSandboxResources told last, by sandbox id. */

@@ -87,8 +87,8 @@ start() {
     exit 4
   fi
   # A config file of our own: the machine's /etc/docker/daemon.json is for its own Engine.
-  # A second runtime, for pods that name it as their handler.
-  runtimes='"runtimes": {"crun": {"path": "crun"}}'
+  # Runtimes for pods that name one as their handler. Debian 12's crun is too old for the newer Engines.
+  runtimes='"runtimes": {"crun": {"path": "crun"}, "second-runc": {"path": "runc"}}'
   printf '{%s, "features": {"containerd-snapshotter": %s}}\n' "$runtimes" "$containerd_store" >"$run/daemon.json"
   [ "$version" != 20.10 ] || echo "{$runtimes}" >"$run/daemon.json"
   arguments=(--config-file "$run/daemon.json" --data-root "$data" --exec-root "$run/exec"

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { cgroupWrites } from '../../../src/convert/cgroup-writes.js';
+import { memoryInForce } from '../../../src/convert/memory-limits.js';
 import { NO_NODE_LIMITS } from '../../../src/convert/node-limits.js';
 import { createResources, criResources, updateResources } from '../../../src/convert/resources.js';
 import { containerResources } from './decoded.js';
@@ -10,7 +11,8 @@ import { assertRefused } from './refusals.js';
 const MIB = 1024 * 1024;
 type Asked = ReturnType<typeof containerResources>;
 const create = (asked: Asked | null) => createResources(asked, 1).docker;
-const update = (asked: Asked, current: HostConfig = {}) => updateResources(asked, 1, current).docker;
+const update = (asked: Asked, current: HostConfig = {}) =>
+  updateResources(asked, 1, memoryInForce(current, [])).docker;
 
 describe('resources', () => {
   it('are left out where they are not set', () => {
@@ -96,23 +98,24 @@ describe('memory that Docker does not take', () => {
   });
 
   it('is lifted with -1', () => {
-    const lifted = updateResources(limit(-1), 1, { Memory: 64 * MIB, MemorySwap: 64 * MIB });
+    const lifted = updateResources(limit(-1), 1, { memory: 64 * MIB, withSwap: 64 * MIB });
     assert.deepEqual(lifted.writes, [
       write('memory.memsw.limit_in_bytes', -1, false),
       write('memory.limit_in_bytes', -1, true),
     ]);
     const told = criResources(lifted.docker, { cgroup: lifted.writes });
     assert.equal(told.memory_limit_in_bytes, 0);
-    assert.deepEqual(updateResources(limit(-1), 1, {}), { docker: {}, writes: [] });
+    assert.deepEqual(updateResources(limit(-1), 1, { memory: 0, withSwap: 0 }), { docker: {}, writes: [] });
     assert.deepEqual(update(limit(8 * MIB), lifted.docker), { Memory: 8 * MIB, MemorySwap: 8 * MIB });
   });
 
   it('keeps its amount of swap in an update that does not name it', () => {
     const current = { Memory: 64 * MIB, MemorySwap: 80 * MIB };
     assert.deepEqual(update(limit(32 * MIB), current), { Memory: 32 * MIB, MemorySwap: 48 * MIB });
+    // Docker's update passes over -1.
     assert.deepEqual(update(limit(32 * MIB), { ...current, MemorySwap: -1 }), {
       Memory: 32 * MIB,
-      MemorySwap: -1,
+      MemorySwap: 2 ** 52,
     });
     assert.deepEqual(update(limit(0, 96 * MIB), current), { Memory: 64 * MIB, MemorySwap: 96 * MIB });
     assert.deepEqual(update(limit(32 * MIB), {}), { Memory: 32 * MIB, MemorySwap: 32 * MIB });

@@ -71,6 +71,7 @@ describe('loadConfig', () => {
       '--runtime-request-timeout=4m',
       '--cri-dockerd-root-directory=/r',
       '--pod-infra-container-image=p:1',
+      '--pod-infra-container-image-auth=/auth.json',
       '--image-pull-progress-deadline=1m30s',
       '--pinned-image=a*',
       '--pinned-image=b',

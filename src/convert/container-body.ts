@@ -6,7 +6,7 @@ import type { PodSandboxMetadata__Output } from '../gen/runtime/v1/PodSandboxMet
 import { cdiRequests, deviceMappings } from './devices.js';
 import { environment } from './env.js';
 import { containerLabels } from './labels.js';
-import { mountSpecs } from './mounts.js';
+import { mountMembers } from './relabelled-binds.js';
 import { containerName } from './names.js';
 import { containerNamespaces } from './namespaces.js';
 import { nodeLimitsFact } from './node-limits.js';
@@ -50,6 +50,8 @@ export interface ContainerBodyOptions {
   /** Whether the pod's runtime can mount recursively read-only. */
   recursiveReadOnly: boolean;
   cgroupVersion: 1 | 2;
+  /** Whether the Engine labels containers for SELinux. */
+  hasSelinux: boolean;
   /** The lowest oom_score_adj that may be asked of the Engine. */
   minOomScoreAdj: number;
 }
@@ -99,7 +101,7 @@ export function containerBody(
       ...podHostConfig(config.linux, options),
       ...resources,
       GroupAdd,
-      Mounts: mountSpecs(config.mounts, options),
+      ...mountMembers(config.mounts, options, options.hasSelinux),
       Devices: deviceMappings(config.devices),
       DeviceRequests: cdiRequests(config.CDI_devices, options.supports),
       ...(options.logConfig && { LogConfig: options.logConfig }),

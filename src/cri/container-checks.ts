@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises';
+import { hasSecurityOption } from '../convert/engine-info.js';
 import { appArmorProfile, type AppArmorFields } from '../convert/security-profile.js';
 import type { EngineInfo } from '../docker/types.js';
 import type { ContainerConfig__Output } from '../gen/runtime/v1/ContainerConfig.js';
@@ -16,15 +17,22 @@ import { Code, CriError, invalidArgument, messageOf } from '../util/cri-error.js
  */
 export async function checkOnNode(config: ContainerConfig__Output, info: EngineInfo): Promise<void> {
   await Promise.all([
-    ...config.mounts.map((mount, index) => checkPropagation(`config.mounts[${index}]`, mount)),
+    ...config.mounts.map((mount, index) => checkMount(`config.mounts[${index}]`, mount)),
     ...config.devices.map((device, index) => checkDevice(`config.devices[${index}]`, device)),
     ...config.CDI_devices.map(({ name }, index) => checkCdi(`config.CDI_devices[${index}].name`, name, info)),
     checkAppArmor(config.linux?.security_context ?? null, info),
   ]);
 }
 
-async function checkPropagation(field: string, mount: Mount__Output): Promise<void> {
-  if (mount.image !== null || mount.propagation === MountPropagation.PROPAGATION_PRIVATE) return;
+async function checkMount(field: string, mount: Mount__Output): Promise<void> {
+  if (mount.image !== null) return;
+  if (mount.selinux_relabel) {
+    // Docker would make a folder of it in the form that relabels.
+    await stat(mount.host_path).catch((error: unknown) => {
+      throw invalidArgument(`${field}.host_path`, messageOf(error), { cause: error });
+    });
+  }
+  if (mount.propagation === MountPropagation.PROPAGATION_PRIVATE) return;
   const holding = await propagationOf(mount.host_path);
   if (holding === undefined) return;
   const bidirectional = mount.propagation === MountPropagation.PROPAGATION_BIDIRECTIONAL;
@@ -61,7 +69,7 @@ export async function checkAppArmor(context: AppArmorFields | null, info: Engine
   const field = 'config.linux.security_context.apparmor';
   const profile = appArmorProfile(context);
   if (profile.kind !== 'localhost') return;
-  if (!(info.SecurityOptions ?? []).some((option) => option.startsWith('name=apparmor'))) {
+  if (!hasSecurityOption(info, 'apparmor')) {
     throw invalidArgument(field, 'this node has no AppArmor');
   }
   if ((await isProfileLoaded(profile.reference)) === false) {

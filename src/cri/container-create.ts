@@ -1,5 +1,5 @@
 import { containerBody } from '../convert/container-body.js';
-import { canMountRecursiveReadOnly } from '../convert/engine-info.js';
+import { canMountRecursiveReadOnly, hasSecurityOption } from '../convert/engine-info.js';
 import { imageIdentity } from '../convert/image-identity.js';
 import { containerLogPath } from '../convert/log-path.js';
 import { localSeccompProfilePath } from '../convert/security.js';
@@ -103,6 +103,7 @@ async function planContainer(
       sandbox.inspect.HostConfig.Runtime || info.DefaultRuntime,
     ),
     cgroupVersion: info.CgroupVersion === '2' ? 2 : 1,
+    hasSelinux: hasSecurityOption(info, 'selinux'),
     minOomScoreAdj: deps.settings.minOomScoreAdj,
   });
   return { name, ...withSpecHash(body) };

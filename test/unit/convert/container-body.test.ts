@@ -31,6 +31,7 @@ const options: ContainerBodyOptions = {
   supports: () => true,
   recursiveReadOnly: true,
   cgroupVersion: 1,
+  hasSelinux: false,
   minOomScoreAdj: 0,
 };
 const SECURITY = 'config.linux.security_context';

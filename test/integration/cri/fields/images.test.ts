@@ -3,7 +3,8 @@ import { execFileSync } from 'node:child_process';
 import { statfsSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { noEngine, testDockerEndpoint } from '../../../support/cridock-process.js';
-import { makeImage, makeUniqueImage } from '../../../support/images.js';
+import { busyboxTar, makeImage, makeUniqueImage } from '../../../support/images.js';
+import { TinyRegistry } from '../../../support/tiny-registry.js';
 import { TestNode } from '../../../support/test-node.js';
 
 const SOCKET = testDockerEndpoint.replace(/^unix:\/\//, '');
@@ -61,6 +62,28 @@ describe('images', { skip: noEngine }, () => {
       images.map(({ repo_tags }) => repo_tags),
       [[NAMED]],
     );
+  });
+
+  it("PullImage: image_ref is the image's id everywhere; sandbox_config changes nothing", async () => {
+    const registry = await TinyRegistry.start(await busyboxTar(`pulled by ${process.pid}`));
+    try {
+      const image = { image: `${registry.host}/fields:good` };
+      const { image_ref: id } = await service().PullImage({ image, sandbox_config: { hostname: 'x' } });
+      const { image: found } = await service().ImageStatus({ image });
+      assert.equal(found?.id, id);
+      assert.equal(found.spec, null, 'nobody annotates it');
+      const pod = await node.pod();
+      const { id: container } = await node.start(pod, {
+        image: { image: id, user_specified_image: image.image },
+      });
+      const status = await node.status(container);
+      assert.equal(status.image_id, id);
+      assert.equal(status.image?.image, image.image);
+      await node.runtime.RemovePodSandbox({ pod_sandbox_id: pod.id });
+      await service().RemoveImage({ image });
+    } finally {
+      await registry.close();
+    }
   });
 
   it('RemoveImage removes the image under all its names', async () => {

@@ -114,7 +114,15 @@ describe('resources of a container', { skip: noEngine }, () => {
     await update(container.id, { oom_score_adj: 700 });
     assert.equal(oomScoreAdjOf(container.pid), 700);
     assert.equal((await told(container.id))?.oom_score_adj, '700');
-    await update(container.id, { cpu_shares: 100 });
+    const linux = { cpu_shares: 100 };
+    await node.runtime.UpdateContainerResources({
+      container_id: container.id,
+      linux,
+      annotations: { a: 'b' },
+    });
+    const { annotations, resources } = await node.status(container.id);
+    assert.equal(annotations['a'], undefined, 'annotations say nothing to Docker');
+    assert.equal(resources?.windows, null);
     assert.equal((await told(container.id))?.oom_score_adj, '700');
   });
 

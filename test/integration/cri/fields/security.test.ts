@@ -177,7 +177,8 @@ describe('security context of a container', { skip: noEngine }, () => {
   });
 
   it('userns_options are refused, and the feature flags say so', async () => {
-    const userns_options = { mode: NamespaceMode.POD, uids: [{ host_id: 1, container_id: 0, length: 1 }] };
+    const mapping = { host_id: 1, container_id: 0, length: 1 };
+    const userns_options = { mode: NamespaceMode.POD, uids: [mapping], gids: [mapping] };
     await refuse({ namespace_options: { userns_options } }, 'UNIMPLEMENTED', 'userns_options');
     const { runtime_handlers: handlers, features } = await node.runtime.Status({});
     assert.ok(features);

@@ -49,7 +49,7 @@ describe('resources of a container', { skip: noEngine }, () => {
     assert.equal(oomScoreAdjOf(pid), 321);
     const linux = await told(id);
     for (const [field, value] of Object.entries(resources)) {
-      assert.equal(Number(linux?.[field as keyof typeof resources]), value, field);
+      assert.equal(Number(linux?.[field as keyof typeof resources]), Number(value), field);
     }
   });
 

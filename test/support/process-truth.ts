@@ -1,7 +1,7 @@
 import { readFileSync, readlinkSync } from 'node:fs';
 
 /** What the kernel says of a process: `/proc/<pid>/status` by field. */
-export function statusOf(pid: number): Map<string, string> {
+export function statusOf(pid: number | 'self'): Map<string, string> {
   const lines = readFileSync(`/proc/${pid}/status`, 'utf8').split('\n');
   return new Map(
     lines.map((line) => {

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { chmod, mkdtemp, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -15,6 +16,7 @@ import type { ServiceError } from './cri-client.js';
 import { startCridock, testDockerEndpoint, type CridockProcess } from './cridock-process.js';
 import { ensureTestImage } from './images.js';
 import { RUN_ON, containerConfig, podConfig } from './pods.js';
+import { statusOf } from './process-truth.js';
 import { once, type Attempt } from './pod-worker.js';
 
 export interface TestPod {
@@ -56,6 +58,17 @@ export class TestNode {
     const engine = new DockerodeEngine({ endpoint: testDockerEndpoint, env: {}, log: silentLogger });
     await engine.negotiate();
     return new TestNode(await startCridock({ flags }), engine, image);
+  }
+
+  /**
+   * The reason why no container can have all capabilities here, or undefined: before API 1.42 the Engine asks for all that
+   * the kernel knows, also where the machine itself lacks some.
+   */
+  get noAllCapabilities(): string | undefined {
+    if (this.engine.supports('1.42')) return undefined;
+    const known = (1n << (BigInt(readFileSync('/proc/sys/kernel/cap_last_cap', 'utf8')) + 1n)) - 1n;
+    const own = BigInt(`0x${statusOf('self').get('CapBnd') ?? '0'}`);
+    return own === known ? undefined : 'this machine lacks capabilities, which this Engine does not see';
   }
 
   get runtime(): CridockProcess['client']['runtime'] {

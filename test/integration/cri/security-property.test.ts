@@ -69,7 +69,8 @@ describe('confinement of containers with random security contexts', { skip: noEn
 
   it(`holds for ${RUNS} of them`, async () => {
     await fc.assert(
-      fc.asyncProperty(asked, async (wanted) => {
+      fc.asyncProperty(asked, async (drawn) => {
+        const wanted = node.noAllCapabilities === undefined ? drawn : withoutAll(drawn);
         const { id: containerId, pid } = await node.start(pod, request(wanted));
         try {
           assertConfined(wanted, pid);
@@ -182,6 +183,11 @@ describe('confinement of containers with random security contexts', { skip: noEn
     );
   }
 });
+
+/** For machines on which no container can have all capabilities. */
+function withoutAll(wanted: Asked): Asked {
+  return { ...wanted, privileged: false, add: wanted.add.filter((name) => name !== 'ALL') };
+}
 
 /** Added, or among the defaults, and not dropped. A drop of ALL spares those that are added by name. */
 function isAllowed({ add, drop }: Asked, name: string): boolean {

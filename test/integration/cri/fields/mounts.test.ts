@@ -135,6 +135,7 @@ describe('mounts and devices of a container', { skip: noEngine }, () => {
     assert.equal(await seen(PROPAGATION_PRIVATE), false);
     assert.equal(await seen(PROPAGATION_HOST_TO_CONTAINER), true);
     assert.equal(await seen(PROPAGATION_BIDIRECTIONAL), true);
+    if (node.noAllCapabilities !== undefined) return;
     const privileged = await node.pod({ linux: { security_context: { privileged: true } } });
     const host_path = under('back-and-forth');
     await node.start(privileged, {

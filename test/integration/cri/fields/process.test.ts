@@ -14,14 +14,15 @@ describe('the process of a container', { skip: noEngine }, () => {
   let pod: TestPod;
 
   before(async () => {
+    node = await TestNode.start();
     const instructions = {
       ENTRYPOINT: '["/bin/sleep"]',
       CMD: '["3600"]',
       WORKDIR: '/tmp',
-      STOPSIGNAL: 'SIGUSR1',
+      // Older Engines do not take it for an import.
+      ...(node.engine.supports('1.42') && { STOPSIGNAL: 'SIGUSR1' }),
     };
     await makeImage(testDockerEndpoint.replace(/^unix:\/\//, ''), IMAGE, instructions, {});
-    node = await TestNode.start();
     pod = await node.pod({ hostname: 'the-host', annotations: { 'a/b': 'ä "x"', 'io.kubernetes.x': '' } });
   });
   after(async () => {
@@ -82,7 +83,8 @@ describe('the process of a container', { skip: noEngine }, () => {
     await node.runtime.StopContainer({ container_id: id, timeout: 10 });
     assert.equal((await node.status(id)).exit_code, 42);
     const imageOwn = await node.create(pod, { image: { image: IMAGE } });
-    assert.equal((await node.status(imageOwn)).stop_signal, Signal.SIGNAL_SIGUSR1);
+    const own = node.engine.supports('1.42') ? Signal.SIGNAL_SIGUSR1 : Signal.SIGNAL_SIGTERM;
+    assert.equal((await node.status(imageOwn)).stop_signal, own);
     const plain = await node.create(pod);
     assert.equal((await node.status(plain)).stop_signal, Signal.SIGNAL_SIGTERM);
   });

@@ -58,11 +58,12 @@ describe('security context of a container', { skip: noEngine }, () => {
     assert.equal(statusOf(none.pid).get('CapBnd'), '0'.repeat(16));
     const one = await start({ capabilities: { add_capabilities: ['KILL'], drop_capabilities: ['ALL'] } });
     assert.equal(BigInt(`0x${statusOf(one.pid).get('CapEff') ?? ''}`), 1n << 5n);
+    await refuse({ capabilities: { add_capabilities: ['NO_SUCH'] } }, 'INVALID_ARGUMENT', 'NO_SUCH');
+    if (node.noAllCapabilities !== undefined) return;
     const all = await start({
       capabilities: { add_capabilities: ['ALL'], drop_capabilities: ['CAP_MKNOD'] },
     });
     assert.ok(hasCapability(all.pid, 'SYS_ADMIN') && !hasCapability(all.pid, 'MKNOD'));
-    await refuse({ capabilities: { add_capabilities: ['NO_SUCH'] } }, 'INVALID_ARGUMENT', 'NO_SUCH');
   });
 
   it('add_ambient_capabilities are refused', () =>
@@ -72,7 +73,12 @@ describe('security context of a container', { skip: noEngine }, () => {
       'add_ambient_capabilities',
     ));
 
-  it('privileged', async () => {
+  it('privileged', async (t) => {
+    await refuse({ privileged: true }, 'INVALID_ARGUMENT', 'privileged');
+    if (node.noAllCapabilities !== undefined) {
+      t.skip(node.noAllCapabilities);
+      return;
+    }
     const { pid } = await node.start(privilegedPod, { security: { privileged: true } });
     assert.ok(hasCapability(pid, 'SYS_ADMIN', 'CapEff'));
     assert.equal(statusOf(pid).get('Seccomp'), NOT_FILTERED);
@@ -80,7 +86,6 @@ describe('security context of a container', { skip: noEngine }, () => {
     assert.ok(!mounts.has('/proc/keys') && mounts.get('/sys')?.options.includes('rw'));
     const plain = await node.start(privilegedPod);
     assert.ok(!hasCapability(plain.pid, 'SYS_ADMIN'));
-    await refuse({ privileged: true }, 'INVALID_ARGUMENT', 'privileged');
   });
 
   it('no_new_privs', async () => {

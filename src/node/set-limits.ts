@@ -1,9 +1,13 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { CgroupWrite } from '../convert/cgroup-writes.js';
 import type { NodeLimits } from '../convert/node-limits.js';
 import { Code, CriError, messageOf } from '../util/cri-error.js';
 import { containerCgroup, KERNEL_PATHS, type ContainerCgroup, type KernelPaths } from './container-cgroup.js';
+
+const LONGEST_BUSY_MS = 1000;
+const BUSY_PAUSE_MS = 20;
 
 /** A container that runs. */
 export interface LimitedContainer {
@@ -41,10 +45,28 @@ async function writeLimit(
   const path = cgroup.file(file, cgroupVersion);
   try {
     if (path === undefined) throw new Error('this node has no such cgroup controller');
-    // Cgroup files exist or not: none must be made where a tree of files stands for them.
-    await writeFile(path, value, { flag: 'r+' });
+    await writeOnceFree(path, value);
   } catch (error) {
     if (required) throw refusal(containerId, `cgroup file ${file}`, error);
+  }
+}
+
+/**
+ * On cgroup v1 a memory limit below the present use is refused with EBUSY: just after the start that may be the OCI runtime's
+ * own, which is about to give way to the container's program.
+ */
+async function writeOnceFree(path: string, value: string): Promise<void> {
+  const giveUpAtMs = Date.now() + LONGEST_BUSY_MS;
+  for (;;) {
+    try {
+      // Cgroup files exist or not: none must be made where a tree of files stands for them.
+      await writeFile(path, value, { flag: 'r+' });
+      return;
+    } catch (error) {
+      const isBusy = error instanceof Error && 'code' in error && error.code === 'EBUSY';
+      if (!isBusy || Date.now() >= giveUpAtMs) throw error;
+      await delay(BUSY_PAUSE_MS);
+    }
   }
 }
 

@@ -102,10 +102,11 @@ describe('namespaces, sysctls and runtime of a pod', { skip: noEngine }, () => {
     assert.equal(code, 'INVALID_ARGUMENT');
     assert.match(text, /none-such/);
     let second = 'crun';
-    const otherPod = await node.pod({}, second).catch((error: ServiceError) => {
+    const otherPod = await node.pod({}, second).catch((error: unknown) => {
       // Debian 12's crun takes neither a hybrid cgroup hierarchy nor the specification of newer Engines.
-      assert.match(error.details, /hybrid mode|unknown version|no such file|not found/);
-      t.diagnostic(`crun cannot run here (${error.details}): a second runc stands in`);
+      const { details } = error as ServiceError;
+      assert.match(details, /hybrid mode|unknown version|no such file|not found/);
+      t.diagnostic(`crun cannot run here (${details}): a second runc stands in`);
       second = 'second-runc';
       return node.pod({}, second);
     });

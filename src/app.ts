@@ -10,7 +10,11 @@ import type { CriDeps, CriSettings } from './cri/deps.js';
 import { EntryList } from './cri/entry-list.js';
 import { EventFeed } from './cri/event-feed.js';
 import { ImageDiskUsage } from './cri/image-disk-usage.js';
+import { ImageAccounts } from './cri/image-accounts.js';
+import { ImageSizes } from './cri/image-sizes.js';
+import { sandboxImageAuth } from './cri/sandbox-image-auth.js';
 import { imageService } from './cri/image-service.js';
+import { readHeldLimits, settleHeldLimits } from './cri/node-limits.js';
 import { lowestOomScoreAdj } from './cri/oom-score-limit.js';
 import { runtimeService } from './cri/runtime-service.js';
 import { sandboxEntry } from './cri/sandbox-list.js';
@@ -20,6 +24,8 @@ import { sandboxAttributes } from './cri/sandbox-stats.js';
 import { Statistics } from './cri/statistics.js';
 import { StatsEntries } from './cri/stats-entries.js';
 import { streamService } from './cri/stream-service.js';
+import { readPodResources } from './cri/sandbox-update-resources.js';
+import { removeOldScratchContainers } from './cri/scratch-container.js';
 import { DockerodeEngine } from './docker/dockerode-engine.js';
 import type { Engine } from './docker/engine.js';
 import { ContainerLogs } from './logs/container-logs.js';
@@ -39,6 +45,7 @@ import { sessions } from './streaming/sessions.js';
 import { CheckpointStore } from './state/checkpoint.js';
 import { imageNames } from './state/image-names.js';
 import { KnownImages } from './state/known-images.js';
+import { JsonStore } from './state/json-store.js';
 import { Mirror } from './state/mirror.js';
 import { readRecord } from './state/read-record.js';
 import { nameOfCode } from './util/cri-error.js';
@@ -100,6 +107,8 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
       metrics.stateDivergence(corrected);
       void reclaimAllVanished(deps);
       logs.retain(ids);
+      void settleHeldLimits(deps);
+      void removeOldScratchContainers(engine, log);
     },
     onChange: (change, isNews) => {
       statistics.note(change);
@@ -115,6 +124,8 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
       maxSize: config.containerLogMaxSize,
       maxFiles: config.containerLogMaxFiles,
     },
+    sandboxImageAuth: () =>
+      sandboxImageAuth(config.podInfraContainerImage, config.podInfraContainerImageAuth),
     minOomScoreAdj: await lowestOomScoreAdj(config.restrictOomScoreAdj),
     imagePullProgressDeadlineMs: config.imagePullProgressDeadlineMs,
     isPinned: pinnedBy([config.podInfraContainerImage, ...config.pinnedImages]),
@@ -160,6 +171,14 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
       ),
     ),
     events,
+    imageSizes: new ImageSizes(),
+    imageAccounts: new ImageAccounts(engine),
+    heldLimits: new JsonStore({ dir: join(config.rootDirectory, 'limits'), read: readHeldLimits, log }),
+    podResources: new JsonStore({
+      dir: join(config.rootDirectory, 'pod-resources'),
+      read: readPodResources,
+      log,
+    }),
   };
   const server = new CriServer({
     protocol,
@@ -179,6 +198,8 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
         await status.listen(config.metricsAddress);
       }
       await checkpoints.prepare();
+      await deps.heldLimits.prepare();
+      await deps.podResources.prepare();
       await network.start();
       statistics.start();
       mirror.start();

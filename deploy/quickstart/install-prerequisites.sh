@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what cridock needs on a node and is missing, on Debian 12 or newer and Ubuntu: Docker Engine, the CNI
-# plugins, iptables, iproute2, util-linux, a static busybox. Safe to run again; what is there stays as it is.
+# plugins, iptables, iproute2, util-linux, a static busybox, crun. Safe to run again; what is there stays as it is.
 #
 # Usage:  install-prerequisites.sh [--without-engine]     --without-engine: all but Docker Engine
 # Output: one line for each thing done. An Engine that already answers on /var/run/docker.sock is used. Without
@@ -42,6 +42,7 @@ missing_packages() {
   has ip || echo iproute2
   has nsenter || echo util-linux
   has busybox || echo busybox-static
+  has crun || echo crun
   [ "$with_engine" = true ] || return 0
   engine_answers || has dockerd || echo docker.io ca-certificates
   # Part of docker.io on Debian 12, a package of its own later.

@@ -39,6 +39,8 @@ export interface Config {
   readonly runtimeRequestTimeoutMs: number;
   readonly rootDirectory: string;
   readonly podInfraContainerImage: string;
+  /** Path of the Docker config file with the credentials for it, '' for none. */
+  readonly podInfraContainerImageAuth: string;
   readonly imagePullProgressDeadlineMs: number;
   readonly pinnedImages: readonly string[];
   /** Whether to raise an oom_score_adj below our own: `auto` where the host refuses it. */
@@ -110,6 +112,9 @@ export function loadConfig(flags: GivenOptions, configFile: string | undefined):
     runtimeRequestTimeoutMs: read('runtime-request-timeout', parseDurationMs) || DEFAULT_REQUEST_TIMEOUT_MS,
     rootDirectory: read('cri-dockerd-root-directory', parseAbsolutePath),
     podInfraContainerImage: read('pod-infra-container-image', parseImage),
+    podInfraContainerImageAuth: read('pod-infra-container-image-auth', (text) =>
+      text === '' ? '' : parseAbsolutePath(text),
+    ),
     imagePullProgressDeadlineMs: read('image-pull-progress-deadline', parsePositiveDurationMs),
     pinnedImages: given.get('pinned-image')?.values ?? [],
     restrictOomScoreAdj: read('restrict-oom-score-adj', (text) =>

@@ -17,8 +17,8 @@ export interface Option {
 
 /**
  * Every flag that the config file knows too, by name. They are cri-dockerd's, with its meanings and defaults, but for
- * `metrics-bind-addr`, `exec-orphan`, `streaming-tls-...`, `container-log-...`, `pinned-image`, `restrict-oom-score-adj` and `log-format`,
- * which are our own.
+ * `metrics-bind-addr`, `exec-orphan`, `streaming-tls-...`, `container-log-...`, `pinned-image`,
+ * `pod-infra-container-image-auth`, `restrict-oom-score-adj` and `log-format`, which are our own.
  */
 export const OPTIONS = {
   'container-runtime-endpoint': {
@@ -85,6 +85,13 @@ export const OPTIONS = {
     default: 'registry.k8s.io/pause:3.10',
     group: 'Pods and images',
     describe: 'Image of the container that holds the namespaces of a pod; never removed by image collection',
+  },
+  'pod-infra-container-image-auth': {
+    kind: 'text',
+    default: '',
+    group: 'Pods and images',
+    describe:
+      'Docker config file, such as /root/.docker/config.json, with credentials to pull the infra container image with',
   },
   'image-pull-progress-deadline': {
     kind: 'text',

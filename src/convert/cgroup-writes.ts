@@ -8,6 +8,8 @@ export interface CgroupWrite {
   value: string;
   /** False when it is no loss that the kernel has no such file: a limit of zero for a page size it does not know. */
   required: boolean;
+  /** True for a raw key of the request. */
+  raw?: true;
 }
 
 /**
@@ -26,7 +28,7 @@ export function cgroupWrites(
     if (cgroupVersion === 1) throw invalidArgument(entry, 'this node has cgroup v1');
     if (!/^[a-z0-9_]+\.[A-Za-z0-9_.]+$/.test(file))
       throw invalidArgument(entry, 'is not the name of a cgroup file');
-    return { file, value, required: true };
+    return { file, value, required: true, raw: true };
   });
   const hugePages = resources.hugepage_limits.map(({ page_size: size, limit }, index): CgroupWrite => {
     if (!/^\d+[KMG]B$/.test(size)) {

@@ -6,16 +6,20 @@ import type { PodSandboxMetadata__Output } from '../gen/runtime/v1/PodSandboxMet
 import { cdiRequests, deviceMappings } from './devices.js';
 import { environment } from './env.js';
 import { containerLabels } from './labels.js';
-import { mountSpecs } from './mounts.js';
+import { mountMembers } from './relabelled-binds.js';
 import { containerName } from './names.js';
 import { containerNamespaces } from './namespaces.js';
+import { nodeLimitsFact } from './node-limits.js';
 import { clampOomScoreAdj, requireOomScoreAdj } from './oom-score.js';
 import { createResources } from './resources.js';
 import type { SandboxFacts } from './sandbox-facts.js';
 import { containerSecurity } from './security.js';
 import { stopSignalName } from './stop-signal.js';
-import { userAndGroups, type ImageUser } from './user.js';
+import { identityText, NO_USER_FIELDS, userAndGroups, type ImageUsers } from './user.js';
 import { checkAbsolutePath, checkArguments, requireContainerConfig } from './validate.js';
+
+/** The fact of cridock's own that tells whose ids the first process gets (`identityText`). */
+export const USER = 'user';
 
 /** The sandbox that the container is for, as Docker and its labels tell it. */
 export interface ContainerSandbox {
@@ -30,8 +34,7 @@ export interface ContainerBodyOptions {
   sandbox: ContainerSandbox;
   /** The image's id, resolved by the caller. */
   imageId: string;
-  /** What the image says of the user, where the caller looked. */
-  imageUser?: ImageUser | undefined;
+  imageUsers: ImageUsers;
   /** Absolute path of the log, '' for none (`containerLogPath`). */
   logPath: string;
   /** Driver and options of the Engine's own copy of the log; the daemon's default when undefined. */
@@ -47,6 +50,8 @@ export interface ContainerBodyOptions {
   /** Whether the pod's runtime can mount recursively read-only. */
   recursiveReadOnly: boolean;
   cgroupVersion: 1 | 2;
+  /** Whether the Engine labels containers for SELinux. */
+  hasSelinux: boolean;
   /** The lowest oom_score_adj that may be asked of the Engine. */
   minOomScoreAdj: number;
 }
@@ -54,7 +59,7 @@ export interface ContainerBodyOptions {
 /**
  * Name and create body of a container in a pod, with cri-dockerd's shape. Nothing of the request is passed over: what is
  * malformed gets INVALID_ARGUMENT, what Docker cannot do UNIMPLEMENTED, with the field's name. Left to the caller:
- * what must be looked up on the node (mount sources, device nodes, profiles), SELinux relabelling, and `cgroupWrites`.
+ * what must be looked up on the node (mount sources, device nodes, profiles), and to set the node limits after the start.
  */
 export function containerBody(
   config: ContainerConfig__Output,
@@ -65,7 +70,11 @@ export function containerBody(
   checkArguments('config.args', config.args);
   if (config.working_dir !== '') checkAbsolutePath('config.working_dir', config.working_dir);
   const context = config.linux?.security_context ?? null;
-  const { User, GroupAdd } = context ? userAndGroups(context, options.imageUser) : { User: '', GroupAdd: [] };
+  const { User, GroupAdd, identity } = userAndGroups(context ?? NO_USER_FIELDS, options.imageUsers);
+  const { docker: resources, writes } = createResources(
+    config.linux?.resources ?? null,
+    options.cgroupVersion,
+  );
   const stopSignal = stopSignalName(config.stop_signal);
   const body: ContainerCreateBody = {
     Image: options.imageId,
@@ -79,7 +88,7 @@ export function containerBody(
     Labels: containerLabels({
       labels: config.labels,
       annotations: config.annotations,
-      own: options.own,
+      own: { ...options.own, ...nodeLimitsFact({ cgroup: writes }), [USER]: identityText(identity) },
       sandboxId: options.sandbox.id,
       logPath: options.logPath,
     }),
@@ -90,9 +99,9 @@ export function containerBody(
     Healthcheck: { Test: ['NONE'] },
     HostConfig: {
       ...podHostConfig(config.linux, options),
-      ...createResources(config.linux?.resources ?? null),
+      ...resources,
       GroupAdd,
-      Mounts: mountSpecs(config.mounts, options),
+      ...mountMembers(config.mounts, options, options.hasSelinux),
       Devices: deviceMappings(config.devices),
       DeviceRequests: cdiRequests(config.CDI_devices, options.supports),
       ...(options.logConfig && { LogConfig: options.logConfig }),

@@ -9,6 +9,11 @@ export function usesContainerdStore(info: EngineInfo): boolean {
   );
 }
 
+/** True when the Engine confines containers by this kernel facility: `apparmor`, `selinux`, `seccomp`. */
+export function hasSecurityOption(info: EngineInfo, name: string): boolean {
+  return (info.SecurityOptions ?? []).some((option) => option.split(',').includes(`name=${name}`));
+}
+
 /**
  * True when this runtime of the Engine says that it can mount recursively read-only (`rro`): its own feature report,
  * which the Engine passes on since API 1.44.

@@ -19,13 +19,18 @@ const MAX_SUB_PATH_BYTES = 4095;
 
 /**
  * `HostConfig.Mounts`: Docker refuses a missing source there, where `Binds` would make a folder of it. The last mount of a
- * target wins. The caller has checked sources against the file system, and put the image's id in `image.image`.
+ * target wins; those that are made elsewhere are left out. The caller has checked sources against the file system, and put the image's id in `image.image`.
  * Throws INVALID_ARGUMENT for malformed mounts, UNIMPLEMENTED for what the Engine cannot do; the kubelet looks for
  * `RROUnsupported` and `ImageVolumeMountFailed` in the text.
  */
-export function mountSpecs(mounts: Mount__Output[], abilities: MountAbilities): MountSpec[] {
+export function mountSpecs(
+  mounts: Mount__Output[],
+  abilities: MountAbilities,
+  isElsewhere: (mount: Mount__Output) => boolean = () => false,
+): MountSpec[] {
   const byTarget = new Map<string, MountSpec>();
   mounts.forEach((mount, index) => {
+    if (isElsewhere(mount)) return;
     const field = `config.mounts[${index}]`;
     checkCommon(field, mount);
     const target = posix.normalize(mount.container_path).replace(/\/$/, '');
@@ -103,6 +108,14 @@ function checkRecursiveReadOnly(field: string, mount: Mount__Output, abilities: 
   }
 }
 
+/** Refuses sub paths that are malformed or may lead out of the image. */
+export function checkSubPath(field: string, subPath: string): void {
+  checkText(field, subPath, MAX_SUB_PATH_BYTES);
+  if (subPath.startsWith('/') || subPath.split('/').includes('..')) {
+    throw invalidArgument(field, 'must be relative and not hold ".."');
+  }
+}
+
 function imageMount(
   field: string,
   mount: Mount__Output,
@@ -113,10 +126,7 @@ function imageMount(
   if (mount.host_path !== '') throw invalidArgument(`${field}.host_path`, 'must be empty for an image');
   if (!mount.readonly) throw invalidArgument(`${field}.readonly`, 'must be true for an image');
   const subPath = mount.image_sub_path;
-  checkText(`${field}.image_sub_path`, subPath, MAX_SUB_PATH_BYTES);
-  if (subPath.startsWith('/') || subPath.split('/').includes('..')) {
-    throw invalidArgument(`${field}.image_sub_path`, 'must be relative and not hold ".."');
-  }
+  checkSubPath(`${field}.image_sub_path`, subPath);
   if (!abilities.supports(IMAGE_MOUNT_API_VERSION)) {
     throw new CriError(
       Code.UNIMPLEMENTED,
@@ -140,8 +150,12 @@ export function criMounts({
   HostConfig: { Mounts: specs },
   Mounts: points,
 }: Pick<ContainerInspect, 'HostConfig' | 'Mounts'>): Mount[] {
-  if (specs && specs.length > 0) return specs.filter(isPodMount).map(mountOfSpec);
-  return (points ?? []).filter(({ Type }) => Type === 'bind').map(mountOfPoint);
+  const asAsked = (specs ?? []).filter(isPodMount).map(mountOfSpec);
+  const targets = new Set((specs ?? []).map(({ Target }) => Target));
+  const binds = (points ?? []).filter(
+    ({ Type, Destination }) => Type === 'bind' && !targets.has(Destination),
+  );
+  return [...asAsked, ...binds.map(mountOfPoint)];
 }
 
 function isPodMount({ Type }: MountSpec): boolean {
@@ -167,11 +181,12 @@ function mountOfSpec(spec: MountSpec): Mount {
   };
 }
 
-function mountOfPoint({ Source, Destination, RW, Propagation }: MountPoint): Mount {
+function mountOfPoint({ Source, Destination, RW, Propagation, Mode = '' }: MountPoint): Mount {
   return {
     container_path: Destination,
     host_path: Source,
     readonly: !RW,
+    ...(/\b[zZ]\b/.test(Mode) && { selinux_relabel: true }),
     propagation: criPropagation(Propagation),
   };
 }

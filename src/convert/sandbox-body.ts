@@ -19,7 +19,8 @@ import {
 } from './security-profile.js';
 import { selinuxOptions } from './selinux.js';
 import { sandboxSysctls } from './sysctls.js';
-import { userAndGroups } from './user.js';
+import { NO_ACCOUNTS } from './accounts.js';
+import { NO_USER_FIELDS, userAndGroups } from './user.js';
 import { checkText, requireSandboxConfig } from './validate.js';
 
 /** What a sandbox's container depends on beside the request's config. */
@@ -116,8 +117,8 @@ function pauseUser(context: LinuxSandboxSecurityContext__Output | null): {
   User: string;
   GroupAdd: string[];
 } {
-  if (!context) return { User: '', GroupAdd: [] };
-  return userAndGroups({ ...context, supplemental_groups_policy: SupplementalGroupsPolicy.Merge });
+  const policy = { supplemental_groups_policy: SupplementalGroupsPolicy.Merge };
+  return userAndGroups({ ...(context ?? NO_USER_FIELDS), ...policy }, { user: '', accounts: NO_ACCOUNTS });
 }
 
 /**
@@ -133,7 +134,7 @@ function securityOptions(
     'no-new-privileges',
     ...selinuxOptions(context.selinux_options),
     ...seccompOptions(seccompProfile(context, DEFAULT_SECCOMP), seccompProfileText),
-    ...appArmorOptions(appArmorProfile({ apparmor: context.apparmor, apparmor_profile: '' })),
+    ...appArmorOptions(appArmorProfile(context)),
   ];
 }
 

@@ -20,6 +20,8 @@ export interface SandboxFacts {
 const RUNTIME_HANDLER = 'runtime-handler';
 const LOG_DIRECTORY = 'log-directory';
 const PRIVILEGED = 'privileged';
+/** The pod's resources and overhead as JSON in CRI's words, where the request told any. */
+export const POD_RESOURCES = 'pod-resources';
 const PID_MODE = 'pid-mode';
 const SHARED_PID = 'pod';
 
@@ -35,6 +37,15 @@ export function sandboxOwnFacts(
     ...(config.log_directory !== '' && { [LOG_DIRECTORY]: config.log_directory }),
     ...(context?.privileged && { [PRIVILEGED]: 'true' }),
     ...(pid === NamespaceMode.POD && { [PID_MODE]: SHARED_PID }),
+    ...podResources(config),
+  };
+}
+
+function podResources({ linux }: PodSandboxConfig__Output): Record<string, string> {
+  const { overhead = null, resources = null } = linux ?? {};
+  if (overhead === null && resources === null) return {};
+  return {
+    [POD_RESOURCES]: JSON.stringify({ ...(overhead && { overhead }), ...(resources && { resources }) }),
   };
 }
 

@@ -11,9 +11,10 @@ interface SeccompFields {
   seccomp_profile_path: string;
 }
 
-interface AppArmorFields {
+/** Sandboxes have the new field only. */
+export interface AppArmorFields {
   apparmor: SecurityProfile__Output | null;
-  apparmor_profile: string;
+  apparmor_profile?: string;
 }
 
 const FIELD = 'config.linux.security_context';
@@ -36,7 +37,7 @@ export function seccompProfile(fields: SeccompFields, whenUnset: Profile): Profi
 export function appArmorProfile(fields: AppArmorFields): Profile {
   return fields.apparmor
     ? newForm(`${FIELD}.apparmor`, fields.apparmor)
-    : deprecatedForm(`${FIELD}.apparmor_profile`, fields.apparmor_profile, { kind: 'default' });
+    : deprecatedForm(`${FIELD}.apparmor_profile`, fields.apparmor_profile ?? '', { kind: 'default' });
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { HostConfig } from '../docker/types.js';
 import type { LinuxContainerSecurityContext__Output } from '../gen/runtime/v1/LinuxContainerSecurityContext.js';
 import { invalidArgument } from '../util/cri-error.js';
+import { capabilities } from './capabilities.js';
 import {
   appArmorOptions,
   appArmorProfile,
@@ -59,14 +60,12 @@ export function containerSecurity(
   if (context.privileged && !surroundings.podPrivileged) {
     throw invalidArgument(`${FIELD}.privileged`, 'the pod sandbox is not privileged');
   }
-  const capabilities = context.capabilities;
-  if (capabilities && capabilities.add_ambient_capabilities.length > 0) {
+  if (context.capabilities && context.capabilities.add_ambient_capabilities.length > 0) {
     throw unsupported(`${FIELD}.capabilities.add_ambient_capabilities`, 'Docker has no ambient capabilities');
   }
   return {
     Privileged: context.privileged,
-    CapAdd: capabilities?.add_capabilities ?? [],
-    CapDrop: capabilities?.drop_capabilities ?? [],
+    ...capabilities(context.capabilities),
     SecurityOpt: [
       ...(context.no_new_privs ? ['no-new-privileges'] : []),
       ...selinuxOptions(context.selinux_options),

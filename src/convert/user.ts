@@ -1,8 +1,10 @@
 import { invalidArgument } from '../util/cri-error.js';
+import type { ContainerUser } from '../gen/runtime/v1/ContainerUser.js';
 import type { Int64Value__Output } from '../gen/runtime/v1/Int64Value.js';
 import { SupplementalGroupsPolicy } from '../gen/runtime/v1/SupplementalGroupsPolicy.js';
 import type { SupplementalGroupsPolicy__Output } from '../gen/runtime/v1/SupplementalGroupsPolicy.js';
-import { checkText, requireInteger, unsupported } from './validate.js';
+import { findAccount, findGroup, groupsOfMember, type AccountFiles } from './accounts.js';
+import { checkText, requireInteger } from './validate.js';
 
 /** The user fields that the security contexts of sandboxes and containers share. */
 export interface UserFields {
@@ -14,50 +16,81 @@ export interface UserFields {
   supplemental_groups_policy: SupplementalGroupsPolicy__Output;
 }
 
-/** What the image's passwd and group files say of the user that the container will run as. */
-export interface ImageUser {
+/** What the image says of users. */
+export interface ImageUsers {
+  /** The image's own `User`: a name or uid, with or without `:group`; '' for root. */
+  user: string;
+  accounts: AccountFiles;
+}
+
+/** The ids that a container's first process gets. */
+export interface Identity {
+  uid: number;
   gid: number;
-  supplementalGroups: number[];
+  /** The primary gid first, then the others, each once. */
+  groups: number[];
 }
 
 const FIELD = 'config.linux.security_context';
 const MAX_ID = 2 ** 31 - 1;
 const MAX_USERNAME_BYTES = 256;
+const POLICIES: readonly number[] = [SupplementalGroupsPolicy.Merge, SupplementalGroupsPolicy.Strict];
+
+/** What a container without security context asks for. */
+export const NO_USER_FIELDS: UserFields = {
+  run_as_user: null,
+  run_as_group: null,
+  supplemental_groups: [],
+  supplemental_groups_policy: SupplementalGroupsPolicy.Merge,
+};
 
 /**
- * `Config.User` and `HostConfig.GroupAdd`. Docker adds the image's groups of a user exactly when no group is named
- * beside it. So policy Strict needs the gid named, from `run_as_group` or from the image; and policy Merge with
- * `run_as_group` needs the image's groups added by hand. `imageUser` is undefined where the image was not looked into:
- * Strict without `run_as_group` is refused then, and Merge with it has the groups of the request only.
+ * `Config.User` and `HostConfig.GroupAdd`, and whom they make the process. Docker adds the image's groups of a user
+ * exactly when no group is named beside it: with policy Strict the gid is always named, and with Merge the image's groups
+ * are added by hand where one is. INVALID_ARGUMENT for names that the image does not know, which Docker would find out
+ * only at the start.
  */
 export function userAndGroups(
   fields: UserFields,
-  imageUser?: ImageUser,
-): { User: string; GroupAdd: string[] } {
-  const user = userText(fields);
+  image: ImageUsers,
+): { User: string; GroupAdd: string[]; identity: Identity } {
+  if (!POLICIES.includes(fields.supplemental_groups_policy)) {
+    throw invalidArgument(`${FIELD}.supplemental_groups_policy`, 'is unknown');
+  }
+  const asked = userText(fields);
   const runAsGroup = fields.run_as_group && requireId('run_as_group', fields.run_as_group.value);
-  if (user === '' && runAsGroup !== null) {
+  if (asked === '' && runAsGroup !== null) {
     throw invalidArgument(`${FIELD}.run_as_group`, 'needs run_as_user or run_as_username');
   }
-  const groups = fields.supplemental_groups.map((group, index) =>
+  const given = fields.supplemental_groups.map((group, index) =>
     requireId(`supplemental_groups[${index}]`, group),
   );
+  const [imageUser = '', imageGroup = ''] = image.user.split(':');
+  const user = asked || imageUser;
+  const account = findAccount(image.accounts, user || '0');
+  if (account === undefined && !/^\d*$/.test(user)) throw unknownUser(user, asked !== '');
+  const namedGid = runAsGroup ?? (asked === '' ? groupOf(imageGroup, image.accounts) : undefined);
+  const gid = namedGid ?? account?.gid ?? 0;
   const strict = fields.supplemental_groups_policy === SupplementalGroupsPolicy.Strict;
-  if (strict) {
-    const gid = runAsGroup ?? imageUser?.gid;
-    if (gid === undefined || user === '') {
-      throw unsupported(
-        `${FIELD}.supplemental_groups_policy`,
-        'Strict needs run_as_user and run_as_group here',
-      );
-    }
-    return { User: `${user}:${gid}`, GroupAdd: unique(groups) };
+  const ofImage = strict || account === undefined ? [] : groupsOfMember(image.accounts, account.name);
+  const groups = unique([gid, ...given, ...ofImage]);
+  const identity: Identity = { uid: account?.uid ?? Number(user), gid, groups };
+  if (strict || namedGid !== undefined) {
+    return { User: `${user || '0'}:${gid}`, GroupAdd: groups.slice(1).map(String), identity };
   }
-  if (runAsGroup === null) return { User: user, GroupAdd: unique(groups) };
-  return {
-    User: `${user}:${runAsGroup}`,
-    GroupAdd: unique([...groups, ...(imageUser?.supplementalGroups ?? [])]),
-  };
+  return { User: asked, GroupAdd: unique(given).map(String), identity };
+}
+
+/** The identity as one word for a label: `uid:gid:group,group`. */
+export function identityText({ uid, gid, groups }: Identity): string {
+  return `${uid}:${gid}:${groups.join(',')}`;
+}
+
+/** CRI's form of what `identityText` wrote; null for a container whose label is missing, as cri-dockerd's are. */
+export function containerUser(text: string | undefined): ContainerUser | null {
+  const [, uid, gid, groups] = /^(\d+):(\d+):([\d,]*)$/.exec(text ?? '') ?? [];
+  if (uid === undefined || gid === undefined || groups === undefined) return null;
+  return { linux: { uid, gid, supplemental_groups: groups.split(',') } };
 }
 
 function userText({ run_as_user: runAsUser, run_as_username: username = '' }: UserFields): string {
@@ -70,10 +103,24 @@ function userText({ run_as_user: runAsUser, run_as_username: username = '' }: Us
   return username;
 }
 
+function groupOf(group: string, accounts: AccountFiles): number | undefined {
+  if (group === '') return undefined;
+  const gid = findGroup(accounts, group);
+  if (gid === undefined)
+    throw invalidArgument('config.image', `its own group "${group}" is not in /etc/group`);
+  return gid;
+}
+
+function unknownUser(user: string, wasAsked: boolean): Error {
+  return wasAsked
+    ? invalidArgument(`${FIELD}.run_as_username`, `the image's /etc/passwd has no "${user}"`)
+    : invalidArgument('config.image', `its own user "${user}" is not in /etc/passwd`);
+}
+
 function requireId(name: string, text: string): number {
   return requireInteger(`${FIELD}.${name}`, text, 0, MAX_ID);
 }
 
-function unique(ids: number[]): string[] {
-  return [...new Set(ids)].map(String);
+function unique(ids: number[]): number[] {
+  return [...new Set(ids)];
 }

@@ -66,7 +66,7 @@ export function requireSandboxConfig(config: PodSandboxConfig__Output | null): {
   const metadata = requireMessage('config.metadata', present.metadata);
   requireShortText('config.metadata.name', metadata.name);
   if (present.log_directory !== '') checkAbsolutePath('config.log_directory', present.log_directory);
-  if (present.windows !== null && present.linux === null) {
+  if (present.windows !== null) {
     throw invalidArgument('config.windows', 'this node runs Linux containers only');
   }
   return { config: present, metadata };
@@ -83,7 +83,7 @@ export function requireContainerConfig(config: ContainerConfig__Output | null): 
   requireShortText('config.metadata.name', metadata.name);
   const image = requireMessage('config.image', present.image);
   requireShortText('config.image.image', image.image);
-  if (present.windows !== null && present.linux === null) {
+  if (present.windows !== null) {
     throw invalidArgument('config.windows', 'this node runs Linux containers only');
   }
   return { config: present, metadata, image };

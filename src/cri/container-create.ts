@@ -1,5 +1,5 @@
 import { containerBody } from '../convert/container-body.js';
-import { canMountRecursiveReadOnly } from '../convert/engine-info.js';
+import { canMountRecursiveReadOnly, hasSecurityOption } from '../convert/engine-info.js';
 import { imageIdentity } from '../convert/image-identity.js';
 import { CRI_LOG_MODE, LOG_MODE, logConfig } from '../convert/log-config.js';
 import { containerLogPath } from '../convert/log-path.js';
@@ -17,8 +17,11 @@ import type { Picture } from '../state/picture.js';
 import { isAlive, isReady, type SandboxRecord } from '../state/records.js';
 import type { CallContext } from '../util/call-context.js';
 import { Code, CriError, hasCode } from '../util/cri-error.js';
+import { checkOnNode } from './container-checks.js';
 import type { CriDeps } from './deps.js';
 import { findImage } from './image-lookup.js';
+import { resolveImageMounts } from './image-mounts.js';
+import { checkRuntimeHandler } from './runtime-handlers.js';
 import { sandboxOrThrow } from './lookup.js';
 import { SECCOMP_FIELD, readSeccompProfile } from './seccomp-profile.js';
 
@@ -33,8 +36,10 @@ export async function createContainer(
   ctx: CallContext,
 ): Promise<CreateContainerResponse> {
   const picture = await deps.mirror.current(ctx.signal);
-  const { config, image } = requireContainerConfig(request.config);
+  const { config: asked, image } = requireContainerConfig(request.config);
   const sandbox = readySandbox(picture, request.pod_sandbox_id);
+  await checkRuntimeHandler(deps, 'config.image.runtime_handler', image.runtime_handler, ctx.signal);
+  const config = { ...asked, mounts: await resolveImageMounts(deps, asked.mounts, ctx.signal) };
   const inspect = await imageOf(deps, image.image, ctx.signal);
   if (inspect === undefined) {
     throw new CriError(Code.NOT_FOUND, `config.image.image: no image "${image.image}" here`);
@@ -96,12 +101,14 @@ async function planContainer(
     image.Id,
     image,
   );
+  await checkOnNode(config, info);
   const { name, body } = containerBody(config, {
     sandbox,
     imageId: image.Id,
     logPath: containerLogPath(logDirectory, config.log_path),
     targetContainerId: pidTarget(picture, sandbox, config),
     seccompProfileText: seccompPath && (await readSeccompProfile(seccompPath, SECCOMP_FIELD)),
+    imageUsers: { user: image.Config?.User ?? '', accounts: await deps.imageAccounts.of(image.Id) },
     own: {
       [IMAGE_NAME]: named.name,
       [IMAGE_REF]: named.ref,
@@ -114,6 +121,7 @@ async function planContainer(
       sandbox.inspect.HostConfig.Runtime || info.DefaultRuntime,
     ),
     cgroupVersion: info.CgroupVersion === '2' ? 2 : 1,
+    hasSelinux: hasSecurityOption(info, 'selinux'),
     minOomScoreAdj: deps.settings.minOomScoreAdj,
   });
   return { name, ...withSpecHash(body) };

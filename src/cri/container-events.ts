@@ -22,7 +22,7 @@ const TYPES: Record<Transition, ContainerEventType> = {
  * gets RESOURCE_EXHAUSTED.
  */
 export async function* containerEvents(
-  deps: Pick<CriDeps, 'events' | 'mirror'>,
+  deps: CriDeps,
   ctx: CallContext,
 ): AsyncGenerator<ContainerEventResponse> {
   const reader = deps.events.subscribe();
@@ -36,7 +36,7 @@ export async function* containerEvents(
       }
       const nowNs = BigInt(Date.now()) * 1_000_000n;
       lastNs = nowNs > lastNs ? nowNs : lastNs + 1n;
-      yield message(deps.mirror.lastKnown, event, lastNs);
+      yield message(deps, deps.mirror.lastKnown, event, lastNs);
     }
   } finally {
     reader.close();
@@ -48,6 +48,7 @@ export async function* containerEvents(
  * time, and must not take a newer one for an old one.
  */
 function message(
+  deps: CriDeps,
   picture: Picture,
   { id, transition, sandboxId, sandbox: lastSandbox }: LifeEvent,
   atNs: bigint,
@@ -58,6 +59,6 @@ function message(
     container_event_type: TYPES[transition],
     created_at: String(atNs),
     pod_sandbox_status: sandbox === undefined ? null : sandboxStatusOf(sandbox),
-    containers_statuses: picture.membersOf(sandboxId).map(containerStatusOf),
+    containers_statuses: picture.membersOf(sandboxId).map((member) => containerStatusOf(deps, member)),
   };
 }

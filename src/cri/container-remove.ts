@@ -34,6 +34,7 @@ export async function removeOneContainer(
   await unlessGone(deps.engine.removeContainer(container.id, { signal }));
   await deps.mirror.refresh(container.id);
   await deps.logs.forget(container.id);
+  await deps.heldLimits.delete(container.id);
   if (logMode !== 'symlink') return;
   try {
     await unlinkDockerLog(logPath);

@@ -8,6 +8,7 @@ import { Code, CriError, messageOf } from '../util/cri-error.js';
 import { logModeOf, logSourceOf } from './container-log.js';
 import type { CriDeps } from './deps.js';
 import { containerOrThrow, podLockKey } from './lookup.js';
+import { holdNodeLimits, nodeLimitsOf, setHeldLimits } from './node-limits.js';
 
 /**
  * Starts a created container (CRI: StartContainer). A repeat for a container that runs is a success; one that has ended
@@ -26,7 +27,10 @@ export async function startContainer(
 
 async function start(deps: CriDeps, id: string, ctx: CallContext): Promise<void> {
   const container = containerOrThrow(await deps.mirror.current(ctx.signal), id);
-  if (isAlive(container)) return;
+  if (isAlive(container)) {
+    await setHeldLimits(deps, container); // those that an earlier call did not get to
+    return;
+  }
   if (container.phase.state !== ContainerState.CONTAINER_CREATED) {
     throw new CriError(
       Code.FAILED_PRECONDITION,
@@ -34,6 +38,7 @@ async function start(deps: CriDeps, id: string, ctx: CallContext): Promise<void>
     );
   }
   await prepareLog(deps, container);
+  await holdNodeLimits(deps, container, nodeLimitsOf(deps, container));
   try {
     await deps.engine.startContainer(id);
   } catch (error) {
@@ -42,8 +47,23 @@ async function start(deps: CriDeps, id: string, ctx: CallContext): Promise<void>
     throw error;
   }
   const started = await deps.mirror.reach(id, ({ status }) => status !== 'created');
-  if (started?.kind === 'container' && logModeOf(started) === 'symlink') {
+  if (started?.kind !== 'container') return;
+  if (logModeOf(started) === 'symlink') {
     await reportLog(deps, started, linkDockerLog(started.labels.logPath, started.inspect.LogPath ?? ''));
+  }
+  if (isAlive(started)) await setLimitsOrStop(deps, started);
+}
+
+/** A container must not run with less confinement than was asked for. */
+async function setLimitsOrStop(deps: CriDeps, container: ContainerRecord): Promise<void> {
+  try {
+    await setHeldLimits(deps, container);
+  } catch (error) {
+    const now = await deps.mirror.refresh(container.id);
+    if (now === undefined || !isAlive(now)) return; // it has ended by itself meanwhile: nothing is left to confine
+    await deps.engine.stopContainer(container.id, 0);
+    await deps.mirror.refresh(container.id);
+    throw error;
   }
 }
 

@@ -1,6 +1,8 @@
+import { USER } from '../convert/container-body.js';
 import { criMounts } from '../convert/mounts.js';
 import { criResources } from '../convert/resources.js';
 import { signalNumber } from '../convert/stop-signal.js';
+import { containerUser } from '../convert/user.js';
 import type { ContainerStatus } from '../gen/runtime/v1/ContainerStatus.js';
 import type { ContainerStatusRequest__Output } from '../gen/runtime/v1/ContainerStatusRequest.js';
 import type { ContainerStatusResponse } from '../gen/runtime/v1/ContainerStatusResponse.js';
@@ -9,6 +11,7 @@ import type { CallContext } from '../util/call-context.js';
 import { logModeOf } from './container-log.js';
 import type { CriDeps } from './deps.js';
 import { containerOrThrow } from './lookup.js';
+import { nodeLimitsOf } from './node-limits.js';
 
 /** The status of a container (CRI: ContainerStatus). NOT_FOUND when unknown. Never asks the Engine. */
 export async function containerStatus(
@@ -18,13 +21,13 @@ export async function containerStatus(
 ): Promise<ContainerStatusResponse> {
   const container = containerOrThrow(await deps.mirror.current(ctx.signal), request.container_id);
   return {
-    status: containerStatusOf(container),
+    status: containerStatusOf(deps, container),
     info: request.verbose ? { info: JSON.stringify(verboseInfo(deps, container)) } : {},
   };
 }
 
 /** The record in CRI's words. */
-export function containerStatusOf(container: ContainerRecord): ContainerStatus {
+export function containerStatusOf(deps: CriDeps, container: ContainerRecord): ContainerStatus {
   const { id, metadata, labels, image, phase, inspect } = container;
   return {
     id,
@@ -43,7 +46,8 @@ export function containerStatusOf(container: ContainerRecord): ContainerStatus {
     annotations: labels.annotations,
     mounts: criMounts(inspect),
     log_path: labels.logPath,
-    resources: { linux: criResources(inspect.HostConfig) },
+    resources: { linux: criResources(inspect.HostConfig, nodeLimitsOf(deps, container)) },
+    user: containerUser(labels.own[USER]),
     stop_signal: signalNumber(inspect.Config.StopSignal),
   };
 }

@@ -1,6 +1,7 @@
 import type { ContainerLogSettings } from '../convert/log-config.js';
 import type { Engine } from '../docker/engine.js';
 import type { ContainerLogs } from '../logs/container-logs.js';
+import type { AuthConfig__Output } from '../gen/runtime/v1/AuthConfig.js';
 import type { PodNetwork } from '../network/network.js';
 import type { CheckpointStore } from '../state/checkpoint.js';
 import type { KnownImages } from '../state/known-images.js';
@@ -8,6 +9,11 @@ import type { Mirror } from '../state/mirror.js';
 import type { KeyedMutex } from '../util/keyed-mutex.js';
 import type { Logger } from '../util/log.js';
 import type { SharedCalls } from '../util/shared-calls.js';
+import type { ImageSizes } from './image-sizes.js';
+import type { HeldLimits } from './node-limits.js';
+import type { PodResources } from './sandbox-update-resources.js';
+import type { ImageAccounts } from './image-accounts.js';
+import type { JsonStore } from '../state/json-store.js';
 import type { ImageDiskUsage } from './image-disk-usage.js';
 import type { ContainerListing } from './container-list.js';
 import type { ContainerStatsEntries } from './container-stats.js';
@@ -24,6 +30,8 @@ export interface CriSettings {
   readonly cridockVersion: string;
   /** The image that pod sandboxes run (`--pod-infra-container-image`). */
   readonly podInfraContainerImage: string;
+  /** Credentials for that image, read anew for each pull; null for none. Throws when they cannot be read. */
+  readonly sandboxImageAuth: () => Promise<AuthConfig__Output | null>;
   readonly imagePullProgressDeadlineMs: number;
   /** True for the full names of images that the kubelet must not collect: the sandbox image and `--pinned-image`. */
   readonly isPinned: (fullName: string) => boolean;
@@ -59,4 +67,10 @@ export interface CriDeps {
   readonly sandboxStatsEntries: SandboxStatsEntries;
   readonly sandboxMetrics: SandboxMetrics;
   readonly events: EventFeed;
+  readonly imageAccounts: ImageAccounts;
+  readonly imageSizes: ImageSizes;
+  /** By container id. */
+  readonly heldLimits: JsonStore<HeldLimits>;
+  /** What UpdatePodSandboxResources told last, by sandbox id. */
+  readonly podResources: JsonStore<PodResources>;
 }

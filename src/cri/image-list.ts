@@ -10,6 +10,7 @@ import type { CallContext } from '../util/call-context.js';
 import { forEachLimited } from '../util/concurrency.js';
 import { Code, hasCode } from '../util/cri-error.js';
 import type { CriDeps } from './deps.js';
+import { checkRuntimeHandler } from './runtime-handlers.js';
 import { findImage } from './image-lookup.js';
 
 const INSPECTS_AT_A_TIME = 8;
@@ -23,7 +24,8 @@ export async function listImages(
   request: ListImagesRequest__Output,
   ctx: CallContext,
 ): Promise<ListImagesResponse> {
-  const wanted = request.filter?.image?.image ?? '';
+  const { image: wanted = '', runtime_handler: handler = '' } = request.filter?.image ?? {};
+  await checkRuntimeHandler(deps, 'filter.image.runtime_handler', handler, ctx.signal);
   const entries = await deps.engine.listImages({ signal: ctx.signal });
   if (wanted === '') return { images: await describeImages(deps, entries, ctx.signal) };
   const found = await findImage(deps.engine, wanted, 'filter.image.image', ctx.signal);

@@ -7,6 +7,7 @@ import type { PullImageRequest__Output } from '../gen/runtime/v1/PullImageReques
 import type { PullImageResponse } from '../gen/runtime/v1/PullImageResponse.js';
 import type { CallContext } from '../util/call-context.js';
 import type { CriDeps } from './deps.js';
+import { checkRuntimeHandler } from './runtime-handlers.js';
 
 /**
  * Pulls an image and answers its id (CRI: PullImage; the id is the same everywhere). The kubelet sets no deadline: a pull
@@ -17,7 +18,8 @@ export async function pullImage(
   request: PullImageRequest__Output,
   ctx: CallContext,
 ): Promise<PullImageResponse> {
-  const { image } = requireMessage('image', request.image);
+  const { image, runtime_handler: handler } = requireMessage('image', request.image);
+  await checkRuntimeHandler(deps, 'image.runtime_handler', handler, ctx.signal);
   return { image_ref: await pullShared(deps, image, request.auth, ctx.signal) };
 }
 

@@ -3,6 +3,7 @@ import type { RemoveImageRequest__Output } from '../gen/runtime/v1/RemoveImageRe
 import type { RemoveImageResponse } from '../gen/runtime/v1/RemoveImageResponse.js';
 import type { CallContext } from '../util/call-context.js';
 import type { CriDeps } from './deps.js';
+import { checkRuntimeHandler } from './runtime-handlers.js';
 import { findImage } from './image-lookup.js';
 import { unlessGone } from './lookup.js';
 
@@ -15,11 +16,13 @@ export async function removeImage(
   request: RemoveImageRequest__Output,
   ctx: CallContext,
 ): Promise<RemoveImageResponse> {
-  const { image: reference } = requireMessage('image', request.image);
+  const { image: reference, runtime_handler: handler } = requireMessage('image', request.image);
+  await checkRuntimeHandler(deps, 'image.runtime_handler', handler, ctx.signal);
   const found = await findImage(deps.engine, reference, 'image.image', ctx.signal);
   if (found === undefined) return {};
   await unlessGone(deps.engine.removeImage(found.Id, { signal: ctx.signal }));
   deps.images.forget(found.Id);
   deps.imageDiskUsage.forget();
+  deps.imageAccounts.forget(found.Id);
   return {};
 }

@@ -5,6 +5,7 @@ import type { ImageStatusRequest__Output } from '../gen/runtime/v1/ImageStatusRe
 import type { ImageStatusResponse } from '../gen/runtime/v1/ImageStatusResponse.js';
 import type { CallContext } from '../util/call-context.js';
 import type { CriDeps } from './deps.js';
+import { checkRuntimeHandler } from './runtime-handlers.js';
 import { findImage } from './image-lookup.js';
 
 /** One image by any kind of reference; no image in the reply when there is none (CRI: ImageStatus). */
@@ -13,11 +14,12 @@ export async function imageStatus(
   request: ImageStatusRequest__Output,
   ctx: CallContext,
 ): Promise<ImageStatusResponse> {
-  const { image: reference } = requireMessage('image', request.image);
+  const { image: reference, runtime_handler: handler } = requireMessage('image', request.image);
+  await checkRuntimeHandler(deps, 'image.runtime_handler', handler, ctx.signal);
   const inspect = await findImage(deps.engine, reference, 'image.image', ctx.signal);
   if (inspect === undefined) return {};
   return {
-    image: criImage(inspect, inspect, deps.settings),
+    image: criImage({ Size: await deps.imageSizes.of(deps, inspect, ctx.signal) }, inspect, deps.settings),
     info: request.verbose ? { info: JSON.stringify(verboseInfo(inspect)) } : {},
   };
 }

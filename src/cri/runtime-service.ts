@@ -21,6 +21,7 @@ import { listPodSandboxMetrics } from './sandbox-metrics.js';
 import { removePodSandbox } from './sandbox-remove.js';
 import { runPodSandbox } from './sandbox-run.js';
 import { listPodSandboxStats, podSandboxStats } from './sandbox-stats.js';
+import { updatePodSandboxResources } from './sandbox-update-resources.js';
 import { podSandboxStatus } from './sandbox-status.js';
 import { stopPodSandbox } from './sandbox-stop.js';
 import { version } from './version.js';
@@ -37,6 +38,7 @@ export function runtimeService(deps: CriDeps): RuntimeHandlers {
     StopPodSandbox: (request, ctx) => stopPodSandbox(deps, request, ctx),
     RemovePodSandbox: (request, ctx) => removePodSandbox(deps, request, ctx),
     PodSandboxStatus: (request, ctx) => podSandboxStatus(deps, request, ctx),
+    UpdatePodSandboxResources: (request, ctx) => updatePodSandboxResources(deps, request, ctx),
     ListPodSandbox: (request, ctx) => listPodSandbox(deps, request, ctx),
 
     CreateContainer: (request, ctx) => createContainer(deps, request, ctx),

@@ -20,7 +20,7 @@ export async function runtimeStatus(
   return {
     status: { conditions: [runtimeReady(deps), await networkReady(deps, ctx), logsReady(deps)] },
     runtime_handlers: facts === undefined ? [] : runtimeHandlers(facts.info, deps.engine.supports('1.44')),
-    features: { supplemental_groups_policy: false, user_namespaces_host_network: false },
+    features: { supplemental_groups_policy: true, user_namespaces_host_network: false },
     info: request.verbose ? { config: JSON.stringify(verboseInfo(deps)) } : {},
   };
 }

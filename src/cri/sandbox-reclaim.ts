@@ -14,6 +14,7 @@ export async function reclaimVanishedSandbox(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   if (!FULL_ID.test(sandboxId)) return;
+  await deps.podResources.delete(sandboxId);
   const checkpoint = await deps.checkpoints.read(sandboxId);
   if (checkpoint === undefined) return;
   if (!checkpoint.hostNetwork) {

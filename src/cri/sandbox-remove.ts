@@ -37,5 +37,6 @@ export async function removeSandbox(
   await Promise.all(picture.membersOf(sandbox.id).map((member) => removeOneContainer(deps, member, signal)));
   await unlessGone(deps.engine.removeContainer(sandbox.id, { signal }));
   await deps.checkpoints.remove(sandbox.id);
+  await deps.podResources.delete(sandbox.id);
   await deps.mirror.refresh(sandbox.id);
 }

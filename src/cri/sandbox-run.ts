@@ -1,6 +1,6 @@
 import { sandboxBody, sandboxSeccompProfilePath } from '../convert/sandbox-body.js';
 import { SPEC_HASH, withSpecHash } from '../convert/spec-hash.js';
-import type { ContainerCreateBody, EngineInfo } from '../docker/types.js';
+import type { ContainerCreateBody } from '../docker/types.js';
 import type { PodSandboxConfig__Output } from '../gen/runtime/v1/PodSandboxConfig.js';
 import type { RunPodSandboxRequest__Output } from '../gen/runtime/v1/RunPodSandboxRequest.js';
 import type { RunPodSandboxResponse } from '../gen/runtime/v1/RunPodSandboxResponse.js';
@@ -8,9 +8,11 @@ import { checkpointOf } from '../state/checkpoint-format.js';
 import { isReady } from '../state/records.js';
 import type { CallContext } from '../util/call-context.js';
 import { Code, CriError, hasCode, invalidArgument, messageOf } from '../util/cri-error.js';
+import { checkAppArmor } from './container-checks.js';
 import type { CriDeps } from './deps.js';
 import { pullShared } from './image-pull.js';
 import { SECCOMP_FIELD, readSeccompProfile } from './seccomp-profile.js';
+import { checkRuntimeHandler } from './runtime-handlers.js';
 import { attachSandbox } from './sandbox-network.js';
 import { removeSandbox } from './sandbox-remove.js';
 
@@ -30,7 +32,8 @@ export async function runPodSandbox(
   const { config, runtime_handler: runtimeHandler } = request;
   if (config === null) throw invalidArgument('config', 'must be set');
   const { info } = await deps.mirror.currentFacts(ctx.signal);
-  checkRuntimeHandler(runtimeHandler, info);
+  await checkRuntimeHandler(deps, 'runtime_handler', runtimeHandler, ctx.signal);
+  await checkAppArmor(config.linux?.security_context ?? null, info);
   const seccompPath = sandboxSeccompProfilePath(config);
   const { name, body } = sandboxBody(config, {
     image: deps.settings.podInfraContainerImage,
@@ -54,16 +57,6 @@ interface SandboxPlan {
   readonly config: PodSandboxConfig__Output;
   readonly body: ContainerCreateBody;
   readonly specHash: string;
-}
-
-/** '' asks for the default runtime; any other must be one of the Engine's (CRI: unknown handlers are refused). */
-function checkRuntimeHandler(handler: string, info: EngineInfo): void {
-  const known = Object.keys(info.Runtimes ?? {});
-  if (handler === '' || known.includes(handler)) return;
-  throw invalidArgument(
-    'runtime_handler',
-    `"${handler}" is not a runtime of this Engine (${known.join(', ')})`,
-  );
 }
 
 async function makeSandbox(deps: CriDeps, plan: SandboxPlan, signal: AbortSignal): Promise<string> {
@@ -120,7 +113,7 @@ async function createSandbox(deps: CriDeps, plan: SandboxPlan, signal: AbortSign
   } catch (error) {
     if (!hasCode(error, Code.NOT_FOUND)) throw error;
   }
-  await pullShared(deps, plan.body.Image, null, signal);
+  await pullShared(deps, plan.body.Image, await deps.settings.sandboxImageAuth(), signal);
   return deps.engine.createContainer(plan.name, plan.body);
 }
 

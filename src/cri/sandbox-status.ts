@@ -7,6 +7,7 @@ import { containerStatusOf } from './container-status.js';
 import type { CriDeps } from './deps.js';
 import { sandboxOrThrow } from './lookup.js';
 import { sandboxState } from './sandbox-list.js';
+import { podResourcesOf } from './sandbox-update-resources.js';
 
 /**
  * The status of a pod sandbox and, for the kubelet's evented PLEG, of all that is in it (CRI: PodSandboxStatus).
@@ -21,9 +22,9 @@ export async function podSandboxStatus(
   const sandbox = sandboxOrThrow(picture, request.pod_sandbox_id);
   return {
     status: sandboxStatusOf(sandbox),
-    containers_statuses: picture.membersOf(sandbox.id).map(containerStatusOf),
+    containers_statuses: picture.membersOf(sandbox.id).map((member) => containerStatusOf(deps, member)),
     timestamp: String(BigInt(Date.now()) * 1_000_000n),
-    info: request.verbose ? { info: JSON.stringify(verboseInfo(sandbox)) } : {},
+    info: request.verbose ? { info: JSON.stringify(verboseInfo(deps, sandbox)) } : {},
   };
 }
 
@@ -46,7 +47,7 @@ export function sandboxStatusOf(sandbox: SandboxRecord): PodSandboxStatus {
 }
 
 /** What `crictl inspectp` shows besides the status. */
-function verboseInfo(sandbox: SandboxRecord): Record<string, unknown> {
+function verboseInfo(deps: CriDeps, sandbox: SandboxRecord): Record<string, unknown> {
   const { inspect } = sandbox;
   return {
     pid: sandbox.pid,
@@ -55,5 +56,6 @@ function verboseInfo(sandbox: SandboxRecord): Record<string, unknown> {
     dockerName: sandbox.name,
     dockerState: inspect.State,
     hostConfig: inspect.HostConfig,
+    ...podResourcesOf(deps, sandbox),
   };
 }

@@ -4,10 +4,15 @@ import { Code, CriError, messageOf } from '../util/cri-error.js';
 
 /** Reads a response to its end. Throws when the connection breaks before that. */
 export async function readText(response: Readable): Promise<string> {
+  return (await readBytes(response)).toString();
+}
+
+/** As `readText`, for what is no text. */
+export async function readBytes(response: Readable): Promise<Buffer> {
   const chunks: Buffer[] = [];
   response.on('data', (chunk: Buffer) => chunks.push(chunk));
   await finished(response);
-  return Buffer.concat(chunks).toString();
+  return Buffer.concat(chunks);
 }
 
 /** The lines of a response as they come, empty ones left out. Throws when the connection breaks. */

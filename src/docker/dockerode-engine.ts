@@ -11,6 +11,7 @@ import type {
   Negotiated,
   PullOptions,
 } from './engine.js';
+import { firstTarFile, readPathStat } from './archive.js';
 import { isRemovalInProgress } from './errors.js';
 import { parseEvent, sinceNow } from './events.js';
 import { LogReader } from './log-reader.js';
@@ -29,6 +30,7 @@ import type {
   ImageInspect,
   ImageListEntry,
   Nullable,
+  PathStat,
   Resources,
   TerminalSize,
 } from './types.js';
@@ -168,6 +170,28 @@ export class DockerodeEngine implements Engine {
 
   async resizeContainer(id: string, size: TerminalSize, { signal }: CallOptions = {}): Promise<void> {
     await this.#resize('resize_container', containerPath(id), size, signal);
+  }
+
+  async statPath(id: string, path: string, { signal }: CallOptions = {}): Promise<PathStat | undefined> {
+    const request = {
+      method: 'HEAD',
+      path: `${containerPath(id)}/archive`,
+      query: { path },
+      signal,
+    } as const;
+    return this.#measured('stat_path', async () => {
+      try {
+        return readPathStat((await this.#session.bytes(request)).headers);
+      } catch (error) {
+        if (hasCode(error, Code.NOT_FOUND)) return undefined;
+        throw error;
+      }
+    });
+  }
+
+  async readFile(id: string, path: string, { signal }: CallOptions = {}): Promise<Buffer> {
+    const request = { method: 'GET', path: `${containerPath(id)}/archive`, query: { path }, signal } as const;
+    return this.#measured('read_file', async () => firstTarFile((await this.#session.bytes(request)).body));
   }
 
   async listImages({ signal }: CallOptions = {}): Promise<ImageListEntry[]> {

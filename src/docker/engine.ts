@@ -11,6 +11,7 @@ import type {
   ExecInspect,
   ImageInspect,
   ImageListEntry,
+  PathStat,
   RegistryAuth,
   Resources,
   TerminalSize,
@@ -117,6 +118,10 @@ export interface Engine {
   /** Joins the streams of a container's first process; the connection is as that of `startExec`. */
   attachContainer(id: string, streams: AttachStreams, options?: CallOptions): Promise<Duplex>;
   resizeContainer(id: string, size: TerminalSize, options?: CallOptions): Promise<void>;
+  /** What is at this absolute path in the container's file system, links in its folders followed; undefined for nothing. */
+  statPath(id: string, path: string, options?: CallOptions): Promise<PathStat | undefined>;
+  /** The content of the regular file at this path, for small ones: it is held in memory. */
+  readFile(id: string, path: string, options?: CallOptions): Promise<Buffer>;
 
   /** Images that have a name or are dangling; no intermediate ones. */
   listImages(options?: CallOptions): Promise<ImageListEntry[]>;

@@ -1,9 +1,9 @@
-import { IncomingMessage } from 'node:http';
+import { IncomingMessage, type IncomingHttpHeaders } from 'node:http';
 import type { Socket } from 'node:net';
 import { Code, CriError } from '../util/cri-error.js';
 import type { Logger } from '../util/log.js';
 import { unlessAborted } from '../util/unless-aborted.js';
-import { linesOf, parseJson, readText } from './body.js';
+import { linesOf, parseJson, readBytes, readText } from './body.js';
 import type { CallOptions, Negotiated } from './engine.js';
 import { abortError, isRefusedVersion, isResetConnection, responseError, transportError } from './errors.js';
 import { pickApiVersion } from './negotiate.js';
@@ -61,6 +61,13 @@ export class Session {
     const response = await this.#open(limited);
     const text = await this.#connected(limited, () => readText(response));
     return text === '' ? undefined : parseJson(text, `${request.method} ${request.path}`);
+  }
+
+  /** Sends a request; its headers, and its body as bytes. */
+  async bytes(request: SessionRequest): Promise<{ headers: IncomingHttpHeaders; body: Buffer }> {
+    const response = await this.#open(request);
+    const body = await this.#connected(request, () => readBytes(response));
+    return { headers: response.headers, body };
   }
 
   /** Sends a request and calls `onLine` for each line of its answer, until that ends. */

@@ -11,7 +11,7 @@ const MAX_SHORT_CONNECTIONS = 32;
 
 /** One HTTP request to the Engine. */
 export interface EngineRequest {
-  method: 'GET' | 'POST' | 'DELETE';
+  method: 'GET' | 'HEAD' | 'POST' | 'DELETE';
   /** Without version prefix; its parts are escaped. */
   path: string;
   query?: Record<string, string>;

@@ -216,6 +216,8 @@ export interface ContainerListEntry {
   Names: string[];
   Labels?: Nullable<Record<string, string>>;
   State: ContainerStatusWord;
+  /** Unix seconds. */
+  Created: number;
 }
 
 /** One entry of `GET /images/json`. */
@@ -289,6 +291,16 @@ export interface RegistryAuth {
   registrytoken?: string;
   /** The registry host of the reference: the containerd image store ignores credentials without it. */
   serveraddress: string;
+}
+
+/** The `X-Docker-Container-Path-Stat` header. */
+export interface PathStat {
+  name: string;
+  size: number;
+  /** Go's file mode: type bits at the top. */
+  mode: number;
+  /** Where a symbolic link leads, as an absolute path in the container; '' for anything else. */
+  linkTarget: string;
 }
 
 /** One message of the `GET /events` stream. */

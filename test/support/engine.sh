@@ -90,9 +90,10 @@ start() {
     exit 4
   fi
   # A config file of our own: the machine's /etc/docker/daemon.json is for its own Engine.
-  printf '{"live-restore": %s, "features": {"containerd-snapshotter": %s}}\n' \
-    "$live_restore" "$containerd_store" >"$run/daemon.json"
-  [ "$version" != 20.10 ] || printf '{"live-restore": %s}\n' "$live_restore" >"$run/daemon.json"
+  # Runtimes for pods that name one as their handler. Debian 12's crun is too old for the newer Engines.
+  settings='"runtimes": {"crun": {"path": "crun"}, "second-runc": {"path": "runc"}}, "live-restore": '$live_restore
+  printf '{%s, "features": {"containerd-snapshotter": %s}}\n' "$settings" "$containerd_store" >"$run/daemon.json"
+  [ "$version" != 20.10 ] || echo "{$settings}" >"$run/daemon.json"
   arguments=(--config-file "$run/daemon.json" --data-root "$data" --exec-root "$run/exec"
     --pidfile "$run/dockerd.pid" -H "unix://$socket" --bridge "$bridge" --iptables=false --ip6tables=false
     --containerd-namespace "cridock-$name" --containerd-plugins-namespace "cridock-$name-plugins")

@@ -19,6 +19,7 @@ import type {
   ExecInspect,
   ImageInspect,
   ImageListEntry,
+  PathStat,
   Resources,
   TerminalSize,
 } from '../../src/docker/types.js';
@@ -134,11 +135,12 @@ export class FakeEngine implements Engine {
     await this.#enter(options);
     return [...this.#containers.values()]
       .filter((container) => hasLabels(container, labels))
-      .map(({ Id, Name, Config, State }) => ({
+      .map(({ Id, Name, Config, State, Created }) => ({
         Id,
         Names: [Name],
         Labels: { ...Config.Labels },
         State: State.Status,
+        Created: Math.floor(Date.parse(Created) / 1000),
       }));
   }
 
@@ -231,6 +233,18 @@ export class FakeEngine implements Engine {
   async resizeContainer(id: string, _size: TerminalSize, options: CallOptions = {}): Promise<void> {
     await this.#enter(options);
     this.#container(id);
+  }
+
+  /** Its images hold no files. */
+  async statPath(id: string, _path: string, options: CallOptions = {}): Promise<PathStat | undefined> {
+    await this.#enter(options);
+    this.#container(id);
+    return undefined;
+  }
+
+  async readFile(id: string, path: string, options: CallOptions = {}): Promise<Buffer> {
+    await this.#enter(options);
+    throw responseError(404, `Could not find the file ${path} in container ${id}`);
   }
 
   async listImages(options: CallOptions = {}): Promise<ImageListEntry[]> {

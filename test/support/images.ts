@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { copyFile, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import http from 'node:http';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 const TEST_IMAGE = 'cridock.test/busybox:latest';
 
@@ -22,11 +22,22 @@ export async function makeUniqueImage(socketPath: string, name: string): Promise
   await importImage(socketPath, name, {}, name);
 }
 
+/** An image with these files on top, and Dockerfile instructions such as `USER`. */
+export async function makeImage(
+  socketPath: string,
+  name: string,
+  instructions: Record<string, string>,
+  files: Record<string, string>,
+): Promise<void> {
+  await importImage(socketPath, name, instructions, name, files);
+}
+
 async function importImage(
   socketPath: string,
   name: string,
   changes: Record<string, string>,
   marker = '',
+  files: Record<string, string> = {},
 ): Promise<void> {
   const [repository = '', tag = ''] = name.split(/:(?=[^:/]+$)/);
   const query = new URLSearchParams({ fromSrc: '-', repo: repository, tag });
@@ -36,7 +47,7 @@ async function importImage(
     socketPath,
     'POST',
     `/images/create?${query.toString()}`,
-    await busyboxTar(marker),
+    await busyboxTar(marker, files),
   );
   if (answer.status !== 200 || answer.body.includes('"error"')) {
     throw new Error(`import of ${name}: HTTP ${answer.status}: ${answer.body}`);
@@ -44,7 +55,7 @@ async function importImage(
 }
 
 /** A root file system of busybox, its applets, the usual folders, and a file with the marker. */
-export async function busyboxTar(marker = ''): Promise<Buffer> {
+export async function busyboxTar(marker = '', files: Readonly<Record<string, string>> = {}): Promise<Buffer> {
   const busybox = ['/usr/bin/busybox', '/bin/busybox'].find(existsSync);
   if (busybox === undefined) throw new Error('tests need a static busybox: apt-get install busybox-static');
   const root = await mkdtemp(join(tmpdir(), 'cridock-image-'));
@@ -57,6 +68,10 @@ export async function busyboxTar(marker = ''): Promise<Buffer> {
     );
     await writeFile(join(root, 'etc/group'), 'root:x:0:\nnobody:x:65534:\n');
     await writeFile(join(root, 'etc/marker'), marker);
+    for (const [path, text] of Object.entries(files)) {
+      await mkdir(dirname(join(root, path)), { recursive: true });
+      await writeFile(join(root, path), text);
+    }
     const applets = execFileSync(busybox, ['--list'], { encoding: 'utf8' }).trim().split('\n');
     const links = applets.filter((applet) => applet !== 'busybox');
     await Promise.all(links.map((applet) => symlink('busybox', join(root, 'bin', applet))));

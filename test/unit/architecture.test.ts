@@ -12,7 +12,7 @@ const LAYERS = [
   ['app'],
   ['cli', 'server', 'streaming'],
   ['cri'],
-  ['docker', 'state', 'network', 'logs', 'stats', 'observability'],
+  ['docker', 'state', 'network', 'logs', 'stats', 'node', 'observability'],
   ['convert'],
   ['util'],
   ['gen'],

@@ -26,10 +26,12 @@ const options: ContainerBodyOptions = {
   },
   imageId: 'sha256:ce45',
   logPath: '/var/log/pods/p1/c1/0.log',
+  imageUsers: { user: '', accounts: { passwd: '', group: '' } },
   own: {},
   supports: () => true,
   recursiveReadOnly: true,
   cgroupVersion: 1,
+  hasSelinux: false,
   minOomScoreAdj: 0,
 };
 const SECURITY = 'config.linux.security_context';
@@ -52,7 +54,7 @@ describe('containerBody', () => {
       },
     });
     assert.equal(`/${name}`, made.Name);
-    assert.deepEqual(body.Labels, made.Config.Labels);
+    assert.deepEqual(body.Labels, { ...made.Config.Labels, 'io.cridock.user': '0:0:0' });
     assert.deepEqual(body.Entrypoint, made.Config.Entrypoint);
     assert.equal(body.Cmd, undefined);
     assert.deepEqual(body.Healthcheck, made.Config.Healthcheck);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { criMounts, mountSpecs, type MountAbilities } from '../../../src/convert/mounts.js';
+import { mountMembers } from '../../../src/convert/relabelled-binds.js';
 import type { ContainerInspect, MountPoint, MountSpec } from '../../../src/docker/types.js';
 import type { Mount } from '../../../src/gen/runtime/v1/Mount.js';
 import { MountPropagation } from '../../../src/gen/runtime/v1/MountPropagation.js';
@@ -145,3 +146,37 @@ function inspect(
 ): Pick<ContainerInspect, 'HostConfig' | 'Mounts'> {
   return { HostConfig: { Mounts }, Mounts: points };
 }
+
+describe('mountMembers', () => {
+  const relabelled = { ...data, selinux_relabel: true };
+
+  it('relabels by the form that Docker has for it, where there is SELinux', () => {
+    const propagation = PROPAGATION_HOST_TO_CONTAINER;
+    const made = (changes: Mount, hasSelinux = true) =>
+      mountMembers(
+        [mount({ ...relabelled, ...changes }), mount({ ...data, container_path: '/other' })],
+        all,
+        hasSelinux,
+      );
+    assert.deepEqual(made({}).Binds, ['/srv/data:/data:Z']);
+    assert.deepEqual(made({ readonly: true, propagation }).Binds, ['/srv/data:/data:Z,ro,rslave']);
+    assert.deepEqual(
+      made({}).Mounts.map(({ Target }) => Target),
+      ['/other'],
+    );
+    assert.equal(made({}, false).Binds, undefined);
+    assert.equal(made({}, false).Mounts.length, 2);
+  });
+
+  it('refuses what that form cannot say', () => {
+    const refuse = (change: Mount, field: string, code?: 'UNIMPLEMENTED') => {
+      assertRefused(
+        () => mountMembers([mount({ ...relabelled, ...change })], all, true),
+        `config.mounts[0].${field}`,
+        code,
+      );
+    };
+    refuse({ host_path: '/a:b' }, 'host_path');
+    refuse({ readonly: true, recursive_read_only: true }, 'recursive_read_only', 'UNIMPLEMENTED');
+  });
+});

@@ -1,17 +1,24 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { cgroupWrites } from '../../../src/convert/cgroup-writes.js';
-import { createResources, criResources, updateBody } from '../../../src/convert/resources.js';
+import { memoryInForce } from '../../../src/convert/memory-limits.js';
+import { NO_NODE_LIMITS } from '../../../src/convert/node-limits.js';
+import { createResources, criResources, updateResources } from '../../../src/convert/resources.js';
 import { containerResources } from './decoded.js';
+import type { HostConfig } from '../../../src/docker/types.js';
 import { assertRefused } from './refusals.js';
 
 const MIB = 1024 * 1024;
+type Asked = ReturnType<typeof containerResources>;
+const create = (asked: Asked | null) => createResources(asked, 1).docker;
+const update = (asked: Asked, current: HostConfig = {}) =>
+  updateResources(asked, 1, memoryInForce(current, [])).docker;
 
 describe('resources', () => {
   it('are left out where they are not set', () => {
-    assert.deepEqual(createResources(null), {});
-    assert.deepEqual(createResources(containerResources()), {});
-    assert.deepEqual(updateBody(containerResources({ cpuset_cpus: '0-1,3' })), { CpusetCpus: '0-1,3' });
+    assert.deepEqual(create(null), {});
+    assert.deepEqual(create(containerResources()), {});
+    assert.deepEqual(update(containerResources({ cpuset_cpus: '0-1,3' })), { CpusetCpus: '0-1,3' });
   });
 
   it('come as asked', () => {
@@ -31,9 +38,9 @@ describe('resources', () => {
       Memory: 64 * MIB,
       MemorySwap: 96 * MIB,
     };
-    assert.deepEqual(createResources(asked), expected);
-    assert.deepEqual(updateBody(asked), expected);
-    const told = criResources({ ...expected, OomScoreAdj: 5 });
+    assert.deepEqual(create(asked), expected);
+    assert.deepEqual(update(asked), expected);
+    const told = criResources({ ...expected, OomScoreAdj: 5 }, NO_NODE_LIMITS);
     assert.equal(told.memory_limit_in_bytes, 64 * MIB);
     assert.equal(told.oom_score_adj, 5);
   });
@@ -41,7 +48,7 @@ describe('resources', () => {
   it('have no swap beside a memory limit, unless it is asked for', () => {
     const limit = { memory_limit_in_bytes: 64 * MIB };
     const swapOf = (change: object) =>
-      createResources(containerResources({ ...limit, ...change })).MemorySwap;
+      createResources(containerResources({ ...limit, ...change }), 2).docker.MemorySwap;
     assert.equal(swapOf({}), 64 * MIB);
     assert.equal(swapOf({ memory_swap_limit_in_bytes: -1 }), -1);
     assert.equal(swapOf({ unified: { 'memory.swap.max': String(16 * MIB) } }), 80 * MIB);
@@ -50,11 +57,10 @@ describe('resources', () => {
 
   it('are refused by name where they are malformed', () => {
     const refuse = (change: object, field: string) => {
-      assertRefused(() => createResources(containerResources(change)), `config.linux.resources.${field}`);
-      assertRefused(() => updateBody(containerResources(change)), `linux.${field}`);
+      assertRefused(() => create(containerResources(change)), `config.linux.resources.${field}`);
+      assertRefused(() => update(containerResources(change)), `linux.${field}`);
     };
     refuse({ memory_limit_in_bytes: -5 }, 'memory_limit_in_bytes');
-    refuse({ memory_limit_in_bytes: MIB }, 'memory_limit_in_bytes');
     refuse({ memory_limit_in_bytes: '9223372036854775807' }, 'memory_limit_in_bytes');
     refuse({ memory_swap_limit_in_bytes: MIB }, 'memory_swap_limit_in_bytes');
     const lessSwap = { memory_limit_in_bytes: 64 * MIB, memory_swap_limit_in_bytes: 32 * MIB };
@@ -64,6 +70,55 @@ describe('resources', () => {
     refuse({ cpu_quota: -2 }, 'cpu_quota');
     refuse({ cpuset_cpus: 'all' }, 'cpuset_cpus');
     refuse({ cpuset_mems: '1-' }, 'cpuset_mems');
+  });
+});
+
+describe('memory that Docker does not take', () => {
+  const limit = (bytes: number, swap = 0) =>
+    containerResources({ memory_limit_in_bytes: bytes, memory_swap_limit_in_bytes: swap });
+  const write = (file: string, value: string | number, required: boolean) => ({
+    file,
+    value: String(value),
+    required,
+  });
+
+  it('is written where the limit is below 6 MiB', () => {
+    assert.deepEqual(createResources(limit(4 * MIB, 5 * MIB), 1), {
+      docker: { Memory: 6 * MIB, MemorySwap: 7 * MIB },
+      writes: [
+        write('memory.limit_in_bytes', 4 * MIB, true),
+        write('memory.memsw.limit_in_bytes', 5 * MIB, false),
+      ],
+    });
+    const v2 = createResources(limit(4 * MIB, 5 * MIB), 2);
+    assert.deepEqual(v2.writes, [write('memory.max', 4 * MIB, true), write('memory.swap.max', MIB, false)]);
+    const told = criResources(v2.docker, { cgroup: v2.writes });
+    assert.equal(told.memory_limit_in_bytes, 4 * MIB);
+    assert.equal(told.memory_swap_limit_in_bytes, 5 * MIB);
+  });
+
+  it('is lifted with -1', () => {
+    const lifted = updateResources(limit(-1), 1, { memory: 64 * MIB, withSwap: 64 * MIB });
+    assert.deepEqual(lifted.writes, [
+      write('memory.memsw.limit_in_bytes', -1, false),
+      write('memory.limit_in_bytes', -1, true),
+    ]);
+    const told = criResources(lifted.docker, { cgroup: lifted.writes });
+    assert.equal(told.memory_limit_in_bytes, 0);
+    assert.deepEqual(updateResources(limit(-1), 1, { memory: 0, withSwap: 0 }), { docker: {}, writes: [] });
+    assert.deepEqual(update(limit(8 * MIB), lifted.docker), { Memory: 8 * MIB, MemorySwap: 8 * MIB });
+  });
+
+  it('keeps its amount of swap in an update that does not name it', () => {
+    const current = { Memory: 64 * MIB, MemorySwap: 80 * MIB };
+    assert.deepEqual(update(limit(32 * MIB), current), { Memory: 32 * MIB, MemorySwap: 48 * MIB });
+    // Docker's update passes over -1.
+    assert.deepEqual(update(limit(32 * MIB), { ...current, MemorySwap: -1 }), {
+      Memory: 32 * MIB,
+      MemorySwap: 2 ** 52,
+    });
+    assert.deepEqual(update(limit(0, 96 * MIB), current), { Memory: 64 * MIB, MemorySwap: 96 * MIB });
+    assert.deepEqual(update(limit(32 * MIB), {}), { Memory: 32 * MIB, MemorySwap: 32 * MIB });
   });
 });
 
@@ -78,7 +133,7 @@ describe('cgroupWrites', () => {
 
   it('writes what Docker has no member for', () => {
     assert.deepEqual(cgroupWrites('linux', asked, 2), [
-      { file: 'memory.oom.group', value: '1', required: true },
+      { file: 'memory.oom.group', value: '1', required: true, raw: true },
       { file: 'hugetlb.2MB.max', value: String(4 * MIB), required: true },
       { file: 'hugetlb.1GB.max', value: '0', required: false },
     ]);

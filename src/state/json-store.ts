@@ -1,0 +1,92 @@
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Code, CriError, messageOf } from '../util/cri-error.js';
+import type { Logger } from '../util/log.js';
+
+const ID = /^[0-9a-f]{64}$/;
+const UNFINISHED_PREFIX = '.unfinished-';
+const CORRUPT_PREFIX = '.corrupt-';
+
+export interface JsonStoreOptions<T> {
+  /** Absolute path of the folder, made by `prepare`. */
+  dir: string;
+  /** Reads a decoded file; throws when it is not what was written. */
+  read: (value: unknown) => T;
+  log: Logger;
+}
+
+/**
+ * Facts on containers that labels cannot hold, as labels never change: one small JSON file an id, all kept in memory.
+ * A file survives a crash of cridock whole; after a crash of the node no container needs it. Callers keep calls
+ * for one id apart. File errors are thrown as INTERNAL with the path.
+ */
+export class JsonStore<T> {
+  readonly #options: JsonStoreOptions<T>;
+  readonly #values = new Map<string, T>();
+
+  constructor(options: JsonStoreOptions<T>) {
+    this.#options = options;
+  }
+
+  /** Makes the folder and reads what is there. Files that cannot be read are reported and set aside. */
+  async prepare(): Promise<void> {
+    const { dir } = this.#options;
+    await reported('prepare', dir, async () => {
+      await mkdir(dir, { recursive: true, mode: 0o755 });
+      for (const name of await readdir(dir)) {
+        if (name.startsWith(UNFINISHED_PREFIX)) await rm(join(dir, name), { force: true });
+        else if (ID.test(name)) await this.#load(name);
+      }
+    });
+  }
+
+  get(id: string): T | undefined {
+    return this.#values.get(id);
+  }
+
+  ids(): string[] {
+    return [...this.#values.keys()];
+  }
+
+  async set(id: string, value: T): Promise<void> {
+    const path = this.#path(id);
+    const unfinished = join(this.#options.dir, UNFINISHED_PREFIX + id);
+    await reported('write', path, async () => {
+      await writeFile(unfinished, JSON.stringify(value), { mode: 0o600 });
+      await rename(unfinished, path);
+    });
+    this.#values.set(id, value);
+  }
+
+  /** Success when there is none. */
+  async delete(id: string): Promise<void> {
+    if (!this.#values.delete(id)) return;
+    const path = this.#path(id);
+    await reported('remove', path, () => rm(path, { force: true }));
+  }
+
+  async #load(id: string): Promise<void> {
+    const { dir, log, read } = this.#options;
+    const path = this.#path(id);
+    try {
+      this.#values.set(id, read(JSON.parse(await readFile(path, 'utf8'))));
+    } catch (error) {
+      const setAsideAs = join(dir, CORRUPT_PREFIX + id);
+      log.error('corrupt file set aside', { path, setAsideAs, problem: messageOf(error) });
+      await rename(path, setAsideAs);
+    }
+  }
+
+  #path(id: string): string {
+    if (!ID.test(id)) throw new CriError(Code.INTERNAL, `"${id}" is not an id`);
+    return join(this.#options.dir, id);
+  }
+}
+
+async function reported<R>(verb: string, path: string, action: () => Promise<R>): Promise<R> {
+  try {
+    return await action();
+  } catch (error) {
+    throw new CriError(Code.INTERNAL, `cannot ${verb} ${path}: ${messageOf(error)}`, { cause: error });
+  }
+}

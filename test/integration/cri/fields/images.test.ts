@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { statfsSync } from 'node:fs';
+import { after, before, describe, it } from 'node:test';
+import { noEngine, testDockerEndpoint } from '../../../support/cridock-process.js';
+import { busyboxTar, makeImage, makeUniqueImage } from '../../../support/images.js';
+import { TinyRegistry } from '../../../support/tiny-registry.js';
+import { TestNode } from '../../../support/test-node.js';
+
+const SOCKET = testDockerEndpoint.replace(/^unix:\/\//, '');
+const NUMERIC = 'cridock.test/fields:numeric';
+const NAMED = 'cridock.test/fields:named';
+/** More than the busybox that every test image holds. */
+const LEAST_BYTES = 500_000;
+
+describe('images', { skip: noEngine }, () => {
+  let node: TestNode;
+
+  before(async () => {
+    await makeImage(SOCKET, NUMERIC, { USER: '1000:7' }, {});
+    await makeImage(SOCKET, NAMED, { USER: 'nobody' }, {});
+    node = await TestNode.start(['--pinned-image=cridock.test/fields:named']);
+  });
+  after(async () => {
+    await node.close();
+  });
+  const service = () => node.cridock.client.image;
+
+  it('uid, username, pinned, repo_tags and size, alike in ListImages and ImageStatus', async () => {
+    const { images } = await service().ListImages({});
+    for (const [name, uid, username, pinned] of [
+      [NUMERIC, '1000', '', false],
+      [NAMED, undefined, 'nobody', true],
+    ] as const) {
+      const { image } = await service().ImageStatus({ image: { image: name, annotations: { a: 'b' } } });
+      assert.ok(image);
+      assert.deepEqual([image.uid?.value, image.username, image.pinned], [uid, username, pinned]);
+      assert.deepEqual(image.repo_tags, [name]);
+      assert.ok(Number(image.size) > LEAST_BYTES, image.size);
+      assert.deepEqual(
+        images.find(({ id }) => id === image.id),
+        image,
+      );
+    }
+  });
+
+  it('ImageStatus: by name, id, short id; info when verbose; no image for an unknown one', async () => {
+    const idOf = async (image: string) => (await service().ImageStatus({ image: { image } })).image?.id;
+    const id = await idOf(NUMERIC);
+    assert.ok(id);
+    assert.equal(await idOf(id), id);
+    assert.equal(await idOf(id.slice(7, 19)), id);
+    assert.equal(await idOf('none-such:1'), undefined);
+    const { info } = await service().ImageStatus({ image: { image: NUMERIC }, verbose: true });
+    const { imageSpec } = JSON.parse(info['info'] ?? '') as { imageSpec: { config: { User: string } } };
+    assert.equal(imageSpec.config.User, '1000:7');
+  });
+
+  it('ListImages with a filter', async () => {
+    const { images } = await service().ListImages({ filter: { image: { image: NAMED } } });
+    assert.deepEqual(
+      images.map(({ repo_tags }) => repo_tags),
+      [[NAMED]],
+    );
+  });
+
+  it("PullImage: image_ref is the image's id everywhere; sandbox_config changes nothing", async () => {
+    const registry = await TinyRegistry.start(await busyboxTar(`pulled by ${process.pid}`));
+    try {
+      const image = { image: `${registry.host}/fields:good` };
+      const { image_ref: id } = await service().PullImage({ image, sandbox_config: { hostname: 'x' } });
+      const { image: found } = await service().ImageStatus({ image });
+      assert.equal(found?.id, id);
+      assert.equal(found.spec, null, 'nobody annotates it');
+      const pod = await node.pod();
+      const { id: container } = await node.start(pod, {
+        image: { image: id, user_specified_image: image.image },
+      });
+      const status = await node.status(container);
+      assert.equal(status.image_id, id);
+      assert.equal(status.image?.image, image.image);
+      await node.runtime.RemovePodSandbox({ pod_sandbox_id: pod.id });
+      await service().RemoveImage({ image });
+    } finally {
+      await registry.close();
+    }
+  });
+
+  it('RemoveImage removes the image under all its names', async () => {
+    await makeUniqueImage(SOCKET, 'cridock.test/fields:gone');
+    await service().RemoveImage({ image: { image: 'cridock.test/fields:gone' } });
+    assert.equal((await service().ImageStatus({ image: { image: 'cridock.test/fields:gone' } })).image, null);
+  });
+
+  it('ImageFsInfo: a mountpoint that is there, used_bytes of the images, inodes_used', async () => {
+    const {
+      image_filesystems: [filesystem],
+      container_filesystems: containers,
+    } = await service().ImageFsInfo({});
+    const mountpoint = filesystem?.fs_id?.mountpoint ?? '';
+    const { files } = statfsSync(mountpoint);
+    assert.ok(Number(filesystem?.used_bytes?.value) > LEAST_BYTES);
+    const inodes = Number(filesystem?.inodes_used?.value);
+    assert.ok(inodes > 0 && inodes <= files);
+    assert.ok(BigInt(filesystem?.timestamp ?? 0) > 0n);
+    assert.deepEqual(containers, [], 'containers are on the same filesystem');
+    assert.ok(execFileSync('df', [mountpoint]).length > 0);
+  });
+});

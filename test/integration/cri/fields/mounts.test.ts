@@ -1,0 +1,236 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import type { Mount } from '../../../../src/gen/runtime/v1/Mount.js';
+import { MountPropagation } from '../../../../src/gen/runtime/v1/MountPropagation.js';
+import { noEngine, testDockerEndpoint } from '../../../support/cridock-process.js';
+import { makeImage } from '../../../support/images.js';
+import { mountsOf } from '../../../support/process-truth.js';
+import { refusal, TestNode, type TestPod } from '../../../support/test-node.js';
+
+const IMAGE = 'cridock.test/volume:latest';
+const { PROPAGATION_PRIVATE, PROPAGATION_HOST_TO_CONTAINER, PROPAGATION_BIDIRECTIONAL } = MountPropagation;
+
+describe('mounts and devices of a container', { skip: noEngine }, () => {
+  let node: TestNode;
+  let pod: TestPod;
+  /** A shared mount on the host, and a private one. */
+  let shared: string;
+  let secluded: string;
+
+  before(async () => {
+    await makeImage(testDockerEndpoint.replace(/^unix:\/\//, ''), IMAGE, {}, { 'data/file': 'of the image' });
+    node = await TestNode.start();
+    pod = await node.pod();
+    shared = mounted('shared');
+    secluded = mounted('private');
+  });
+  after(async () => {
+    await node.close();
+    for (const folder of [shared, secluded]) execFileSync('umount', ['-R', folder]);
+  });
+
+  function mounted(propagation: string): string {
+    const folder = `/tmp/cridock-mount-${process.pid}-${propagation}`;
+    mkdirSync(folder, { recursive: true });
+    execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', folder]);
+    execFileSync('mount', [`--make-${propagation}`, folder]);
+    return folder;
+  }
+  function folder(name: string): string {
+    const path = join(node.cridock.directory, name);
+    mkdirSync(path);
+    writeFileSync(join(path, 'file'), name);
+    return path;
+  }
+  const refuse = async (mount: Mount, code: string, word: string): Promise<void> => {
+    const refused = await refusal(node.create(pod, { mounts: [{ container_path: '/m', ...mount }] }));
+    assert.equal(refused.code, code, refused.text);
+    assert.ok(refused.text.includes(word), refused.text);
+  };
+
+  it('host_path, container_path: a folder, a file, a link; as asked in the status', async () => {
+    const real = folder('real');
+    const link = join(node.cridock.directory, 'link');
+    symlinkSync(real, link);
+    const mounts = [
+      { host_path: real, container_path: '/folder' },
+      { host_path: join(real, 'file'), container_path: '/a-file' },
+      { host_path: link, container_path: '/linked' },
+    ];
+    const id = await node.create(pod, { mounts, run: 'sleep 60' });
+    await node.runtime.StartContainer({ container_id: id });
+    const root = `/proc/${(await node.engine.inspectContainer(id)).State.Pid}/root`;
+    for (const path of ['/folder/file', '/a-file', '/linked/file']) {
+      assert.equal(readFileSync(root + path, 'utf8'), 'real');
+    }
+    const told = (await node.status(id)).mounts.map(({ host_path, container_path }) => ({
+      host_path,
+      container_path,
+    }));
+    assert.deepEqual(told, mounts);
+  });
+
+  it('the last mount of a target wins', async () => {
+    const mounts = ['one', 'two'].map((name) => ({ host_path: folder(name), container_path: '/m' }));
+    assert.equal(await node.output(pod, 'cat /m/file', { mounts }), 'two');
+  });
+
+  it('a missing host_path is refused and not made', async () => {
+    const path = join(node.cridock.directory, 'missing');
+    await refuse({ host_path: path }, 'INVALID_ARGUMENT', path);
+    assert.throws(() => statSync(path));
+  });
+
+  it('readonly', async () => {
+    const mounts = [{ host_path: folder('ro'), container_path: '/m', readonly: true }];
+    const { id, pid } = await node.start(pod, { mounts });
+    assert.ok(mountsOf(pid).get('/m')?.options.includes('ro'));
+    assert.equal((await node.status(id)).mounts[0]?.readonly, true);
+    assert.match(await node.output(pod, 'touch /m/new', { mounts }), /Read-only/);
+  });
+
+  it('readonly leaves mounts below it alone; recursive_read_only does not, or is refused', async () => {
+    mkdirSync(join(shared, 'rro/below'), { recursive: true });
+    execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', join(shared, 'rro/below')]);
+    const mount = { host_path: join(shared, 'rro'), container_path: '/m', readonly: true };
+    const plain = await node.start(pod, { mounts: [mount] });
+    assert.ok(mountsOf(plain.pid).get('/m/below')?.options.includes('rw'));
+    const { runtime_handlers: handlers } = await node.runtime.Status({});
+    const able = handlers.find(({ name }) => name === '')?.features?.recursive_read_only_mounts === true;
+    const recursive = { ...mount, recursive_read_only: true };
+    if (able) {
+      const { id, pid } = await node.start(pod, { mounts: [recursive] });
+      assert.ok(mountsOf(pid).get('/m/below')?.options.includes('ro'));
+      assert.equal((await node.status(id)).mounts[0]?.recursive_read_only, true);
+    } else {
+      await refuse(recursive, 'UNIMPLEMENTED', 'RROUnsupported');
+    }
+    await refuse({ ...recursive, readonly: false }, 'INVALID_ARGUMENT', 'recursive_read_only');
+    await refuse(
+      { ...recursive, propagation: PROPAGATION_BIDIRECTIONAL },
+      'INVALID_ARGUMENT',
+      'recursive_read_only',
+    );
+  });
+
+  it('propagation: private, to the container, both ways', async () => {
+    const under = (name: string): string => {
+      const path = join(shared, name);
+      mkdirSync(join(path, 'later'), { recursive: true });
+      mkdirSync(join(path, 'back'));
+      return path;
+    };
+    const seen = async (propagation: MountPropagation): Promise<boolean> => {
+      const host_path = under(`p${propagation}`);
+      const { id, pid } = await node.start(pod, {
+        mounts: [{ host_path, container_path: '/m', propagation }],
+      });
+      assert.equal((await node.status(id)).mounts[0]?.propagation, propagation);
+      execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', join(host_path, 'later')]);
+      return mountsOf(pid).has('/m/later');
+    };
+    assert.equal(await seen(PROPAGATION_PRIVATE), false);
+    assert.equal(await seen(PROPAGATION_HOST_TO_CONTAINER), true);
+    assert.equal(await seen(PROPAGATION_BIDIRECTIONAL), true);
+    if (node.noAllCapabilities !== undefined) return;
+    const privileged = await node.pod({ linux: { security_context: { privileged: true } } });
+    const host_path = under('back-and-forth');
+    await node.start(privileged, {
+      security: { privileged: true },
+      mounts: [{ host_path, container_path: '/m', propagation: PROPAGATION_BIDIRECTIONAL }],
+      run: 'mount -t tmpfs tmpfs /m/back; touch /m/done; sleep 60',
+    });
+    while (!exists(join(host_path, 'done'))) await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.ok(mountsOf(process.pid).has(join(host_path, 'back')));
+  });
+
+  it('propagation that the host path cannot have is refused', async () => {
+    for (const propagation of [PROPAGATION_BIDIRECTIONAL, PROPAGATION_HOST_TO_CONTAINER]) {
+      await refuse({ host_path: secluded, propagation }, 'INVALID_ARGUMENT', 'propagation');
+    }
+    await refuse({ host_path: shared, propagation: 9 as never }, 'INVALID_ARGUMENT', 'propagation');
+  });
+
+  it('uidMappings, gidMappings and mount_options are refused', async () => {
+    const mapping = [{ host_id: 1, container_id: 0, length: 1 }];
+    await refuse({ host_path: shared, uidMappings: mapping }, 'UNIMPLEMENTED', 'uidMappings');
+    await refuse({ host_path: shared, gidMappings: mapping }, 'UNIMPLEMENTED', 'gidMappings');
+    await refuse({ host_path: shared, mount_options: ['noexec'] }, 'UNIMPLEMENTED', 'mount_options');
+    const { features } = await node.runtime.Status({});
+    assert.equal(features?.mount_options, false);
+  });
+
+  it('image and image_sub_path', async () => {
+    const { image: found } = await node.cridock.client.image.ImageStatus({ image: { image: IMAGE } });
+    const mount = { container_path: '/m', image: { image: IMAGE }, readonly: true };
+    const id = node.create(pod, { mounts: [mount], run: 'sleep 60' });
+    if (!node.engine.supports('1.48')) {
+      const { code, text } = await refusal(id);
+      assert.equal(code, 'UNIMPLEMENTED');
+      assert.match(text, /^ImageVolumeMountFailed/);
+      return;
+    }
+    const [told] = (await node.status(await id)).mounts;
+    assert.equal(told?.image?.image_ref, found?.id);
+    assert.equal(await node.output(pod, 'cat /m/data/file', { mounts: [mount] }), 'of the image');
+    assert.match(await node.output(pod, 'touch /m/new', { mounts: [mount] }), /Read-only/);
+    const part = { ...mount, image_sub_path: 'data' };
+    assert.equal(await node.output(pod, 'cat /m/file', { mounts: [part] }), 'of the image');
+    await refuse({ ...mount, image_sub_path: 'none' }, 'NOT_FOUND', 'ImageVolumeMountFailed');
+    await refuse({ ...mount, image_sub_path: '../x' }, 'INVALID_ARGUMENT', 'image_sub_path');
+    await refuse({ ...mount, image: { image: 'none-such' } }, 'NOT_FOUND', 'ImageVolumeMountFailed');
+    await refuse({ ...mount, host_path: '/tmp' }, 'INVALID_ARGUMENT', 'host_path');
+    await refuse({ ...mount, readonly: false }, 'INVALID_ARGUMENT', 'readonly');
+    await refuse({ host_path: shared, image_sub_path: 'x' }, 'INVALID_ARGUMENT', 'image_sub_path');
+  });
+
+  it('devices: node, path, permissions; a missing one is refused', async () => {
+    const devices = [{ host_path: '/dev/loop7', container_path: '/dev/mine', permissions: 'r' }];
+    const open = 'sh -c ": </dev/mine" && echo readable; sh -c ": >/dev/mine" || echo not writable';
+    assert.match(await node.output(pod, open, { devices }), /readable[^]*not permitted[^]*not writable/);
+    const all = [{ host_path: '/dev/loop7', container_path: '/dev/mine', permissions: 'rwm' }];
+    assert.doesNotMatch(await node.output(pod, open, { devices: all }), /not/);
+    const refused = async (device: object) => refusal(node.create(pod, { devices: [device] }));
+    const missing = await refused({ host_path: '/dev/none-such' });
+    assert.equal(missing.code, 'INVALID_ARGUMENT');
+    assert.match(missing.text, /devices\[0\]\.host_path/);
+    assert.match((await refused({ host_path: '/etc/passwd' })).text, /not a device/);
+    assert.match((await refused({ host_path: '/dev/zero', permissions: 'x' })).text, /permissions/);
+  });
+
+  it('CDI_devices: by name from a specification, else refused', async () => {
+    const [folderOfSpecs] = (await node.engine.info()).CDISpecDirs ?? [];
+    const name = 'cridock.test/thing=one';
+    if (folderOfSpecs === undefined) {
+      assert.equal((await refusal(node.create(pod, { CDI_devices: [{ name }] }))).code, 'UNIMPLEMENTED');
+      return;
+    }
+    const unknown = await refusal(node.create(pod, { CDI_devices: [{ name }] }));
+    assert.equal(unknown.code, 'INVALID_ARGUMENT');
+    mkdirSync(folderOfSpecs, { recursive: true });
+    const path = join(folderOfSpecs, `cridock-test-${process.pid}.json`);
+    const edits = { env: ['FROM_CDI=yes'] };
+    const spec = {
+      cdiVersion: '0.5.0',
+      kind: 'cridock.test/thing',
+      devices: [{ name: 'one', containerEdits: edits }],
+    };
+    writeFileSync(path, JSON.stringify(spec));
+    try {
+      assert.equal(await node.output(pod, 'echo $FROM_CDI', { CDI_devices: [{ name }] }), 'yes\n');
+    } finally {
+      execFileSync('rm', [path]);
+    }
+    assert.equal(
+      (await refusal(node.create(pod, { CDI_devices: [{ name: 'no name' }] }))).code,
+      'INVALID_ARGUMENT',
+    );
+  });
+});
+
+function exists(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false }) !== undefined;
+}

@@ -1,0 +1,155 @@
+import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { chmod, mkdtemp, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { DockerodeEngine } from '../../src/docker/dockerode-engine.js';
+import type { ContainerConfig } from '../../src/gen/runtime/v1/ContainerConfig.js';
+import { ContainerState } from '../../src/gen/runtime/v1/ContainerState.js';
+import type { ContainerStatus__Output } from '../../src/gen/runtime/v1/ContainerStatus.js';
+import type { LinuxContainerConfig } from '../../src/gen/runtime/v1/LinuxContainerConfig.js';
+import { NamespaceMode } from '../../src/gen/runtime/v1/NamespaceMode.js';
+import type { PodSandboxConfig } from '../../src/gen/runtime/v1/PodSandboxConfig.js';
+import { Code, nameOfCode } from '../../src/util/cri-error.js';
+import { silentLogger } from '../../src/util/log.js';
+import type { ServiceError } from './cri-client.js';
+import { startCridock, testDockerEndpoint, type CridockProcess } from './cridock-process.js';
+import { ensureTestImage } from './images.js';
+import { RUN_ON, containerConfig, podConfig } from './pods.js';
+import { statusOf } from './process-truth.js';
+import { once, type Attempt } from './pod-worker.js';
+
+export interface TestPod {
+  id: string;
+  config: PodSandboxConfig;
+  /** Host pid of its pause process. */
+  pid: number;
+}
+
+export interface TestContainer {
+  id: string;
+  /** Host pid of its first process. */
+  pid: number;
+}
+
+/** What tests add to a container: security context and resources beside the other members. */
+export interface ContainerChanges extends Omit<ContainerConfig, 'linux'> {
+  security?: LinuxContainerConfig['security_context'];
+  resources?: LinuxContainerConfig['resources'];
+  /** A shell command in the place of one that runs until it is stopped. */
+  run?: string;
+}
+
+/** A cridock on the test's Engine, to make pods and containers with; `close` removes them all. */
+export class TestNode {
+  readonly cridock: CridockProcess;
+  readonly engine: DockerodeEngine;
+  readonly image: string;
+  readonly #pods: string[] = [];
+
+  constructor(cridock: CridockProcess, engine: DockerodeEngine, image: string) {
+    this.cridock = cridock;
+    this.engine = engine;
+    this.image = image;
+  }
+
+  static async start(flags: string[] = []): Promise<TestNode> {
+    const image = await ensureTestImage(testDockerEndpoint.replace(/^unix:\/\//, ''));
+    const engine = new DockerodeEngine({ endpoint: testDockerEndpoint, env: {}, log: silentLogger });
+    await engine.negotiate();
+    return new TestNode(await startCridock({ flags }), engine, image);
+  }
+
+  /**
+   * The reason why no container can have all capabilities here, or undefined: before API 1.42 the Engine asks for all that
+   * the kernel knows, also where the machine itself lacks some.
+   */
+  get noAllCapabilities(): string | undefined {
+    if (this.engine.supports('1.42')) return undefined;
+    const known = (1n << (BigInt(readFileSync('/proc/sys/kernel/cap_last_cap', 'utf8')) + 1n)) - 1n;
+    const own = BigInt(`0x${statusOf('self').get('CapBnd') ?? '0'}`);
+    return own === known ? undefined : 'this machine lacks capabilities, which this Engine does not see';
+  }
+
+  get runtime(): CridockProcess['client']['runtime'] {
+    return this.cridock.client.runtime;
+  }
+
+  async pod(changes: PodSandboxConfig = {}, handler = ''): Promise<TestPod> {
+    const config = podConfig(`p-${randomUUID().slice(0, 8)}`, this.cridock.directory, changes);
+    const { pod_sandbox_id: id } = await this.runtime.RunPodSandbox({ config, runtime_handler: handler });
+    this.#pods.push(id);
+    return { id, config, pid: await this.#pid(id) };
+  }
+
+  /** Creates a container; see `start`. */
+  async create(pod: TestPod, changes: ContainerChanges = {}): Promise<string> {
+    const { security, resources, run = RUN_ON, ...others } = changes;
+    const namespaces = { network: NamespaceMode.POD, pid: NamespaceMode.CONTAINER, ipc: NamespaceMode.POD };
+    const config = containerConfig(`c-${randomUUID().slice(0, 8)}`, this.image, run, {
+      linux: {
+        security_context: { namespace_options: namespaces, ...security },
+        ...(resources && { resources }),
+      },
+      ...others,
+    });
+    const request = { pod_sandbox_id: pod.id, config, sandbox_config: pod.config };
+    return (await this.runtime.CreateContainer(request)).container_id;
+  }
+
+  /** Creates and starts a container. */
+  async start(pod: TestPod, changes: ContainerChanges = {}, attempt: Attempt = once): Promise<TestContainer> {
+    const id = await this.create(pod, changes);
+    await attempt(() => this.runtime.StartContainer({ container_id: id }));
+    return { id, pid: await this.#pid(id) };
+  }
+
+  /** Runs a shell command in a container that ends with it, and gives back what it printed. */
+  async output(pod: TestPod, run: string, changes: ContainerChanges = {}): Promise<string> {
+    const folder = await mkdtemp(join(this.cridock.directory, 'out-'));
+    await chmod(folder, 0o777); // whatever the container's user is
+    const mounts = [...(changes.mounts ?? []), { host_path: folder, container_path: '/out' }];
+    const id = await this.create(pod, { ...changes, mounts, run: `{ ${run}; } >/out/text 2>&1` });
+    await this.runtime.StartContainer({ container_id: id });
+    await this.ended(id);
+    return readFile(join(folder, 'text'), 'utf8');
+  }
+
+  async ended(id: string): Promise<ContainerStatus__Output> {
+    for (;;) {
+      const status = await this.status(id);
+      if (status.state === ContainerState.CONTAINER_EXITED) return status;
+      await delay(20);
+    }
+  }
+
+  async status(id: string): Promise<ContainerStatus__Output> {
+    const { status } = await this.runtime.ContainerStatus({ container_id: id });
+    if (!status) throw new Error(`no status for ${id}`);
+    return status;
+  }
+
+  async close(): Promise<void> {
+    try {
+      for (const id of this.#pods) await this.runtime.RemovePodSandbox({ pod_sandbox_id: id });
+    } finally {
+      this.engine.close();
+      await this.cridock.stop();
+    }
+  }
+
+  async #pid(id: string): Promise<number> {
+    return (await this.engine.inspectContainer(id)).State.Pid;
+  }
+}
+
+/** The outcome of a call that is to be refused: the name of its code and its text. */
+export async function refusal(call: Promise<unknown>): Promise<{ code: string; text: string }> {
+  try {
+    await call;
+  } catch (error) {
+    const { code, details } = error as ServiceError;
+    return { code: nameOfCode(code as Code), text: details };
+  }
+  throw new Error('it was not refused');
+}

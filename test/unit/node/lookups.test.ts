@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { isProfileLoaded } from '../../../src/node/apparmor-profiles.js';
+import { isCdiDeviceKnown } from '../../../src/node/cdi-specs.js';
+import { holdingMount } from '../../../src/node/mount-propagation.js';
+
+describe('what is looked up on the node', () => {
+  let folder: string;
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'lookups-'));
+  });
+  after(async () => {
+    await rm(folder, { recursive: true });
+  });
+
+  it('AppArmor profiles by their whole name', async () => {
+    const path = join(folder, 'profiles');
+    await writeFile(path, 'docker-default (enforce)\nmine (v2) (complain)\n');
+    assert.equal(await isProfileLoaded('docker-default', path), true);
+    assert.equal(await isProfileLoaded('mine (v2)', path), true);
+    assert.equal(await isProfileLoaded('docker', path), false);
+    assert.equal(await isProfileLoaded('docker', join(folder, 'none')), undefined);
+  });
+
+  it('CDI devices in YAML and in JSON', async () => {
+    const yaml =
+      'cdiVersion: 0.5.0\nkind: nvidia.com/gpu\ndevices:\n- name: "0"\n  containerEdits: {}\n- name: all\n';
+    await writeFile(join(folder, 'a.yaml'), yaml);
+    await writeFile(join(folder, 'b.json'), JSON.stringify({ kind: 'x.org/y', devices: [{ name: 'z' }] }));
+    const known = (name: string) => isCdiDeviceKnown(name, ['/no/such/folder', folder]);
+    for (const name of ['nvidia.com/gpu=0', 'nvidia.com/gpu=all', 'x.org/y=z'])
+      assert.ok(await known(name), name);
+    for (const name of ['nvidia.com/gpu=1', 'x.org/y=0', 'x.org/z=z']) assert.ok(!(await known(name)), name);
+  });
+
+  it('how the mount that holds a path propagates', () => {
+    const mountinfo = [
+      '1 0 8:1 / / rw shared:1 - ext4 /dev/sda1 rw',
+      '2 1 0:9 / /a\\040b rw master:1 - tmpfs tmpfs rw',
+      '3 1 0:9 / /priv rw - tmpfs tmpfs rw',
+      '4 1 0:9 / /twice rw - tmpfs tmpfs rw',
+      '5 1 0:9 / /twice rw shared:7 - tmpfs tmpfs rw',
+    ].join('\n');
+    assert.deepEqual(holdingMount(mountinfo, '/a b/c'), { mountPoint: '/a b', shared: false, slave: true });
+    assert.deepEqual(holdingMount(mountinfo, '/private'), { mountPoint: '/', shared: true, slave: false });
+    assert.deepEqual(holdingMount(mountinfo, '/priv'), { mountPoint: '/priv', shared: false, slave: false });
+    assert.equal(holdingMount(mountinfo, '/twice/x')?.shared, true);
+  });
+});

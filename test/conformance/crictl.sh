@@ -138,7 +138,7 @@ JSON
   check 'the files together hold each line once' \
     sh -c "cut -d' ' -f4- '$log.1' '$log.2' '$log.3' '$log' | cmp '$work/expected' -"
   check 'logs' cmp <(cut -d' ' -f4- "$log" | grep -v error) "$work/rest"
-  check 'logs --tail' prints 'line 60' crictl logs --tail 2 --stream stdout "$container"
+  check 'logs --tail' prints 'line 60' crictl logs --tail 2 "$container"
   check 'logs --tail: no more' sh -c "[ \"\$('$tools/crictl' --config /dev/null --runtime-endpoint 'unix://$cri_socket' logs --tail 2 '$container' 2>&1 | grep -c line)\" = 1 ]"
   check 'logs --since: all' prints 'line 60' crictl logs --since 1h "$container"
   check 'logs --since: none' is_empty crictl logs --since 2999-01-01T00:00:00Z "$container"

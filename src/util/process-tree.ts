@@ -1,4 +1,4 @@
-import { readFileSync, readlinkSync } from 'node:fs';
+import { closeSync, openSync, readlinkSync, readSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { setImmediate, setTimeout as delay } from 'node:timers/promises';
 
@@ -14,6 +14,8 @@ export interface ProcessFacts {
   readonly zombie: boolean;
 }
 
+/** Some fifty numbers, and a name of at most 15 characters (64 for a kernel thread). */
+const MAX_STAT_BYTES = 2_048;
 /** Entries of /proc read before other work gets its turn. */
 const READS_AT_A_STRETCH = 128;
 /** Processes that fork while they are killed need another look. */
@@ -24,7 +26,7 @@ const ROUND_PAUSE_MS = 5;
 export function readProcess(pid: number): ProcessFacts | undefined {
   let stat: string;
   try {
-    stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    stat = readSmallFile(`/proc/${pid}/stat`);
   } catch {
     return undefined;
   }
@@ -37,6 +39,17 @@ export function readProcess(pid: number): ProcessFacts | undefined {
     startTicks: Number(fields[19]),
     zombie: fields[0] === 'Z' || fields[0] === 'X',
   };
+}
+
+/** `readFileSync` takes 64 KiB of memory for each file of /proc, as these tell no size: too much for all processes. */
+function readSmallFile(path: string): string {
+  const fd = openSync(path, 'r');
+  try {
+    const buffer = Buffer.allocUnsafe(MAX_STAT_BYTES);
+    return buffer.toString('latin1', 0, readSync(fd, buffer));
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** True when both processes run and are in one mount namespace, which each container has for itself. */

@@ -111,7 +111,7 @@ export const objectRows = [
       name: 'resources for Windows',
       request: (world) => ({ container_id: world.running, windows: { cpu_count: 1 } }),
       code: bad,
-      names: 'linux',
+      names: 'windows',
     },
     {
       name: 'a container that has ended',

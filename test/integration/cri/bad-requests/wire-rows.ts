@@ -20,6 +20,7 @@ export const servedRpcs = {
     'ContainerStatus',
     'ListContainers',
     'UpdateContainerResources',
+    'UpdatePodSandboxResources',
   ],
   ImageService: ['PullImage', 'ListImages', 'ImageStatus', 'RemoveImage', 'ImageFsInfo'],
 } as const;
@@ -30,6 +31,7 @@ const bad = Buffer.concat([Buffer.from([0xff, 0xc3]), Buffer.from(SECRET), Buffe
 /** For each served RPC that takes text: the bytes of a request with a field that is not UTF-8, and that field. */
 export const notUtf8 = [
   ['RuntimeService/Version', field(1, bad), 'version'],
+  ['RuntimeService/UpdatePodSandboxResources', field(1, bad), 'pod_sandbox_id'],
   [
     'RuntimeService/UpdateRuntimeConfig',
     field(1, field(1, field(1, bad))),

@@ -16,13 +16,15 @@ const TYPES: Record<Transition, ContainerEventType> = {
   deleted: ContainerEventType.CONTAINER_DELETED_EVENT,
 };
 
+type EventDeps = Pick<CriDeps, 'events' | 'heldLimits' | 'mirror'>;
+
 /**
  * Tells of every step of every sandbox and container from now on, until the client leaves (CRI: GetContainerEvents).
  * It goes on while the Engine is away: what happened meanwhile comes when it is back. A reader that falls far behind
  * gets RESOURCE_EXHAUSTED.
  */
 export async function* containerEvents(
-  deps: CriDeps,
+  deps: EventDeps,
   ctx: CallContext,
 ): AsyncGenerator<ContainerEventResponse> {
   const reader = deps.events.subscribe();
@@ -48,7 +50,7 @@ export async function* containerEvents(
  * time, and must not take a newer one for an old one.
  */
 function message(
-  deps: CriDeps,
+  deps: EventDeps,
   picture: Picture,
   { id, transition, sandboxId, sandbox: lastSandbox }: LifeEvent,
   atNs: bigint,

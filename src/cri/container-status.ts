@@ -27,7 +27,10 @@ export async function containerStatus(
 }
 
 /** The record in CRI's words. */
-export function containerStatusOf(deps: CriDeps, container: ContainerRecord): ContainerStatus {
+export function containerStatusOf(
+  deps: Pick<CriDeps, 'heldLimits'>,
+  container: ContainerRecord,
+): ContainerStatus {
   const { id, metadata, labels, image, phase, inspect } = container;
   return {
     id,

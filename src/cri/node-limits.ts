@@ -27,7 +27,7 @@ export function readHeldLimits(value: unknown): HeldLimits {
 }
 
 /** The limits that the container has, or will have once it is started, beside Docker's. */
-export function nodeLimitsOf(deps: CriDeps, container: ContainerRecord): NodeLimits {
+export function nodeLimitsOf(deps: Pick<CriDeps, 'heldLimits'>, container: ContainerRecord): NodeLimits {
   const held = deps.heldLimits.get(container.id);
   return held === undefined ? limitsAtCreation(container) : held.limits;
 }

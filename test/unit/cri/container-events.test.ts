@@ -4,8 +4,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { containerLabels, sandboxLabels } from '../../../src/convert/labels.js';
 import { containerEvents } from '../../../src/cri/container-events.js';
 import { EventFeed } from '../../../src/cri/event-feed.js';
+import { readHeldLimits } from '../../../src/cri/node-limits.js';
 import type { ContainerEventResponse__Output } from '../../../src/gen/runtime/v1/ContainerEventResponse.js';
 import { ContainerState } from '../../../src/gen/runtime/v1/ContainerState.js';
+import { JsonStore } from '../../../src/state/json-store.js';
 import { Mirror } from '../../../src/state/mirror.js';
 import { readRecord } from '../../../src/state/read-record.js';
 import { forEachLimited } from '../../../src/util/concurrency.js';
@@ -29,6 +31,8 @@ class Node {
   readonly engine = new FakeEngine();
   readonly mirror: Mirror;
   readonly events: EventFeed;
+  /** Nothing is held back here, so nothing is ever written to it. */
+  readonly heldLimits = new JsonStore({ dir: '/nonexistent', read: readHeldLimits, log: silentLogger });
   sandboxId = '';
   #made = 0;
 

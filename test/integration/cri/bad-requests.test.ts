@@ -11,7 +11,7 @@ import { containerRows } from './bad-requests/container-rows.js';
 import { SECRET, imageRows } from './bad-requests/image-rows.js';
 import { objectRows } from './bad-requests/object-rows.js';
 import { sandboxRows } from './bad-requests/sandbox-rows.js';
-import { notUtf8, servedRpcs } from './bad-requests/wire-rows.js';
+import { notUtf8, servedRpcs, streamedRpcs } from './bad-requests/wire-rows.js';
 import type { World } from './bad-requests/world.js';
 import { idsWithLabel, makeWorld, removeWithLabel } from './bad-requests/world.js';
 
@@ -137,7 +137,7 @@ async function outcomeOf(call: Promise<unknown>): Promise<{ code: string; messag
 /** The RPCs of CRI v1 that are not served, and paths that are not of CRI v1. */
 function unservedMethods(): string[] {
   const facts = JSON.parse(readFileSync(factsPath, 'utf8')) as { services: Record<string, object> };
-  const served: ReadonlySet<string> = new Set(Object.values(servedRpcs).flat());
+  const served: ReadonlySet<string> = new Set([...Object.values(servedRpcs).flat(), ...streamedRpcs]);
   const unserved = Object.entries(facts.services).flatMap(([service, rpcs]) =>
     Object.keys(rpcs)
       .filter((rpc) => !served.has(rpc))

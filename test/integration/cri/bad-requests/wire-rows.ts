@@ -21,9 +21,31 @@ export const servedRpcs = {
     'ListContainers',
     'UpdateContainerResources',
     'UpdatePodSandboxResources',
+    'ReopenContainerLog',
+    'ExecSync',
+    'Exec',
+    'Attach',
+    'PortForward',
+    'ContainerStats',
+    'ListContainerStats',
+    'PodSandboxStats',
+    'ListPodSandboxStats',
+    'ListMetricDescriptors',
+    'ListPodSandboxMetrics',
   ],
   ImageService: ['PullImage', 'ListImages', 'ImageStatus', 'RemoveImage', 'ImageFsInfo'],
 } as const;
+
+/** The RPCs that are served as streams. */
+export const streamedRpcs = [
+  'GetContainerEvents',
+  'StreamPodSandboxes',
+  'StreamContainers',
+  'StreamContainerStats',
+  'StreamPodSandboxStats',
+  'StreamPodSandboxMetrics',
+  'StreamImages',
+] as const;
 
 /** Text that is not UTF-8, round a secret. */
 const bad = Buffer.concat([Buffer.from([0xff, 0xc3]), Buffer.from(SECRET), Buffer.from([0x28])]);

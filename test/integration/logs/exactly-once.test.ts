@@ -51,12 +51,18 @@ describe('container logs under kill -9 and rotation', { skip: noEngine }, () => 
     await cridock.stop();
   });
 
-  it(`writes ${LINES} lines of ${CONTAINERS} containers over ${KILLS} kills`, async () => {
+  it(`writes ${LINES} lines of ${CONTAINERS} containers over ${KILLS} kills`, async (t) => {
+    if (!(await keepsLogs())) {
+      t.skip(
+        'Engines before API 1.42 damage long lines when their own log rotates; CRIDOCK_TEST_ENGINE=28.5.2 runs it',
+      );
+      return;
+    }
     const { client, directory } = cridock;
     const config = { ...sandbox, log_directory: path.join(directory, 'logs'), linux: hostNetwork };
     const { pod_sandbox_id: sandboxId } = await client.runtime.RunPodSandbox({ config });
     const writers: { id: string; log: string; spec: LineSpec }[] = [];
-    for (const [index, spec] of specs(await keepsBytes()).entries()) {
+    for (const [index, spec] of specs().entries()) {
       const container: ContainerConfig = {
         ...containerConfig(`c${index}`, 'busybox:latest', '', { linux: hostNetwork }),
         command: ['sh', '-c', writeCommand(spec)],
@@ -148,16 +154,16 @@ const hostNetwork = {
 };
 
 /** Before API 1.42 logs are kept by `json-file`, which replaces what is no UTF-8. */
-async function keepsBytes(): Promise<boolean> {
+async function keepsLogs(): Promise<boolean> {
   const engine = new DockerodeEngine({ endpoint: testDockerEndpoint, env: {}, log: silentLogger });
   await engine.negotiate();
   engine.close();
   return engine.supports('1.42');
 }
 
-/** Short lines on one stream and on both, lines of 100 KB, and bytes that are no text, where the Engine keeps those. */
-function specs(anyBytes: boolean): LineSpec[] {
-  const bytes = anyBytes ? Buffer.from([1, 128, 255, 195, 40]) : Buffer.from([1, 195, 169]);
+/** Short lines on one stream and on both, lines of 100 KB, and bytes that are no text. */
+function specs(): LineSpec[] {
+  const bytes = Buffer.from([1, 128, 255, 195, 40]);
   const lines = Math.floor(LINES / CONTAINERS);
   const short = Buffer.from('x');
   const kinds: ((index: number) => LineSpec)[] = [

@@ -153,7 +153,7 @@ const hostNetwork = {
   security_context: { namespace_options: { network: NamespaceMode.NODE, pid: NamespaceMode.CONTAINER } },
 };
 
-/** Before API 1.42 logs are kept by `json-file`, which replaces what is no UTF-8. */
+/** Before API 1.42 logs are kept by `json-file`, which replaces what is no UTF-8 and damages long lines as it rotates. */
 async function keepsLogs(): Promise<boolean> {
   const engine = new DockerodeEngine({ endpoint: testDockerEndpoint, env: {}, log: silentLogger });
   await engine.negotiate();

@@ -38,6 +38,7 @@ describe('what lists and statuses tell', { skip: noEngine }, () => {
       [
         ['RuntimeReady', true, '', ''],
         ['NetworkReady', true, '', ''],
+        ['ContainerLogsReady', true, '', ''],
       ],
     );
     assert.ok(handlers.some(({ name }) => name === ''));

@@ -26,7 +26,8 @@ describe('port-forward', { skip: noEngine }, () => {
   let cridock: CridockProcess;
   let pod: MadePod;
   let v4: NetnsServer;
-  let v6: NetnsServer;
+  /** Undefined where the pod has no ::1: Engines before 27 switch IPv6 off in pods. */
+  let v6: NetnsServer | undefined;
   let requests = 0;
 
   const url = async (sandboxId: string, port: number[] = []) =>
@@ -66,19 +67,21 @@ describe('port-forward', { skip: noEngine }, () => {
     pod = await makePod(cridock.client, spec);
     const pid = await pidOf(pod.sandboxId);
     v4 = await serveInNetns(pid, '127.0.0.1');
-    v6 = await serveInNetns(pid, '::1');
+    const hasIpv6 = /^0{31}1 .* lo$/m.test(readFileSync(`/proc/${pid}/net/if_inet6`, 'utf8'));
+    if (hasIpv6) v6 = await serveInNetns(pid, '::1');
   });
   after(async () => {
     await v4.stop();
-    await v6.stop();
+    await v6?.stop();
     await removePod(cridock.client, pod);
     await cridock.stop();
   });
 
-  it('reaches servers on 127.0.0.1 and on ::1 only, with one helper, which ends with the session', async () => {
+  it('reaches servers on 127.0.0.1 only and on ::1 only, with one helper, which ends with the session', async (t) => {
     const client = await connect();
     await echo(await open(client, v4.port), Buffer.from('hello'));
-    await echo(await open(client, v6.port), randomBytes(100_000));
+    if (v6 === undefined) t.diagnostic('no ::1 in pods of this Engine: only 127.0.0.1 was tried');
+    else await echo(await open(client, v6.port), randomBytes(100_000));
     assert.equal(helpers(), 1);
     client.destroy();
     await until('the helper is gone', () => helpers() === 0);
@@ -113,7 +116,7 @@ describe('port-forward', { skip: noEngine }, () => {
       await (
         await open(client, 1)
       ).error,
-      /^port 1: .*ECONNREFUSED 127\.0\.0\.1:1.*ECONNREFUSED ::1:1/,
+      /^port 1: .*ECONNREFUSED 127\.0\.0\.1:1.*(ECONNREFUSED|EADDRNOTAVAIL) ::1:1/,
     );
     const broken = await open(client, abrupt.port);
     await broken.data.write(Buffer.from('x'));

@@ -1,5 +1,5 @@
 import type { CallContext } from '../util/call-context.js';
-import { Code, CriError } from '../util/cri-error.js';
+import { Code, CriError, nameOfCode } from '../util/cri-error.js';
 
 /** A call that was answered with an error status. */
 export interface Failure {
@@ -24,10 +24,8 @@ export function toGrpcStatus({ status }: Failure): { code: number; details: stri
 
 /** The name of the gRPC status that a call ended with; undefined is success. */
 export function codeName(failure: Failure | undefined): string {
-  return failure === undefined ? 'OK' : (NAMES.get(failure.status.code) ?? 'UNKNOWN');
+  return nameOfCode(failure?.status.code);
 }
-
-const NAMES: ReadonlyMap<number, string> = new Map(Object.entries(Code).map(([name, code]) => [code, name]));
 
 /** Percent-encoded, this many characters stay below nghttp2's limit of 64 KiB for a block of headers. */
 const MAX_MESSAGE_CHARS = 4096;

@@ -24,8 +24,9 @@ export type Code = (typeof Code)[CodeName];
 
 /** The name of a status, as metrics and log lines have it; undefined means that the call succeeded. */
 export function nameOfCode(code: Code | undefined): CodeName | 'OK' {
+  if (code === undefined) return 'OK';
   const names = Object.keys(Code) as CodeName[];
-  return names.find((name) => Code[name] === code) ?? 'OK';
+  return names.find((name) => Code[name] === code) ?? 'UNKNOWN';
 }
 
 /**

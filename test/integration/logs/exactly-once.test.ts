@@ -5,19 +5,13 @@ import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { DockerodeEngine } from '../../../src/docker/dockerode-engine.js';
 import type { ContainerConfig } from '../../../src/gen/runtime/v1/ContainerConfig.js';
 import { ContainerState } from '../../../src/gen/runtime/v1/ContainerState.js';
 import { NamespaceMode } from '../../../src/gen/runtime/v1/NamespaceMode.js';
 import { Code } from '../../../src/util/cri-error.js';
-import { silentLogger } from '../../../src/util/log.js';
 import type { ServiceError } from '../../support/cri-client.js';
-import {
-  noEngine,
-  startCridock,
-  testDockerEndpoint,
-  type CridockProcess,
-} from '../../support/cridock-process.js';
+import { noEngine, startCridock, type CridockProcess } from '../../support/cridock-process.js';
+import { testEngineSupports } from '../../support/engine-supports.js';
 import { checkLog } from '../../support/log-check.js';
 import { writeCommand, type LineSpec } from '../../support/numbered-lines.js';
 import { removePod, untilAnswered } from '../../support/pod-worker.js';
@@ -52,7 +46,8 @@ describe('container logs under kill -9 and rotation', { skip: noEngine }, () => 
   });
 
   it(`writes ${LINES} lines of ${CONTAINERS} containers over ${KILLS} kills`, async (t) => {
-    if (!(await keepsLogs())) {
+    // Before that logs are kept by `json-file`, which replaces what is no UTF-8 and damages long lines as it rotates.
+    if (!(await testEngineSupports('1.42'))) {
       t.skip(
         'Engines before API 1.42 damage long lines when their own log rotates; CRIDOCK_TEST_ENGINE=28.5.2 runs it',
       );
@@ -152,14 +147,6 @@ describe('container logs under kill -9 and rotation', { skip: noEngine }, () => 
 const hostNetwork = {
   security_context: { namespace_options: { network: NamespaceMode.NODE, pid: NamespaceMode.CONTAINER } },
 };
-
-/** Before API 1.42 logs are kept by `json-file`, which replaces what is no UTF-8 and damages long lines as it rotates. */
-async function keepsLogs(): Promise<boolean> {
-  const engine = new DockerodeEngine({ endpoint: testDockerEndpoint, env: {}, log: silentLogger });
-  await engine.negotiate();
-  engine.close();
-  return engine.supports('1.42');
-}
 
 /** Short lines on one stream and on both, lines of 100 KB, and bytes that are no text. */
 function specs(): LineSpec[] {

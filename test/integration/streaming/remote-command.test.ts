@@ -4,15 +4,9 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { DockerodeEngine } from '../../../src/docker/dockerode-engine.js';
 import { forEachLimited } from '../../../src/util/concurrency.js';
-import { silentLogger } from '../../../src/util/log.js';
-import {
-  noEngine,
-  startCridock,
-  testDockerEndpoint,
-  type CridockProcess,
-} from '../../support/cridock-process.js';
+import { noEngine, startCridock, type CridockProcess } from '../../support/cridock-process.js';
+import { testEngineSupports } from '../../support/engine-supports.js';
 import { processesWith } from '../../support/host-processes.js';
 import { makePod, removePod, type MadePod } from '../../support/pod-worker.js';
 import { containerConfig } from '../../support/pods.js';
@@ -32,14 +26,6 @@ const OUT_BYTES = FULL ? 500_000_000 : 60_000_000;
 const ECHO_BYTES = FULL ? 200_000_000 : 20_000_000;
 const SHORT_EXECS = FULL ? 1_000 : 100;
 const MIB = 1024 * 1024;
-
-/** From API 1.42 on an exec is made with the size of its terminal. */
-async function takesFirstSize(): Promise<boolean> {
-  const engine = new DockerodeEngine({ endpoint: testDockerEndpoint, env: {}, log: silentLogger });
-  await engine.negotiate();
-  engine.close();
-  return engine.supports('1.42');
-}
 
 describe('exec and attach', { skip: noEngine }, () => {
   let cridock: CridockProcess;
@@ -194,7 +180,8 @@ describe('exec and attach', { skip: noEngine }, () => {
   });
 
   it('gives a terminal its first size, later sizes and ctrl-p', async (t) => {
-    if (!(await takesFirstSize())) {
+    // From then on an exec is made with the size of its terminal.
+    if (!(await testEngineSupports('1.42'))) {
       t.skip(
         'does not end on Engines before API 1.42, the cause is not known yet; CRIDOCK_TEST_ENGINE=28.5.2 runs it',
       );

@@ -9,7 +9,8 @@ const ROOT = join(import.meta.dirname, '../../..');
 /** Each part of src may import from itself and from the parts on lower lines; those on one line stay apart. */
 const LAYERS = [
   ['main'],
-  ['app'],
+  ['program'],
+  ['app', 'doctor', 'migrate'],
   ['cli', 'server', 'streaming'],
   ['cri'],
   ['docker', 'state', 'network', 'logs', 'stats', 'node', 'observability'],
@@ -30,6 +31,7 @@ const HOMES: Record<string, string> = {
   ws: 'streaming',
   winston: 'observability',
   'prom-client': 'observability',
+  yaml: 'cli',
   yargs: 'cli',
 };
 

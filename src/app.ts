@@ -50,6 +50,7 @@ import { Mirror } from './state/mirror.js';
 import { readRecord } from './state/read-record.js';
 import { nameOfCode } from './util/cri-error.js';
 import { KeyedMutex } from './util/keyed-mutex.js';
+import { optimiseFromNowOn } from './util/own-program.js';
 import type { Logger } from './util/log.js';
 import type { MetricsSink } from './util/metrics-sink.js';
 import { insideOf } from './util/wire-writer.js';
@@ -263,6 +264,7 @@ export async function run(config: Config, readConfig: () => Config): Promise<num
   });
   await app.start();
   await notifier.ready();
+  optimiseFromNowOn();
   const stopSurviving = surviveStrayErrors(log);
   await stopped;
   stopSurviving();

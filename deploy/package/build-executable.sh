@@ -8,8 +8,9 @@
 set -euo pipefail
 
 node_version=${CRIDOCK_NODE_VERSION:-24.21.0}
-# What the packed Node.js is always started with: a small young generation keeps the memory small (see docs/contributing.md).
-v8_flags=(--max-semi-space-size=1 --optimize-for-size)
+# What the packed Node.js is always started with, to keep its memory small: a small young generation, and no optimising
+# compilers until the service is up (optimiseFromNowOn in src/util/own-program.ts).
+v8_flags=(--max-semi-space-size=1 --optimize-for-size --no-opt --no-maglev)
 # By which Node.js finds out that it holds a program: https://nodejs.org/api/single-executable-applications.html
 fuse=NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2
 
@@ -63,7 +64,7 @@ cat >"$work/sea.json" <<JSON
   "execArgvExtension": "env",
   "assets": {
     "package.json": "$work/package.json",
-    "api.proto.json": "$work/api.proto.json"
+    "proto/runtime/v1/api.proto": "$repo_root/proto/runtime/v1/api.proto"
   }
 }
 JSON

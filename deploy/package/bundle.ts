@@ -1,12 +1,10 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join, sep } from 'node:path';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join, sep } from 'node:path';
 import { build, type Plugin } from 'esbuild';
-import protobuf from 'protobufjs';
-import { PROTO_JSON, PROTO_PATH } from '../../src/server/descriptor.js';
 
 /*
  * Usage: node bundle.js FOLDER COMMIT
- * Writes what a single executable holds into FOLDER: cridock.cjs (all code in one file), api.proto.json, package.json.
+ * Writes what a single executable holds into FOLDER: cridock.cjs (all code in one file) and package.json.
  */
 
 // Compiled, this file is <root>/<outDir>/deploy/package/bundle.js.
@@ -51,12 +49,6 @@ async function bundle(outfile: string): Promise<void> {
   });
 }
 
-/** The proto file as JSON: reading it takes less time than parsing the text. */
-function protoJson(): string {
-  const { root } = protobuf.parse(readFileSync(join(ROOT, PROTO_PATH), 'utf8'), { keepCase: true });
-  return JSON.stringify(root.toJSON());
-}
-
 /** What `--version` and `--buildinfo` tell. */
 function manifest(commit: string): string {
   const { version, dependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as Record<string, unknown>;
@@ -65,7 +57,5 @@ function manifest(commit: string): string {
 
 const [folder, commit] = process.argv.slice(2);
 if (folder === undefined || commit === undefined) throw new Error('usage: bundle.js FOLDER COMMIT');
-mkdirSync(dirname(join(folder, PROTO_JSON)), { recursive: true });
 await bundle(join(folder, 'cridock.cjs'));
-writeFileSync(join(folder, PROTO_JSON), protoJson());
 writeFileSync(join(folder, 'package.json'), manifest(commit));

@@ -13,21 +13,21 @@ _cridock() {
   local word=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD - 1]}
   case $before in
     ${['config', 'kubelet-config', ...paths].map((name) => `--${name}`).join(' | ')})
-      mapfile -t COMPREPLY < <(compgen -f -- "$word")
+      COMPREPLY=($(compgen -f -- "$word"))
       return
       ;;
     --from | --to)
-      mapfile -t COMPREPLY < <(compgen -W cri-dockerd -- "$word")
+      COMPREPLY=($(compgen -W cri-dockerd -- "$word"))
       return
       ;;
     config)
-      mapfile -t COMPREPLY < <(compgen -W print -- "$word")
+      COMPREPLY=($(compgen -W print -- "$word"))
       return
       ;;
   esac
   case $word in
-    -*) mapfile -t COMPREPLY < <(compgen -W '${[...settings, ...more].join(' ')}' -- "$word") ;;
-    *) mapfile -t COMPREPLY < <(compgen -W '${firstWords.join(' ')}' -- "$word") ;;
+    -*) COMPREPLY=($(compgen -W '${[...settings, ...more].join(' ')}' -- "$word")) ;;
+    *) COMPREPLY=($(compgen -W '${firstWords.join(' ')}' -- "$word")) ;;
   esac
 }
 complete -o filenames -F _cridock cridock cri-dockerd`;

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { getAsset, isSea } from 'node:sea';
 import { fileURLToPath } from 'node:url';
+import { setFlagsFromString } from 'node:v8';
 
 /**
  * How this program was made and started: from its sources, compiled into a folder of the repository, or as one executable
@@ -29,7 +30,12 @@ export function ownFile(path: string): string {
   return readFileSync(new URL(`../../../${path}`, import.meta.url), 'utf8');
 }
 
-/** The text of a file that only the executable holds, made when it was packed; undefined elsewhere. */
-export function packedFile(name: string): string | undefined {
-  return isSea() ? getAsset(name, 'utf8') : undefined;
+/**
+ * The executable starts without V8's optimising compilers (deploy/package/build-executable.sh): what is busy only while it
+ * starts is not worth compiling, and the compilers themselves take 8 MB. From here on, what is busy gets compiled.
+ */
+export function optimiseFromNowOn(): void {
+  if (!isSea()) return;
+  setFlagsFromString('--opt');
+  setFlagsFromString('--maglev');
 }

@@ -26,7 +26,7 @@ const ENGINE_TYPES: Record<string, string[]> = {
 /** Packages that one folder alone knows. */
 const HOMES: Record<string, string> = {
   '@grpc/grpc-js': 'server',
-  '@grpc/proto-loader': 'server',
+  protobufjs: 'server',
   dockerode: 'docker',
   ws: 'streaming',
   winston: 'observability',

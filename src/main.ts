@@ -5,5 +5,7 @@ import { NETNS_HELPER } from './network/netns-protocol.js';
 if (process.argv[2] === NETNS_HELPER) {
   void import('./network/netns-helper.js');
 } else {
-  void import('./program.js').then(async ({ runProgram }) => process.exit(await runProgram(process.argv.slice(2))));
+  void import('./program.js').then(async ({ runProgram }) =>
+    process.exit(await runProgram(process.argv.slice(2))),
+  );
 }

@@ -14,7 +14,11 @@ const ROOT = join(import.meta.dirname, '../../..');
  * Parts of dockerode that cridock never calls: access to Engines over SSH (with native code), and image builds (with a
  * second gRPC library).
  */
-const LEFT_OUT = [join('docker-modem', 'lib', 'ssh'), join('dockerode', 'lib', 'session'), join('dockerode', 'lib', 'buildkit')];
+const LEFT_OUT = [
+  join('docker-modem', 'lib', 'ssh'),
+  join('dockerode', 'lib', 'session'),
+  join('dockerode', 'lib', 'buildkit'),
+];
 
 const leaveOut: Plugin = {
   name: 'leave-out',
@@ -51,7 +55,10 @@ async function bundle(outfile: string): Promise<void> {
 
 /** What `--version` and `--buildinfo` tell. */
 function manifest(commit: string): string {
-  const { version, dependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as Record<string, unknown>;
+  const { version, dependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as Record<
+    string,
+    unknown
+  >;
   return JSON.stringify({ version, gitHead: commit, dependencies });
 }
 

@@ -11,7 +11,9 @@ for (const name of OPTION_NAMES) {
   const { group, default: preset, describe }: Option = OPTIONS[name];
   const lines = groups.get(group) ?? groups.set(group, []).get(group);
   const value = preset === '' ? 'none' : `\`${preset}\``;
-  lines?.push(`- **\`--${name}\`**, \`${camelCase(name)}\`, \`${variableName(name)}\`  \n  ${describe}. Default: ${value}.`);
+  lines?.push(
+    `- **\`--${name}\`**, \`${camelCase(name)}\`, \`${variableName(name)}\`  \n  ${describe}. Default: ${value}.`,
+  );
 }
 
 const lines = [

@@ -15,7 +15,10 @@ const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '../../../
 
 /** Text for roff, in which backslashes, and dots and quotes at the beginning of a line, have a meaning. */
 function roff(text: string): string {
-  return text.replaceAll('\\', '\\e').replaceAll('-', '\\-').replace(/^(?=['.])/gm, '\\&');
+  return text
+    .replaceAll('\\', '\\e')
+    .replaceAll('-', '\\-')
+    .replace(/^(?=['.])/gm, '\\&');
 }
 
 function item(term: string, text: string): string {
@@ -61,7 +64,9 @@ console.log(
     item('SIGHUP', 'Reads the settings anew, applies what can change, and says so in the log'),
     item('SIGTERM', 'Ends calls in flight, then stops; pods run on'),
     '.SH EXIT STATUS',
-    roff('0: all went well (doctor: no failures). 1: something failed. 2: the command line or the settings cannot be used.'),
+    roff(
+      '0: all went well (doctor: no failures). 1: something failed. 2: the command line or the settings cannot be used.',
+    ),
     '.SH FILES',
     item('/etc/cridock/config.yaml', 'Settings, as cri-docker.service reads them'),
     item('/var/lib/cri-dockerd', 'What must survive a restart, such as checkpoints of sandboxes'),

@@ -116,7 +116,8 @@ function describe(program: string): Argv {
     .option('config', {
       string: true,
       requiresArg: true,
-      describe: 'YAML file with settings: keys are the flags in camelCase; the environment and flags win over it',
+      describe:
+        'YAML file with settings: keys are the flags in camelCase; the environment and flags win over it',
     })
     .option('buildinfo', { boolean: true, describe: 'Print what this build is made of' })
     .option('version', { boolean: true, describe: 'Print the version' })

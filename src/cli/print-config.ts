@@ -13,7 +13,10 @@ export function printConfig(sources: SettingSources): string {
   const lines = Object.entries(FILE_HEADER).map(([key, value]) => `${key}: ${value}`);
   for (const name of OPTION_NAMES) {
     const { kind, default: preset } = OPTIONS[name];
-    const { values, source } = given.get(name) ?? { values: kind === 'list' ? [] : [preset], source: 'default' };
+    const { values, source } = given.get(name) ?? {
+      values: kind === 'list' ? [] : [preset],
+      source: 'default',
+    };
     lines.push(`${camelCase(name)}: ${valueText(kind, values)} # ${source}`);
   }
   return lines.join('\n');

@@ -31,7 +31,11 @@ export function compareConfigs(before: Config, after: Config): ConfigChange {
   const applied = configKeys(after)
     .filter((key) => key in now)
     .map((key) => `${key}: ${JSON.stringify(before[key])} -> ${JSON.stringify(after[key])}`);
-  return { now, applied, afterRestart: configKeys(after).filter((key) => changed(key) && !isReloadable(key)) };
+  return {
+    now,
+    applied,
+    afterRestart: configKeys(after).filter((key) => changed(key) && !isReloadable(key)),
+  };
 }
 
 function configKeys(config: Config): (keyof Config)[] {

@@ -4,8 +4,8 @@ import type { LogLevel } from '../util/log-level.js';
 const UNIT_MS: Readonly<Record<string, number>> = {
   ns: 1e-6,
   us: 1e-3,
-  \u00b5s: 1e-3,
-  \u03bcs: 1e-3,
+  µs: 1e-3,
+  μs: 1e-3,
   ms: 1,
   s: 1_000,
   m: 60_000,
@@ -19,7 +19,9 @@ const MAX_DURATION_MS = 2 ** 31 - 1;
 export function parseDurationMs(text: string): number {
   if (text === '0') return 0;
   if (
-    !/^\+?(\d+(\.\d*)?|\.\d+)(ns|us|\u00b5s|\u03bcs|ms|s|m|h)((\d+(\.\d*)?|\.\d+)(ns|us|\u00b5s|\u03bcs|ms|s|m|h))*$/.test(text)
+    !/^\+?(\d+(\.\d*)?|\.\d+)(ns|us|\u00b5s|\u03bcs|ms|s|m|h)((\d+(\.\d*)?|\.\d+)(ns|us|\u00b5s|\u03bcs|ms|s|m|h))*$/.test(
+      text,
+    )
   ) {
     throw new Error(`${quote(text)} is not a duration; write it as 1m30s`);
   }

@@ -44,5 +44,7 @@ export function findingsText(findings: readonly Finding[]): string {
     ...(remedy === '' ? [] : [`${' '.repeat(27)}remedy: ${remedy}`]),
   ]);
   const count = (wanted: Finding['level']) => findings.filter(({ level }) => level === wanted).length;
-  return [...lines, `${count('ok')} ok, ${count('warning')} warnings, ${count('failure')} failures`].join('\n');
+  return [...lines, `${count('ok')} ok, ${count('warning')} warnings, ${count('failure')} failures`].join(
+    '\n',
+  );
 }

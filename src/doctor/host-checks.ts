@@ -8,7 +8,10 @@ import type { Config } from '../cli/config.js';
 import { failure, ok, warning, type Finding } from './finding.js';
 
 /** Where kubeadm looks for CRI servers, besides the socket of cri-dockerd. */
-export const OTHER_CRI_SOCKETS: readonly string[] = ['/run/containerd/containerd.sock', '/run/crio/crio.sock'];
+export const OTHER_CRI_SOCKETS: readonly string[] = [
+  '/run/containerd/containerd.sock',
+  '/run/crio/crio.sock',
+];
 
 /** Nothing of cridock's is older; with a clock before it no certificate is valid yet. */
 const EARLIEST_SANE_TIME = Date.UTC(2026, 0, 1);
@@ -42,7 +45,8 @@ export async function checkRootDirectory({ rootDirectory }: Config): Promise<Fin
   let existing = rootDirectory;
   while (existing !== '/' && !(await isAllowed(existing, constants.F_OK))) existing = dirname(existing);
   const isDirectory = (await stat(existing)).isDirectory();
-  if (isDirectory && (await isAllowed(existing, constants.W_OK))) return ok('root-directory', `${rootDirectory} can be written`);
+  if (isDirectory && (await isAllowed(existing, constants.W_OK)))
+    return ok('root-directory', `${rootDirectory} can be written`);
   const remedy = 'run cridock as root, or name a folder that it may write with --cri-dockerd-root-directory';
   return failure('root-directory', `${existing} cannot be written`, remedy);
 }
@@ -67,9 +71,11 @@ export async function checkRivals(proc: string): Promise<Finding> {
 export async function checkOtherSockets(sockets: readonly string[]): Promise<Finding> {
   const serving: string[] = [];
   for (const path of sockets) {
-    if ((await stat(path).catch(() => undefined))?.isSocket() === true && (await accepts(path))) serving.push(path);
+    if ((await stat(path).catch(() => undefined))?.isSocket() === true && (await accepts(path)))
+      serving.push(path);
   }
-  if (serving.length === 0) return ok('cri-sockets', 'no other container runtime has a socket where kubeadm looks');
+  if (serving.length === 0)
+    return ok('cri-sockets', 'no other container runtime has a socket where kubeadm looks');
   return warning(
     'cri-sockets',
     `kubeadm also sees ${serving.join(' and ')}`,
@@ -81,11 +87,20 @@ export async function checkOtherSockets(sockets: readonly string[]): Promise<Fin
 export async function checkClock(now: number): Promise<Finding> {
   if (now < EARLIEST_SANE_TIME) {
     const remedy = 'set the clock, and let NTP keep it (systemctl enable --now systemd-timesyncd)';
-    return failure('clock', `it is not ${new Date(now).toISOString().slice(0, 10)}: certificates will be refused`, remedy);
+    return failure(
+      'clock',
+      `it is not ${new Date(now).toISOString().slice(0, 10)}: certificates will be refused`,
+      remedy,
+    );
   }
   const synchronised = await askTimedatectl();
-  if (synchronised !== 'no') return ok('clock', synchronised === 'yes' ? 'NTP keeps the clock' : 'the clock looks sane');
-  return warning('clock', 'NTP does not keep the clock', 'systemctl enable --now systemd-timesyncd, or install chrony');
+  if (synchronised !== 'no')
+    return ok('clock', synchronised === 'yes' ? 'NTP keeps the clock' : 'the clock looks sane');
+  return warning(
+    'clock',
+    'NTP does not keep the clock',
+    'systemctl enable --now systemd-timesyncd, or install chrony',
+  );
 }
 
 /** '' where it cannot be told. */

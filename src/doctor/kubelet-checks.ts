@@ -24,7 +24,9 @@ export function checkKubelet(path: string, info: EngineInfo | undefined, config:
   const { cgroupDriver = DEFAULT_CGROUP_DRIVER, containerRuntimeEndpoint } = kubelet;
   return [
     ...(info === undefined ? [] : [checkCgroupDriver(String(cgroupDriver), info)]),
-    ...(containerRuntimeEndpoint === undefined ? [] : [checkEndpoint(String(containerRuntimeEndpoint), config)]),
+    ...(containerRuntimeEndpoint === undefined
+      ? []
+      : [checkEndpoint(String(containerRuntimeEndpoint), config)]),
   ];
 }
 

@@ -33,7 +33,9 @@ export async function checkPodNetwork(config: Config): Promise<Finding[]> {
 
 /** The plugins that the network's own plugins run to get addresses. The others are there, or there was no network. */
 async function checkAddressPlugins(network: NetworkConfig, binDirs: readonly string[]): Promise<Finding[]> {
-  const types = network.plugins.map(({ body }) => body['ipam']).map((ipam) => isJsonObject(ipam) && ipam['type']);
+  const types = network.plugins
+    .map(({ body }) => body['ipam'])
+    .map((ipam) => isJsonObject(ipam) && ipam['type']);
   const findings: Finding[] = [];
   for (const type of new Set(types)) {
     if (typeof type !== 'string') continue;

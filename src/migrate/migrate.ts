@@ -38,7 +38,10 @@ export async function migrate(config: Config, options: MigrateOptions): Promise<
 }
 
 /** For people. */
-export function migrationText({ survey, steps, done }: Migration, { direction, dryRun }: MigrateOptions): string {
+export function migrationText(
+  { survey, steps, done }: Migration,
+  { direction, dryRun }: MigrateOptions,
+): string {
   const heir = direction === 'from' ? 'cridock' : 'cri-dockerd';
   const lines = survey.pods.flatMap(({ namespace, name, sandboxId, running, containers, remarks }) => [
     `${namespace}/${name} ${sandboxId.slice(0, 13)} ${running ? 'running' : 'ended'}`,
@@ -47,9 +50,13 @@ export function migrationText({ survey, steps, done }: Migration, { direction, d
   ]);
   const remarks = survey.pods.reduce((sum, pod) => sum + pod.remarks.length, 0);
   lines.push(...survey.leftAlone.map((name) => `left alone: ${name}`));
-  lines.push(`${survey.pods.length} pods go on under ${heir}, ${remarks} remarks, ${survey.leftAlone.length} left alone`);
+  lines.push(
+    `${survey.pods.length} pods go on under ${heir}, ${remarks} remarks, ${survey.leftAlone.length} left alone`,
+  );
   if (steps === undefined) {
-    lines.push(`no systemd unit cri-docker.service: stop the one server, then start ${heir} with the same flags`);
+    lines.push(
+      `no systemd unit cri-docker.service: stop the one server, then start ${heir} with the same flags`,
+    );
   } else if (steps.length === 0) {
     lines.push(`nothing to switch: the unit does not need a drop-in for ${heir} to serve`);
   } else {

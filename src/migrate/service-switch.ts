@@ -62,7 +62,9 @@ export async function planSwitch(
       } catch (error) {
         await rm(path, { force: true });
         await apply();
-        throw new Error(`cridock did not start, and the old service is back: ${messageOf(error)}`, { cause: error });
+        throw new Error(`cridock did not start, and the old service is back: ${messageOf(error)}`, {
+          cause: error,
+        });
       }
     },
   };

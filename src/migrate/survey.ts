@@ -39,13 +39,11 @@ export interface Survey {
 }
 
 /** Looks at all pods on the Engine, whoever made them; changes nothing. `direction` is as in `cridock migrate`. */
-export async function surveyPods(
-  engine: Engine,
-  config: Config,
-  direction: 'from' | 'to',
-): Promise<Survey> {
+export async function surveyPods(engine: Engine, config: Config, direction: 'from' | 'to'): Promise<Survey> {
   const inspected = await inspectAll(engine);
-  const sandboxes = inspected.filter(({ Config: { Labels: labels } }) => parseLabels(labels)?.kind === 'sandbox');
+  const sandboxes = inspected.filter(
+    ({ Config: { Labels: labels } }) => parseLabels(labels)?.kind === 'sandbox',
+  );
   const attached = await new AttachmentCache(config.cniCacheDir, silentLogger).sandboxIds();
   const claimed = new Set<string>();
   const pods: SurveyedPod[] = [];
@@ -85,7 +83,13 @@ function sandboxIdOf({ Config: { Labels: labels } }: ContainerInspect): string |
   return parsed?.kind === 'container' ? parsed.sandboxId : undefined;
 }
 
-function surveyContainer({ Id: id, Name: name, Config, HostConfig, State }: ContainerInspect): SurveyedContainer {
+function surveyContainer({
+  Id: id,
+  Name: name,
+  Config,
+  HostConfig,
+  State,
+}: ContainerInspect): SurveyedContainer {
   const labels = parseLabels(Config.Labels);
   const logPath = labels?.kind === 'container' ? labels.logPath : '';
   const byCridock = labels?.own[LOG_MODE] === CRI_LOG_MODE;
@@ -93,7 +97,12 @@ function surveyContainer({ Id: id, Name: name, Config, HostConfig, State }: Cont
     name: parseName(name)?.containerName ?? '',
     id,
     running: State.Running,
-    shape: (HostConfig.Mounts ?? []).length > 0 ? 'mounts' : (HostConfig.Binds ?? []).length > 0 ? 'binds' : 'none',
+    shape:
+      (HostConfig.Mounts ?? []).length > 0
+        ? 'mounts'
+        : (HostConfig.Binds ?? []).length > 0
+          ? 'binds'
+          : 'none',
     log: logPath === '' ? 'none' : byCridock ? 'cridock' : 'docker',
   };
 }
@@ -104,19 +113,26 @@ async function checkpointRemarks({ rootDirectory }: Config, sandboxId: string): 
     parseCheckpoint(await readFile(path, 'utf8'));
     return [];
   } catch (error) {
-    return [`its checkpoint ${path} cannot be used, host ports may stay behind when it ends: ${messageOf(error)}`];
+    return [
+      `its checkpoint ${path} cannot be used, host ports may stay behind when it ends: ${messageOf(error)}`,
+    ];
   }
 }
 
 function networkRemarks(config: Config, sandbox: ContainerInspect, attached: ReadonlySet<string>): string[] {
   const usesCni = config.networkPlugin === 'cni' && sandbox.HostConfig.NetworkMode === 'none';
   if (!usesCni || !sandbox.State.Running || attached.has(sandbox.Id)) return [];
-  return [`${config.cniCacheDir} has no record of its network: it is detached with the network's present configuration`];
+  return [
+    `${config.cniCacheDir} has no record of its network: it is detached with the network's present configuration`,
+  ];
 }
 
 /** cri-dockerd writes no logs itself. */
 function logRemarks(containers: readonly SurveyedContainer[]): string[] {
   return containers
     .filter(({ log, running }) => log === 'cridock' && running)
-    .map(({ name }) => `the log of ${name} stops at the switch until its container is made anew (docker logs still has it)`);
+    .map(
+      ({ name }) =>
+        `the log of ${name} stops at the switch until its container is made anew (docker logs still has it)`,
+    );
 }

@@ -26,7 +26,13 @@ export interface Protocol {
 }
 
 /** As the types in src/gen have it: what is not set is there with its default, 64-bit numbers are texts. */
-const DECODED: IConversionOptions = { longs: String, enums: Number, defaults: true, arrays: true, objects: true };
+const DECODED: IConversionOptions = {
+  longs: String,
+  enums: Number,
+  defaults: true,
+  arrays: true,
+  objects: true,
+};
 
 /** Reads the proto file; takes about 30 ms, so do it once. */
 export function loadProtocol(): Protocol {

@@ -146,7 +146,11 @@ function attach(spec: CriDockerdPodSpec, sandboxId: string, pid: number): string
   const loopback = '{"cniVersion":"0.2.0","name":"cni-loopback","plugins":[{"type":"loopback"}]}';
   const portMappings = spec.ports
     .filter(({ host_port: hostPort }) => hostPort > 0)
-    .map((port) => ({ hostPort: port.host_port, containerPort: port.container_port, protocol: port.protocol }));
+    .map((port) => ({
+      hostPort: port.host_port,
+      containerPort: port.container_port,
+      protocol: port.protocol,
+    }));
   const args = [
     ['IgnoreUnknown', '1'],
     ['K8S_POD_NAMESPACE', 'adopted'],
@@ -193,7 +197,10 @@ function attach(spec: CriDockerdPodSpec, sandboxId: string, pid: number): string
   return add(spec.networkList).ips?.[0]?.address.split('/')[0] ?? '';
 }
 
-function writeCheckpoint({ rootDirectory, name, ports, checksum }: CriDockerdPodSpec, sandboxId: string): void {
+function writeCheckpoint(
+  { rootDirectory, name, ports, checksum }: CriDockerdPodSpec,
+  sandboxId: string,
+): void {
   const data = ports.length === 0 ? {} : { port_mappings: ports };
   const checkpoint = { version: 'v1', name, namespace: 'adopted', data, checksum };
   mkdirSync(path.join(rootDirectory, 'sandbox'), { recursive: true });

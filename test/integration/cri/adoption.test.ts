@@ -94,7 +94,9 @@ describe('pods of cri-dockerd', { skip: noEngine }, () => {
         assert.equal(containers[0].pod_sandbox_id, sandboxId);
         assert.equal(containers[0].state, ContainerState.CONTAINER_RUNNING);
         // Docker adds those of the image.
-        const labels = Object.entries(containers[0].labels).filter(([key]) => key.startsWith('io.kubernetes.'));
+        const labels = Object.entries(containers[0].labels).filter(([key]) =>
+          key.startsWith('io.kubernetes.'),
+        );
         assert.deepEqual(Object.fromEntries(labels), {
           ...kubeletLabels(name),
           'io.kubernetes.container.name': 'c',
@@ -107,13 +109,19 @@ describe('pods of cri-dockerd', { skip: noEngine }, () => {
 
       it('is described', async () => {
         const { sandboxId, containerId, address, logPath, mountSource } = own().pod;
-        const { status: sandbox } = await cridock.client.runtime.PodSandboxStatus({ pod_sandbox_id: sandboxId });
+        const { status: sandbox } = await cridock.client.runtime.PodSandboxStatus({
+          pod_sandbox_id: sandboxId,
+        });
         assert.equal(sandbox?.network?.ip, address);
         const { status } = await cridock.client.runtime.ContainerStatus({ container_id: containerId });
         assert.equal(status?.log_path, logPath);
         assert.equal(status.resources?.linux?.memory_limit_in_bytes, '67108864');
         assert.deepEqual(
-          status.mounts.map(({ host_path, container_path, readonly }) => ({ host_path, container_path, readonly })),
+          status.mounts.map(({ host_path, container_path, readonly }) => ({
+            host_path,
+            container_path,
+            readonly,
+          })),
           [{ host_path: mountSource, container_path: '/mounted', readonly: true }],
         );
       });
@@ -161,7 +169,9 @@ describe("cridock's pods in cri-dockerd's data model", { skip: noEngine }, () =>
   const engine = new DockerodeEngine({ endpoint: testDockerEndpoint, env: {}, log: silentLogger });
   let cridock: CridockProcess;
   before(async () => {
-    cridock = await startCridock({ flags: ['--container-log-mode=symlink', '--container-log-driver=json-file'] });
+    cridock = await startCridock({
+      flags: ['--container-log-mode=symlink', '--container-log-driver=json-file'],
+    });
     await engine.negotiate();
   });
   after(async () => {

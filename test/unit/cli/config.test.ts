@@ -43,7 +43,10 @@ describe('loadConfig', () => {
   /** A config file with these settings, or with this text. */
   function file(content: object | string): string {
     const path = join(directory, 'config.yaml');
-    writeFileSync(path, typeof content === 'string' ? content : JSON.stringify({ ...FILE_HEADER, ...content }));
+    writeFileSync(
+      path,
+      typeof content === 'string' ? content : JSON.stringify({ ...FILE_HEADER, ...content }),
+    );
     return path;
   }
 

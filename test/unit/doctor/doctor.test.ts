@@ -72,7 +72,10 @@ describe('doctor', () => {
   it("holds the kubelet's cgroup driver and endpoint against the Engine's and ours", async () => {
     const info = await new FakeEngine().info();
     const other = info.CgroupDriver === 'systemd' ? 'cgroupfs' : 'systemd';
-    const differs = file('kubelet.yaml', `cgroupDriver: ${other}\ncontainerRuntimeEndpoint: unix:///run/x.sock\n`);
+    const differs = file(
+      'kubelet.yaml',
+      `cgroupDriver: ${other}\ncontainerRuntimeEndpoint: unix:///run/x.sock\n`,
+    );
     assert.deepEqual(verdicts(checkKubelet(differs, info, DEFAULTS)), [
       'failure cgroup-driver',
       'warning kubelet-endpoint',
@@ -81,7 +84,10 @@ describe('doctor', () => {
       'kubelet.yaml',
       `cgroupDriver: ${info.CgroupDriver}\ncontainerRuntimeEndpoint: unix:///run/cri-dockerd.sock\n`,
     );
-    assert.deepEqual(verdicts(checkKubelet(agrees, info, DEFAULTS)), ['ok cgroup-driver', 'ok kubelet-endpoint']);
+    assert.deepEqual(verdicts(checkKubelet(agrees, info, DEFAULTS)), [
+      'ok cgroup-driver',
+      'ok kubelet-endpoint',
+    ]);
     assert.deepEqual(verdicts(checkKubelet('/nowhere', info, DEFAULTS)), ['failure kubelet-config']);
   });
 

@@ -51,6 +51,7 @@ import { Mirror } from './state/mirror.js';
 import { readRecord } from './state/read-record.js';
 import { nameOfCode } from './util/cri-error.js';
 import { KeyedMutex } from './util/keyed-mutex.js';
+import { optimiseFromNowOn } from './util/own-program.js';
 import type { Logger } from './util/log.js';
 import type { MetricsSink } from './util/metrics-sink.js';
 import { insideOf } from './util/wire-writer.js';
@@ -116,20 +117,26 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
       if (isNews) events.note(change);
     },
   });
+  let live: ReloadableConfig = config;
+  let isPinned = pinnedIn(config.podInfraContainerImage, live);
   const settings: CriSettings = {
     cridockVersion: readBuildInfo().version,
     podInfraContainerImage: config.podInfraContainerImage,
-    containerLogs: {
-      mode: config.containerLogMode,
-      driver: config.containerLogDriver,
-      maxSize: config.containerLogMaxSize,
-      maxFiles: config.containerLogMaxFiles,
+    get containerLogs() {
+      return {
+        mode: live.containerLogMode,
+        driver: live.containerLogDriver,
+        maxSize: live.containerLogMaxSize,
+        maxFiles: live.containerLogMaxFiles,
+      };
     },
     sandboxImageAuth: () =>
       sandboxImageAuth(config.podInfraContainerImage, config.podInfraContainerImageAuth),
     minOomScoreAdj: await lowestOomScoreAdj(config.restrictOomScoreAdj),
-    imagePullProgressDeadlineMs: config.imagePullProgressDeadlineMs,
-    isPinned: pinnedBy([config.podInfraContainerImage, ...config.pinnedImages]),
+    get imagePullProgressDeadlineMs() {
+      return live.imagePullProgressDeadlineMs;
+    },
+    isPinned: (fullName) => isPinned(fullName),
   };
   const streaming = new StreamingServer({
     ...config.streamingAddress,
@@ -209,8 +216,10 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
       await streaming.start();
       await server.start(config.endpoint);
     },
-    apply: ({ podCidrs }) => {
-      if (podCidrs !== undefined) network.setPodCidr(podCidrs.join(','));
+    apply: (change) => {
+      live = { ...live, ...change };
+      isPinned = pinnedIn(config.podInfraContainerImage, live);
+      if (change.podCidrs !== undefined) network.setPodCidr(change.podCidrs.join(','));
     },
     stop: async () => {
       await server.stop(STOP_GRACE_MS);
@@ -240,11 +249,11 @@ export async function run(config: Config, readConfig: () => Config): Promise<num
     await notifier.reloading();
     try {
       const next = readConfig();
-      const { now, afterRestart } = compareConfigs(current, next);
+      const { now, applied, afterRestart } = compareConfigs(current, next);
       if (now.logLevel !== undefined) log.setLevel(now.logLevel);
       app.apply(now);
       current = next;
-      log.info('configuration reloaded', { applied: Object.keys(now), afterRestart });
+      log.info('configuration reloaded', { applied, afterRestart });
     } finally {
       await notifier.ready();
     }
@@ -258,10 +267,15 @@ export async function run(config: Config, readConfig: () => Config): Promise<num
   });
   await app.start();
   await notifier.ready();
+  optimiseFromNowOn();
   const stopSurviving = surviveStrayErrors(log);
   await stopped;
   stopSurviving();
   return 0;
+}
+
+function pinnedIn(podInfraContainerImage: string, { pinnedImages }: ReloadableConfig) {
+  return pinnedBy([podInfraContainerImage, ...pinnedImages]);
 }
 
 function connectEngine(config: Config, metrics: MetricsSink, log: Logger): Engine {

@@ -27,10 +27,11 @@ await runDemo(async (signal) => {
     ['cni-conf-dir', join(folder, 'net.d')],
     ['cni-cache-dir', join(folder, 'cni')],
   ];
-  const config = loadConfig(
-    new Map(settings.map(([name, value]) => [name, { values: [value], source: `--${name}` }])),
-    undefined,
-  );
+  const config = loadConfig({
+    flags: new Map(settings.map(([name, value]) => [name, { values: [value], source: `--${name}` }])),
+    env: {},
+    configFile: undefined,
+  });
   const engine = new FakeEngine();
   engine.addImage(config.podInfraContainerImage);
   engine.addPullable(IMAGE);

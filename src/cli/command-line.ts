@@ -1,17 +1,37 @@
 import yargs from 'yargs';
 import type { Argv } from 'yargs';
+import { COMMANDS, COMMAND_FLAGS, isCommandName, type CommandName } from './commands.js';
 import { OPTIONS, OPTION_NAMES } from './options.js';
 import type { GivenOption, GivenOptions, OptionName } from './options.js';
+
+/** The settings that the command line gives. */
+export interface GivenSettings {
+  readonly flags: GivenOptions;
+  readonly configFile: string | undefined;
+}
 
 /** What the command line asks for. */
 export type Command =
   | { readonly kind: 'help'; readonly text: string }
   | { readonly kind: 'version' }
   | { readonly kind: 'build-info' }
+  | { readonly kind: 'completion' }
+  | { readonly kind: 'serve'; readonly settings: GivenSettings }
+  | { readonly kind: 'config-print'; readonly settings: GivenSettings }
   | {
-      readonly kind: 'serve';
-      readonly given: GivenOptions;
-      readonly configFile: string | undefined;
+      readonly kind: 'doctor';
+      readonly settings: GivenSettings;
+      readonly json: boolean;
+      /** Path of the kubelet's configuration, to hold the Engine's against. */
+      readonly kubeletConfig: string | undefined;
+    }
+  | {
+      readonly kind: 'migrate';
+      readonly settings: GivenSettings;
+      readonly json: boolean;
+      /** Whether the node goes from cri-dockerd to cridock, or back. */
+      readonly direction: 'from' | 'to';
+      readonly dryRun: boolean;
     };
 
 /** The command line cannot be understood. */
@@ -19,24 +39,59 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
+type Parsed = Readonly<Record<string, unknown>> & { readonly _: readonly (string | number)[] };
+
 /** Reads the arguments after the program's name, which `--help` shows. Throws a UsageError. */
 export async function parseCommandLine(argv: readonly string[], program: string): Promise<Command> {
   const parser = describe(program);
   // Asked for first: help and version must not depend on the rest of the line.
   if (argv.includes('--help') || argv.includes('-h')) return { kind: 'help', text: await parser.getHelp() };
+  const fail = (problem: string): never => {
+    throw new UsageError(`${problem} (see ${program} --help)`);
+  };
   let failure: string | undefined;
-  const parsed: Record<string, unknown> & { _: (string | number)[] } = await parser
+  const parsed: Parsed = await parser
     .fail((message: string | null, error: Error | undefined) => {
       failure ??= message ?? error?.message ?? 'cannot be understood';
     })
     .parse([...argv]);
-  if (failure !== undefined) throw new UsageError(`${failure} (see ${program} --help)`);
-  const command = parsed._.join(' ');
-  if (command === 'version') return { kind: 'version' };
-  if (command !== '') throw new UsageError(`unknown command: ${command} (see ${program} --help)`);
-  if (parsed['version'] === true) return { kind: 'version' };
+  if (failure !== undefined) return fail(failure);
+  const name = parsed._.join(' ');
+  if (!isCommandName(name)) return fail(`unknown command: ${name}`);
+  if (name === 'version' || parsed['version'] === true) return { kind: 'version' };
   if (parsed['buildinfo'] === true) return { kind: 'build-info' };
-  return { kind: 'serve', given: givenOptions(parsed), configFile: textsOf(parsed['config']).at(-1) };
+  for (const [flag, { commands }] of Object.entries(COMMAND_FLAGS)) {
+    if (parsed[flag] !== undefined && !commands.includes(name))
+      fail(`--${flag} is for ${commands.join(' and ')}`);
+  }
+  return commandOf(name, parsed, fail);
+}
+
+function commandOf(
+  name: Exclude<CommandName, 'version'>,
+  parsed: Parsed,
+  fail: (problem: string) => never,
+): Command {
+  const settings = { flags: givenOptions(parsed), configFile: textsOf(parsed['config']).at(-1) };
+  const json = parsed['json'] === true;
+  switch (name) {
+    case '':
+      return { kind: 'serve', settings };
+    case 'config print':
+      return { kind: 'config-print', settings };
+    case 'completion':
+      return { kind: 'completion' };
+    case 'doctor':
+      return { kind: 'doctor', settings, json, kubeletConfig: textsOf(parsed['kubelet-config']).at(-1) };
+    case 'migrate': {
+      const { from, to } = parsed;
+      if ((from ?? to) !== 'cri-dockerd' || (from !== undefined && to !== undefined)) {
+        return fail('migrate needs --from cri-dockerd or --to cri-dockerd');
+      }
+      const direction = from === undefined ? 'to' : 'from';
+      return { kind: 'migrate', settings, json, direction, dryRun: parsed['dry-run'] === true };
+    }
+  }
 }
 
 /**
@@ -49,9 +104,7 @@ function describe(program: string): Argv {
     .version(false)
     .locale('en')
     .scriptName(program)
-    .usage(
-      'Usage: $0 [flags]\n       $0 version\n\nServes the Kubernetes Container Runtime Interface (CRI v1) with Docker Engine.',
-    )
+    .usage(usageText())
     .parserConfiguration({
       'boolean-negation': false,
       'camel-case-expansion': false,
@@ -63,7 +116,8 @@ function describe(program: string): Argv {
     .option('config', {
       string: true,
       requiresArg: true,
-      describe: 'JSON file with settings; keys are the flags in camelCase, flags win over it',
+      describe:
+        'YAML file with settings: keys are the flags in camelCase; the environment and flags win over it',
     })
     .option('buildinfo', { boolean: true, describe: 'Print what this build is made of' })
     .option('version', { boolean: true, describe: 'Print the version' })
@@ -84,10 +138,22 @@ function describe(program: string): Argv {
       ...(kind === 'boolean' ? {} : { requiresArg: true }),
     });
   }
+  for (const [flag, { takes, describe: text, commands }] of Object.entries(COMMAND_FLAGS)) {
+    parser.option(flag, {
+      ...(takes === 'nothing' ? { boolean: true } : { string: true, requiresArg: true }),
+      group: `Only for ${commands.join(' and ')}:`,
+      describe: text,
+    });
+  }
   return parser;
 }
 
-function givenOptions(parsed: Readonly<Record<string, unknown>>): GivenOptions {
+function usageText(): string {
+  const lines = Object.entries(COMMANDS).map(([name, text]) => `  $0 ${name || '[flags]'}`.padEnd(22) + text);
+  return ['Usage: $0 [command] [flags]', '', ...lines].join('\n');
+}
+
+function givenOptions(parsed: Parsed): GivenOptions {
   const given = new Map<OptionName, GivenOption>();
   for (const name of OPTION_NAMES) {
     const { kind } = OPTIONS[name];

@@ -1,27 +1,31 @@
-import { readFileSync } from 'node:fs';
 import { messageOf } from '../util/cri-error.js';
 import { OPTIONS, OPTION_NAMES, camelCase } from './options.js';
 import type { GivenOption, GivenOptions, OptionKind, OptionName } from './options.js';
+import { readYamlFile } from './yaml-file.js';
+
+/** What a config file must say of itself, as the kubelet's does. */
+export const FILE_HEADER = { apiVersion: 'config.cridock.io/v1', kind: 'CridockConfiguration' } as const;
 
 /**
- * Reads a config file: a JSON object whose keys are the flags in camelCase, with text, numbers, booleans, and arrays
- * of text for lists. Adds what is wrong with it to `problems`, all of it, each with the key's path.
+ * Reads a config file: YAML (JSON is YAML too) with `apiVersion` and `kind`, and a key for each flag, in camelCase, with
+ * text, numbers, booleans, and lists of text. Unknown and repeated keys are refused. Adds what is wrong with it to
+ * `problems`, all of it, each with the key.
  */
 export function readConfigFile(path: string, problems: string[]): GivenOptions {
   const given = new Map<OptionName, GivenOption>();
-  let content: unknown;
+  let content: Readonly<Record<string, unknown>>;
   try {
-    content = JSON.parse(readFileSync(path, 'utf8'));
+    content = readYamlFile(path);
   } catch (error) {
     problems.push(`--config ${path}: ${messageOf(error)}`);
     return given;
   }
-  if (typeof content !== 'object' || content === null || Array.isArray(content)) {
-    problems.push(`--config ${path}: not a JSON object`);
-    return given;
+  for (const [key, expected] of Object.entries(FILE_HEADER)) {
+    if (content[key] !== expected) problems.push(`${path}: ${key}: must be ${expected}`);
   }
   const names = new Map(OPTION_NAMES.map((name) => [camelCase(name), name]));
   for (const [key, value] of Object.entries(content)) {
+    if (key in FILE_HEADER) continue;
     const source = `${path}: ${key}`;
     const name = names.get(key);
     if (name === undefined) {
@@ -38,14 +42,24 @@ export function readConfigFile(path: string, problems: string[]): GivenOptions {
 const EXPECTED: Readonly<Record<OptionKind, string>> = {
   text: 'a text or a number',
   boolean: 'true or false',
-  list: 'an array of texts',
+  commas: 'a list of texts, or a text with commas',
+  list: 'a list of texts',
 };
 
 function valuesOf(value: unknown, kind: OptionKind): string[] | undefined {
-  if (kind === 'list') {
-    return Array.isArray(value) && value.every((item) => typeof item === 'string') ? value : undefined;
+  const texts = Array.isArray(value) ? textsIn(value) : undefined;
+  switch (kind) {
+    case 'list':
+      return texts;
+    case 'commas':
+      return typeof value === 'string' ? [value] : texts && [texts.join(',')];
+    case 'boolean':
+      return typeof value === 'boolean' ? [String(value)] : undefined;
+    case 'text':
+      return ['string', 'number', 'boolean'].includes(typeof value) ? [String(value)] : undefined;
   }
-  if (typeof value === 'boolean') return [String(value)];
-  if (kind === 'text' && (typeof value === 'string' || typeof value === 'number')) return [String(value)];
-  return undefined;
+}
+
+function textsIn(items: readonly unknown[]): string[] | undefined {
+  return items.every((item) => typeof item === 'string') ? [...items] : undefined;
 }

@@ -3,8 +3,8 @@ import { parseEndpoint } from '../util/endpoint.js';
 import type { Endpoint } from '../util/endpoint.js';
 import type { LogLevel } from '../util/log-level.js';
 import { readConfigFile } from './config-file.js';
-import { OPTIONS } from './options.js';
-import type { GivenOptions, OptionName } from './options.js';
+import { OPTIONS, OPTION_NAMES, variableName } from './options.js';
+import type { GivenOption, GivenOptions, OptionName } from './options.js';
 import {
   parseAbsolutePath,
   parseBindAddress,
@@ -78,13 +78,17 @@ const LOOPBACK = '127.0.0.1';
 /** cri-dockerd's request timeout where none is given: two minutes, less a second to answer in. */
 const DEFAULT_REQUEST_TIMEOUT_MS = 119_000;
 
-/**
- * Puts flags, the config file and defaults together, in this order of precedence. Throws a ConfigError.
- */
-export function loadConfig(flags: GivenOptions, configFile: string | undefined): Config {
+/** Where settings come from, in their order of precedence; what is in none of them has its default. */
+export interface SettingSources {
+  readonly flags: GivenOptions;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly configFile: string | undefined;
+}
+
+/** Puts all settings together. Throws a ConfigError. */
+export function loadConfig(sources: SettingSources): Config {
   const problems: string[] = [];
-  const file: GivenOptions = configFile === undefined ? new Map() : readConfigFile(configFile, problems);
-  const given: GivenOptions = new Map([...file, ...flags]);
+  const given = gatherOptions(sources, problems);
 
   // After a problem, the default stands in; nobody gets to see it.
   const read = <Value>(name: OptionName, parse: (text: string) => Value): Value => {
@@ -140,6 +144,24 @@ export function loadConfig(flags: GivenOptions, configFile: string | undefined):
   read('ipv6-dual-stack', parseBoolean);
   if (problems.length > 0) throw new ConfigError(problems);
   return Object.freeze(config);
+}
+
+/** The options that were given, each by its strongest source. Adds what is wrong with the file to `problems`. */
+export function gatherOptions({ flags, env, configFile }: SettingSources, problems: string[]): GivenOptions {
+  const file = configFile === undefined ? [] : readConfigFile(configFile, problems);
+  return new Map([...file, ...readEnvironment(env), ...flags]);
+}
+
+/** Lists have commas between their items here. */
+function readEnvironment(env: SettingSources['env']): GivenOptions {
+  const given = new Map<OptionName, GivenOption>();
+  for (const name of OPTION_NAMES) {
+    const source = variableName(name);
+    const text = env[source];
+    if (text === undefined) continue;
+    given.set(name, { values: OPTIONS[name].kind === 'list' ? parseList(text) : [text], source });
+  }
+  return given;
 }
 
 function notesOn(given: GivenOptions): string[] {

@@ -1,5 +1,8 @@
-/** What a flag's value is, for the help and for the config file. */
-export type OptionKind = 'text' | 'boolean' | 'list';
+/**
+ * What a flag's value is, for the help and for the config file: `commas` is a text with commas between its parts, `list`
+ * a flag that may be repeated.
+ */
+export type OptionKind = 'text' | 'boolean' | 'commas' | 'list';
 
 export interface Option {
   readonly kind: OptionKind;
@@ -125,7 +128,7 @@ export const OPTIONS = {
     describe: 'Directory with CNI network configurations',
   },
   'cni-bin-dir': {
-    kind: 'text',
+    kind: 'commas',
     default: '/opt/cni/bin',
     group: 'Network',
     describe: 'Directories with CNI plugins, separated by commas',
@@ -137,7 +140,7 @@ export const OPTIONS = {
     describe: 'Directory for the results of CNI plugins',
   },
   'pod-cidr': {
-    kind: 'text',
+    kind: 'commas',
     default: '',
     group: 'Network',
     describe:
@@ -216,6 +219,11 @@ export function isOptionName(name: string): name is OptionName {
   return Object.hasOwn(OPTIONS, name);
 }
 
+/** The environment's variable for a flag: `cni-conf-dir` is `CRIDOCK_CNI_CONF_DIR`. */
+export function variableName(name: string): string {
+  return `CRIDOCK_${name.replaceAll('-', '_').toUpperCase()}`;
+}
+
 /** The key of the config file for a flag: `cni-conf-dir` is `cniConfDir`. */
 export function camelCase(name: string): string {
   return name.replace(/-([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
@@ -227,6 +235,6 @@ export type GivenOptions = ReadonlyMap<OptionName, GivenOption>;
 export interface GivenOption {
   /** One text, or those of a list. */
   readonly values: readonly string[];
-  /** For messages: `--pod-cidr`, or `/etc/cridock.json: podCidr`. */
+  /** For messages: `--pod-cidr`, `CRIDOCK_POD_CIDR`, or `/etc/cridock/config.yaml: podCidr`. */
   readonly source: string;
 }

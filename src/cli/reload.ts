@@ -3,11 +3,22 @@ import type { Config } from './config.js';
 /** The settings that may change while the service runs. */
 export type ReloadableConfig = Pick<Config, (typeof RELOADABLE)[number]>;
 
-const RELOADABLE = ['logLevel', 'podCidrs'] as const;
+const RELOADABLE = [
+  'logLevel',
+  'podCidrs',
+  'pinnedImages',
+  'imagePullProgressDeadlineMs',
+  'containerLogMode',
+  'containerLogDriver',
+  'containerLogMaxSize',
+  'containerLogMaxFiles',
+] as const;
 
 export interface ConfigChange {
   /** What can be applied now; empty when nothing of it changed. */
   readonly now: Partial<ReloadableConfig>;
+  /** The same for the log, each as `logLevel: "info" -> "debug"`. */
+  readonly applied: readonly string[];
   /** The names of changed settings that only a restart applies. */
   readonly afterRestart: readonly (keyof Config)[];
 }
@@ -17,7 +28,14 @@ export function compareConfigs(before: Config, after: Config): ConfigChange {
   const changed = (key: keyof Config): boolean => JSON.stringify(before[key]) !== JSON.stringify(after[key]);
   const now: Record<string, unknown> = {};
   for (const key of RELOADABLE) if (changed(key)) now[key] = after[key];
-  return { now, afterRestart: configKeys(after).filter((key) => changed(key) && !isReloadable(key)) };
+  const applied = configKeys(after)
+    .filter((key) => key in now)
+    .map((key) => `${key}: ${JSON.stringify(before[key])} -> ${JSON.stringify(after[key])}`);
+  return {
+    now,
+    applied,
+    afterRestart: configKeys(after).filter((key) => changed(key) && !isReloadable(key)),
+  };
 }
 
 function configKeys(config: Config): (keyof Config)[] {

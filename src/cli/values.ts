@@ -19,12 +19,14 @@ const MAX_DURATION_MS = 2 ** 31 - 1;
 export function parseDurationMs(text: string): number {
   if (text === '0') return 0;
   if (
-    !/^\+?(\d+(\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)((\d+(\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h))*$/.test(text)
+    !/^\+?(\d+(\.\d*)?|\.\d+)(ns|us|\u00b5s|\u03bcs|ms|s|m|h)((\d+(\.\d*)?|\.\d+)(ns|us|\u00b5s|\u03bcs|ms|s|m|h))*$/.test(
+      text,
+    )
   ) {
     throw new Error(`${quote(text)} is not a duration; write it as 1m30s`);
   }
   let totalMs = 0;
-  for (const [, amount, unit] of text.matchAll(/([\d.]+)(ns|us|µs|μs|ms|s|m|h)/g)) {
+  for (const [, amount, unit] of text.matchAll(/([\d.]+)(ns|us|\u00b5s|\u03bcs|ms|s|m|h)/g)) {
     totalMs += Number(amount) * (UNIT_MS[unit ?? ''] ?? 0);
   }
   if (totalMs > MAX_DURATION_MS) throw new Error(`${quote(text)} is longer than 596h31m23s`);

@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
+import { ownFile } from '../util/own-program.js';
 
 /** What this build is made of. */
 export interface BuildInfo {
@@ -12,10 +12,7 @@ export interface BuildInfo {
 
 /** Reads package.json, into which packaging writes the commit as `gitHead`. */
 export function readBuildInfo(): BuildInfo {
-  // Compiled, this file is <root>/<outDir>/src/cli/version.js.
-  const manifest: unknown = JSON.parse(
-    readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'),
-  );
+  const manifest: unknown = JSON.parse(ownFile('package.json'));
   const field = (name: string): unknown =>
     typeof manifest === 'object' && manifest !== null ? Reflect.get(manifest, name) : undefined;
   const version = field('version');

@@ -40,6 +40,8 @@ export interface EngineInfo {
   KernelVersion: string;
   OperatingSystem?: string;
   ServerVersion: string;
+  /** RFC 3339. */
+  SystemTime?: string;
   Name?: string;
   Warnings?: Nullable<string[]>;
 }

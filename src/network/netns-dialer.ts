@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { Socket } from 'node:net';
-import { fileURLToPath } from 'node:url';
 import { Code, CriError, messageOf } from '../util/cri-error.js';
+import { ownPart } from '../util/own-program.js';
 import { connectLocal } from './connect-local.js';
-import { isDialReply } from './netns-protocol.js';
+import { NETNS_HELPER, isDialReply } from './netns-protocol.js';
 import type { DialRequest } from './netns-protocol.js';
 
 /** Makes connections to the loopback addresses of one network namespace. */
@@ -82,8 +82,8 @@ export class NetnsDialer implements LoopbackDialer {
   }
 
   #start(): NetnsHelper {
-    const script = fileURLToPath(new URL('./netns-helper.js', import.meta.url));
-    const args = ['--target', String(this.#pid), '--net', '--', process.execPath, script];
+    const command = ownPart(NETNS_HELPER, new URL('./netns-helper.js', import.meta.url));
+    const args = ['--target', String(this.#pid), '--net', '--', ...command];
     const child = spawn('nsenter', args, {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       env: { PATH: process.env['PATH'] },

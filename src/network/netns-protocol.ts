@@ -1,3 +1,6 @@
+/** The argument with which cridock, where it is one executable file, starts as the helper. */
+export const NETNS_HELPER = 'netns-helper';
+
 /** To the helper process: connect to this port. */
 export interface DialRequest {
   readonly id: number;

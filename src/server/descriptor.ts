@@ -1,8 +1,8 @@
-import { fileURLToPath } from 'node:url';
-import { loadSync } from '@grpc/proto-loader';
-import type { AnyDefinition, MethodDefinition, ServiceDefinition } from '@grpc/proto-loader';
+import protobuf from 'protobufjs';
+import type { IConversionOptions, Method as ProtoMethod, Root, Type } from 'protobufjs';
 import { Code, CriError } from '../util/cri-error.js';
 import type { EncodeReply } from '../util/handler.js';
+import { ownFile } from '../util/own-program.js';
 import { decodeRequest } from './decode-request.js';
 
 /** One RPC of the proto file, with its codec. */
@@ -25,20 +25,21 @@ export interface Protocol {
   readonly encodeReply: EncodeReply;
 }
 
-/** Reads the proto file that stands beside the compiled code; takes about 60 ms, so do it once. */
+/** As the types in src/gen have it: what is not set is there with its default, 64-bit numbers are texts. */
+const DECODED: IConversionOptions = {
+  longs: String,
+  enums: Number,
+  defaults: true,
+  arrays: true,
+  objects: true,
+};
+
+/** Reads the proto file; takes about 30 ms, so do it once. */
 export function loadProtocol(): Protocol {
-  // Compiled, this file is <root>/<outDir>/src/server/descriptor.js.
-  const path = fileURLToPath(new URL('../../../proto/runtime/v1/api.proto', import.meta.url));
-  const definitions = loadSync(path, {
-    keepCase: true,
-    longs: String,
-    enums: Number,
-    defaults: true,
-    arrays: true,
-    objects: true,
-  });
-  const runtime = methodsOf(definitions['runtime.v1.RuntimeService']);
-  const image = methodsOf(definitions['runtime.v1.ImageService']);
+  const { root } = protobuf.parse(ownFile('proto/runtime/v1/api.proto'), { keepCase: true });
+  root.resolveAll();
+  const runtime = methodsOf(root, 'runtime.v1.RuntimeService');
+  const image = methodsOf(root, 'runtime.v1.ImageService');
   const byRpc = new Map([...runtime, ...image].map((method) => [method.rpc, method]));
   return {
     runtime,
@@ -51,20 +52,27 @@ export function loadProtocol(): Protocol {
   };
 }
 
-function methodsOf(service: AnyDefinition | undefined): Method[] {
-  if (!isService(service)) throw new Error('the proto file lacks a service of runtime.v1');
-  return Object.entries(service).map(([rpc, method]) => ({
-    rpc,
-    path: method.path,
-    streams: method.responseStream,
-    decode: (bytes) => decodeRequest(rpc, bytes, method.requestDeserialize),
-    encode: method.responseSerialize,
-  }));
+function methodsOf(root: Root, service: string): Method[] {
+  return root.lookupService(service).methodsArray.map((method) => {
+    const request = resolved(method, method.resolvedRequestType);
+    const reply = resolved(method, method.resolvedResponseType);
+    return {
+      rpc: method.name,
+      path: `/${service}/${method.name}`,
+      streams: method.responseStream === true,
+      decode: (bytes) =>
+        decodeRequest(method.name, bytes, (encoded) => request.toObject(request.decode(encoded), DECODED)),
+      encode: (message) => asBuffer(reply.encode(reply.fromObject(message)).finish()),
+    };
+  });
 }
 
-/** Messages and enums have a `format`, services are plain tables of methods. */
-function isService(
-  definition: AnyDefinition | undefined,
-): definition is ServiceDefinition & Record<string, MethodDefinition<object, object>> {
-  return definition !== undefined && !('format' in definition);
+function resolved({ name }: ProtoMethod, type: Type | null): Type {
+  if (type === null) throw new Error(`the proto file lacks a message of ${name}`);
+  return type;
+}
+
+/** What protobufjs writes is a Buffer already, where there are Buffers. */
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -14,6 +14,7 @@
 #            --registry HOST:PORT   pulls go to this plain registry, whatever registry.k8s.io, k8s.gcr.io or gcr.io
 #                                   reference they name (not with 26.1's containerd store)
 # Input:  DOCKER_MIN_API_VERSION, if set, reaches the daemon: 1.44 imitates the floor of Engine 29.
+#         CRIDOCK_TEST_RUNC, a folder with a runc that the daemon uses instead of Debian 12's.
 # Output: stdout the path; progress on stderr. Log: /run/cridock-test/<name>/dockerd.log. Images stay in
 #         /var/lib/cridock-test/<name> for the next start.
 # Exit:   0 done; 4 no Engine can run here (not root, or the daemon did not start); 1 anything else.
@@ -99,7 +100,7 @@ start() {
     --containerd-namespace "cridock-$name" --containerd-plugins-namespace "cridock-$name-plugins")
   for host in registry.k8s.io k8s.gcr.io gcr.io; do arguments+=(--insecure-registry "$host"); done
   (
-    export PATH="$bin/usr/bin:$bin/usr/sbin:$PATH"
+    export PATH="${CRIDOCK_TEST_RUNC:+$CRIDOCK_TEST_RUNC:}$bin/usr/bin:$bin/usr/sbin:$PATH"
     libraries=("$bin"/lib/*-linux-gnu) # 20.10 needs one that the machine may lack
     [ ! -d "${libraries[0]}" ] || export LD_LIBRARY_PATH="${libraries[0]}"
     if [ -n "$registry" ]; then

@@ -9,7 +9,8 @@ const ROOT = join(import.meta.dirname, '../../..');
 /** Each part of src may import from itself and from the parts on lower lines; those on one line stay apart. */
 const LAYERS = [
   ['main'],
-  ['app'],
+  ['program'],
+  ['app', 'doctor', 'migrate'],
   ['cli', 'server', 'streaming'],
   ['cri'],
   ['docker', 'state', 'network', 'logs', 'stats', 'node', 'observability'],
@@ -25,11 +26,12 @@ const ENGINE_TYPES: Record<string, string[]> = {
 /** Packages that one folder alone knows. */
 const HOMES: Record<string, string> = {
   '@grpc/grpc-js': 'server',
-  '@grpc/proto-loader': 'server',
+  protobufjs: 'server',
   dockerode: 'docker',
   ws: 'streaming',
   winston: 'observability',
   'prom-client': 'observability',
+  yaml: 'cli',
   yargs: 'cli',
 };
 

@@ -7,7 +7,7 @@ import { OPTION_NAMES } from '../../../src/cli/options.js';
 async function given(...argv: string[]): Promise<Record<string, readonly string[]>> {
   const command = await parseCommandLine(argv, 'cridock');
   assert.ok(command.kind === 'serve');
-  return Object.fromEntries([...command.given].map(([name, { values }]) => [name, values]));
+  return Object.fromEntries([...command.settings.flags].map(([name, { values }]) => [name, values]));
 }
 
 describe('parseCommandLine', () => {
@@ -54,19 +54,37 @@ describe('parseCommandLine', () => {
   });
 
   it('finds the config file and the other commands', async () => {
-    const serve = await parseCommandLine(['--config', '/etc/c.json'], 'cridock');
-    assert.equal(serve.kind === 'serve' && serve.configFile, '/etc/c.json');
+    const serve = await parseCommandLine(['--config', '/etc/c.yaml'], 'cridock');
+    assert.equal(serve.kind === 'serve' && serve.settings.configFile, '/etc/c.yaml');
     for (const argv of [['version'], ['--version'], ['--log-level', 'debug', '--version']]) {
       assert.deepEqual(await parseCommandLine(argv, 'cridock'), { kind: 'version' });
     }
     assert.deepEqual(await parseCommandLine(['--buildinfo'], 'cridock'), { kind: 'build-info' });
   });
 
+  it('takes the commands with their own flags, and settings beside them', async () => {
+    const doctor = await parseCommandLine(
+      ['doctor', '--json', '--kubelet-config=/k', '--cni-conf-dir', '/c'],
+      'cridock',
+    );
+    assert.ok(doctor.kind === 'doctor');
+    assert.deepEqual([doctor.json, doctor.kubeletConfig], [true, '/k']);
+    assert.deepEqual([...doctor.settings.flags.keys()], ['cni-conf-dir']);
+    const migrate = await parseCommandLine(['migrate', '--from', 'cri-dockerd', '--dry-run'], 'cridock');
+    assert.ok(migrate.kind === 'migrate');
+    assert.deepEqual([migrate.direction, migrate.dryRun, migrate.json], ['from', true, false]);
+    const back = await parseCommandLine(['migrate', '--to=cri-dockerd'], 'cridock');
+    assert.ok(back.kind === 'migrate');
+    assert.deepEqual([back.direction, back.dryRun], ['to', false]);
+    assert.equal((await parseCommandLine(['config', 'print'], 'cridock')).kind, 'config-print');
+    assert.equal((await parseCommandLine(['completion'], 'cridock')).kind, 'completion');
+  });
+
   it('helps with every flag', async () => {
     for (const argv of [['--help'], ['-h'], ['--nonsense', '--help']]) {
       const help = await parseCommandLine(argv, 'cri-dockerd');
       assert.ok(help.kind === 'help');
-      assert.match(help.text, /^Usage: cri-dockerd \[flags\]/);
+      assert.match(help.text, /^Usage: cri-dockerd \[command\] \[flags\]/);
       for (const name of [...OPTION_NAMES, 'config', 'version', 'buildinfo', 'help']) {
         assert.ok(help.text.includes(`--${name} `), name);
       }
@@ -79,6 +97,12 @@ describe('parseCommandLine', () => {
     [['--network-plugin'], /Not enough arguments following: network-plugin/],
     [['serve'], /unknown command: serve/],
     [['version', 'please'], /unknown command: version please/],
+    [['--json'], /--json is for doctor and migrate/],
+    [['doctor', '--dry-run'], /--dry-run is for migrate/],
+    [['migrate'], /migrate needs --from cri-dockerd or --to cri-dockerd/],
+    [['migrate', '--from', 'containerd'], /migrate needs --from cri-dockerd/],
+    [['migrate', '--from', 'cri-dockerd', '--to', 'cri-dockerd'], /migrate needs/],
+    [['config'], /unknown command: config/],
   ];
   for (const [argv, message] of refused) {
     it(`refuses ${argv.join(' ')}`, async () => {

@@ -4,14 +4,21 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { parseCommandLine } from '../../../src/cli/command-line.js';
+import { FILE_HEADER } from '../../../src/cli/config-file.js';
 import { ConfigError, loadConfig } from '../../../src/cli/config.js';
-import type { Config } from '../../../src/cli/config.js';
+import type { Config, SettingSources } from '../../../src/cli/config.js';
+import { OPTIONS, OPTION_NAMES, camelCase, variableName } from '../../../src/cli/options.js';
+import { printConfig } from '../../../src/cli/print-config.js';
 import { compareConfigs } from '../../../src/cli/reload.js';
 
-async function load(...argv: string[]): Promise<Config> {
+async function sources(argv: string[], env: Record<string, string> = {}): Promise<SettingSources> {
   const command = await parseCommandLine(argv, 'cridock');
   assert.ok(command.kind === 'serve');
-  return loadConfig(command.given, command.configFile);
+  return { ...command.settings, env };
+}
+
+async function load(...argv: string[]): Promise<Config> {
+  return loadConfig(await sources(argv));
 }
 
 async function problemsOf(...argv: string[]): Promise<readonly string[]> {
@@ -33,9 +40,13 @@ describe('loadConfig', () => {
     rmSync(directory, { recursive: true });
   });
 
-  function file(content: unknown): string {
-    const path = join(directory, 'config.json');
-    writeFileSync(path, typeof content === 'string' ? content : JSON.stringify(content));
+  /** A config file with these settings, or with this text. */
+  function file(content: object | string): string {
+    const path = join(directory, 'config.yaml');
+    writeFileSync(
+      path,
+      typeof content === 'string' ? content : JSON.stringify({ ...FILE_HEADER, ...content }),
+    );
     return path;
   }
 
@@ -204,7 +215,44 @@ describe('loadConfig', () => {
     assert.equal(config.logLevel, 'debug');
     assert.deepEqual(config.podCidrs, ['10.2.0.0/16']);
     assert.deepEqual(config.pinnedImages, ['a']);
-    assert.match(config.notes.join('\n'), /config\.json: networkPluginMtu has no effect/);
+    assert.match(config.notes.join('\n'), /config\.yaml: networkPluginMtu has no effect/);
+  });
+
+  it('reads YAML as a person writes it', async () => {
+    const text = `# what this node needs
+apiVersion: config.cridock.io/v1
+kind: CridockConfiguration
+cniBinDir:
+  - /opt/cni/bin
+  - /usr/lib/cni
+podCidr: 10.1.0.0/24,fd00::/64
+imagePullProgressDeadline: 90s
+networkPlugin: ''
+restrictOomScoreAdj: true
+containerLogMaxFiles: 5
+ipv6DualStack: false
+`;
+    const config = await load('--config', file(text));
+    assert.deepEqual(config.cniBinDirs, ['/opt/cni/bin', '/usr/lib/cni']);
+    assert.deepEqual(config.podCidrs, ['10.1.0.0/24', 'fd00::/64']);
+    assert.equal(config.imagePullProgressDeadlineMs, 90_000);
+    assert.equal(config.networkPlugin, 'docker-bridge');
+    assert.equal(config.restrictOomScoreAdj, true);
+    assert.equal(config.containerLogMaxFiles, 5);
+  });
+
+  it('lets flags win over the environment, and the environment over the file', async () => {
+    const env = { CRIDOCK_LOG_LEVEL: 'error', CRIDOCK_POD_CIDR: '10.3.0.0/16', CRIDOCK_PINNED_IMAGE: 'a, b' };
+    const path = file({ logLevel: 'warn', podCidr: '10.2.0.0/16', logFormat: 'json' });
+    const config = loadConfig(await sources(['--config', path, '--log-level=debug'], env));
+    assert.equal(config.logLevel, 'debug');
+    assert.deepEqual(config.podCidrs, ['10.3.0.0/16']);
+    assert.equal(config.logFormat, 'json');
+    assert.deepEqual(config.pinnedImages, ['a', 'b']);
+    await assert.rejects(
+      async () => loadConfig(await sources([], { CRIDOCK_LOG_FORMAT: 'xml' })),
+      /CRIDOCK_LOG_FORMAT: "xml" is none of text, json/,
+    );
   });
 
   it('names what is wrong with the file by key', async () => {
@@ -213,33 +261,86 @@ describe('loadConfig', () => {
       'pod-cidr': '',
       logFormat: {},
       pinnedImage: 'a',
+      cniBinDir: [1],
       ipv6DualStack: 'true',
       cniConfDir: null,
     });
     assert.deepEqual(await problemsOf('--config', path), [
       `${path}: pod-cidr: unknown key`,
       `${path}: logFormat: must be a text or a number`,
-      `${path}: pinnedImage: must be an array of texts`,
+      `${path}: pinnedImage: must be a list of texts`,
+      `${path}: cniBinDir: must be a list of texts, or a text with commas`,
       `${path}: ipv6DualStack: must be true or false`,
       `${path}: cniConfDir: must be a text or a number`,
       `${path}: logLevel: "loud" is none of panic, fatal, error, warn, warning, info, debug, trace`,
     ]);
   });
 
+  it('wants to know what kind of file it is', async () => {
+    const path = file('kind: KubeletConfiguration');
+    assert.deepEqual(await problemsOf('--config', path), [
+      `${path}: apiVersion: must be config.cridock.io/v1`,
+      `${path}: kind: must be CridockConfiguration`,
+    ]);
+  });
+
   it('says so when the file cannot be read', async () => {
     assert.match(
-      (await problemsOf('--config', '/nowhere.json'))[0] ?? '',
-      /^--config \/nowhere\.json: ENOENT/,
+      (await problemsOf('--config', '/nowhere.yaml'))[0] ?? '',
+      /^--config \/nowhere\.yaml: ENOENT/,
     );
-    assert.match((await problemsOf('--config', file('{')))[0] ?? '', /JSON/);
-    assert.deepEqual(await problemsOf('--config', file([])), [`--config ${file([])}: not a JSON object`]);
+    const header = 'apiVersion: config.cridock.io/v1\nkind: CridockConfiguration\n';
+    const unreadable: [string, RegExp][] = [
+      ['{', /at line 1, column 2/],
+      ['[]', /not a mapping of keys to values$/],
+      ['', /not a mapping of keys to values$/],
+      [`${header}logLevel: info\nlogLevel: debug`, /Map keys must be unique at line 4/],
+      [`${header}logLevel: !!js/function x`, /Unresolved tag/],
+      ['\0', /./],
+    ];
+    for (const [text, message] of unreadable) {
+      assert.match((await problemsOf('--config', file(text)))[0] ?? '', message, text);
+    }
+  });
+
+  it('knows every flag in the file and in the environment', async () => {
+    for (const name of OPTION_NAMES) {
+      const { kind, default: preset } = OPTIONS[name];
+      const value = kind === 'boolean' ? false : kind === 'list' ? ['a'] : preset;
+      assert.deepEqual(await problemsOf('--config', file({ [camelCase(name)]: value })), [], name);
+      loadConfig(await sources([], { [variableName(name)]: String(value) }));
+    }
+  });
+
+  it('prints settings with their sources, in a form that it reads itself', async () => {
+    const path = file({ logLevel: 'warn', networkPlugin: '' });
+    const given = await sources(
+      ['--config', path, '--pod-cidr=10.0.0.0/8', '--pinned-image=a: b', '--ipv6-dual-stack=T'],
+      { CRIDOCK_LOG_FORMAT: 'json' },
+    );
+    const printed = printConfig(given);
+    const lines = [
+      'apiVersion: config.cridock.io/v1',
+      'kind: CridockConfiguration',
+      `logLevel: warn # ${path}: logLevel`,
+      `networkPlugin: "" # ${path}: networkPlugin`,
+      'podCidr: 10.0.0.0/8 # --pod-cidr',
+      'pinnedImage: ["a: b"] # --pinned-image',
+      'ipv6DualStack: true # --ipv6-dual-stack',
+      'logFormat: json # CRIDOCK_LOG_FORMAT',
+      'cniConfDir: /etc/cni/net.d # default',
+    ];
+    for (const line of lines) assert.ok(printed.split('\n').includes(line), `${line} is not in\n${printed}`);
+    const { notes: _, ...settings } = loadConfig(given);
+    const { notes: __, ...again } = await load('--config', file(printed));
+    assert.deepEqual(again, settings);
   });
 });
 
 describe('compareConfigs', () => {
   it('tells what applies now from what needs a restart', async () => {
     const before = await load();
-    assert.deepEqual(compareConfigs(before, await load()), { now: {}, afterRestart: [] });
+    assert.deepEqual(compareConfigs(before, await load()), { now: {}, applied: [], afterRestart: [] });
     const after = await load(
       '--log-level=debug',
       '--pod-cidr=10.0.0.0/8',
@@ -248,6 +349,7 @@ describe('compareConfigs', () => {
     );
     assert.deepEqual(compareConfigs(before, after), {
       now: { logLevel: 'debug', podCidrs: ['10.0.0.0/8'] },
+      applied: ['podCidrs: [] -> ["10.0.0.0/8"]', 'logLevel: "info" -> "debug"'],
       afterRestart: ['cniConfDir'],
     });
   });

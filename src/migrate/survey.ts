@@ -1,0 +1,138 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Config } from '../cli/config.js';
+import { KIND_LABEL, parseLabels } from '../convert/labels.js';
+import { CRI_LOG_MODE, LOG_MODE } from '../convert/log-config.js';
+import { parseName } from '../convert/names.js';
+import type { Engine } from '../docker/engine.js';
+import type { ContainerInspect } from '../docker/types.js';
+import { AttachmentCache } from '../network/cni/cache.js';
+import { parseCheckpoint } from '../state/checkpoint-format.js';
+import { Code, hasCode, messageOf } from '../util/cri-error.js';
+import { silentLogger } from '../util/log.js';
+
+/** A pod as the other program will find it. */
+export interface SurveyedPod {
+  readonly namespace: string;
+  readonly name: string;
+  readonly sandboxId: string;
+  readonly running: boolean;
+  readonly containers: readonly SurveyedContainer[];
+  /** What will not go on as it was, each in one sentence; empty when all will. */
+  readonly remarks: readonly string[];
+}
+
+export interface SurveyedContainer {
+  readonly name: string;
+  readonly id: string;
+  readonly running: boolean;
+  /** Which of the two forms its mounts have: cri-dockerd of the 0.3 line wrote `binds`, of 0.4.0 and 0.4.1 `mounts`. */
+  readonly shape: 'binds' | 'mounts' | 'none';
+  /** Who writes its log. */
+  readonly log: 'cridock' | 'docker' | 'none';
+}
+
+export interface Survey {
+  readonly pods: readonly SurveyedPod[];
+  /** Containers with cri-dockerd's labels that belong to no pod, by Docker name: nobody takes them over. */
+  readonly leftAlone: readonly string[];
+}
+
+/** Looks at all pods on the Engine, whoever made them; changes nothing. `direction` is as in `cridock migrate`. */
+export async function surveyPods(engine: Engine, config: Config, direction: 'from' | 'to'): Promise<Survey> {
+  const inspected = await inspectAll(engine);
+  const sandboxes = inspected.filter(
+    ({ Config: { Labels: labels } }) => parseLabels(labels)?.kind === 'sandbox',
+  );
+  const attached = await new AttachmentCache(config.cniCacheDir, silentLogger).sandboxIds();
+  const claimed = new Set<string>();
+  const pods: SurveyedPod[] = [];
+  for (const sandbox of sandboxes) {
+    const name = parseName(sandbox.Name);
+    if (name === undefined) continue;
+    const members = inspected.filter((one) => sandboxIdOf(one) === sandbox.Id && parseName(one.Name));
+    [sandbox, ...members].forEach(({ Id: id }) => claimed.add(id));
+    const containers = members.map(surveyContainer);
+    const remarks = [
+      ...(await checkpointRemarks(config, sandbox.Id)),
+      ...networkRemarks(config, sandbox, attached),
+      ...(direction === 'to' ? logRemarks(containers) : []),
+    ];
+    const { podName, namespace } = name;
+    const { Running: running } = sandbox.State;
+    pods.push({ namespace, name: podName, sandboxId: sandbox.Id, running, containers, remarks });
+  }
+  const leftAlone = inspected.filter(({ Id: id }) => !claimed.has(id)).map(({ Name: name }) => name.slice(1));
+  return { pods, leftAlone };
+}
+
+async function inspectAll(engine: Engine): Promise<ContainerInspect[]> {
+  const inspected: ContainerInspect[] = [];
+  for (const { Id: id } of await engine.listContainers([KIND_LABEL])) {
+    try {
+      inspected.push(await engine.inspectContainer(id));
+    } catch (error) {
+      if (!hasCode(error, Code.NOT_FOUND)) throw error; // else removed meanwhile
+    }
+  }
+  return inspected;
+}
+
+function sandboxIdOf({ Config: { Labels: labels } }: ContainerInspect): string | undefined {
+  const parsed = parseLabels(labels);
+  return parsed?.kind === 'container' ? parsed.sandboxId : undefined;
+}
+
+function surveyContainer({
+  Id: id,
+  Name: name,
+  Config,
+  HostConfig,
+  State,
+}: ContainerInspect): SurveyedContainer {
+  const labels = parseLabels(Config.Labels);
+  const logPath = labels?.kind === 'container' ? labels.logPath : '';
+  const byCridock = labels?.own[LOG_MODE] === CRI_LOG_MODE;
+  return {
+    name: parseName(name)?.containerName ?? '',
+    id,
+    running: State.Running,
+    shape:
+      (HostConfig.Mounts ?? []).length > 0
+        ? 'mounts'
+        : (HostConfig.Binds ?? []).length > 0
+          ? 'binds'
+          : 'none',
+    log: logPath === '' ? 'none' : byCridock ? 'cridock' : 'docker',
+  };
+}
+
+async function checkpointRemarks({ rootDirectory }: Config, sandboxId: string): Promise<string[]> {
+  const path = join(rootDirectory, 'sandbox', sandboxId);
+  try {
+    parseCheckpoint(await readFile(path, 'utf8'));
+    return [];
+  } catch (error) {
+    return [
+      `its checkpoint ${path} cannot be used, host ports may stay behind when it ends: ${messageOf(error)}`,
+    ];
+  }
+}
+
+function networkRemarks(config: Config, sandbox: ContainerInspect, attached: ReadonlySet<string>): string[] {
+  const usesCni = config.networkPlugin === 'cni' && sandbox.HostConfig.NetworkMode === 'none';
+  if (!usesCni || !sandbox.State.Running || attached.has(sandbox.Id)) return [];
+  return [
+    `${config.cniCacheDir} has no record of its network: it is detached with the network's present configuration`,
+  ];
+}
+
+/** cri-dockerd writes no logs itself. */
+function logRemarks(containers: readonly SurveyedContainer[]): string[] {
+  return containers
+    .filter(({ log, running }) => log === 'cridock' && running)
+    .map(
+      ({ name }) =>
+        `the log of ${name} stops at the switch until its container is made anew (docker logs still has it)`,
+    );
+}

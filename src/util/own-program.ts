@@ -1,0 +1,41 @@
+import { readFileSync } from 'node:fs';
+import { getAsset, isSea } from 'node:sea';
+import { fileURLToPath } from 'node:url';
+import { setFlagsFromString } from 'node:v8';
+
+/**
+ * How this program was made and started: from its sources, compiled into a folder of the repository, or as one executable
+ * file that holds Node.js, the code and the files that the code reads (a single executable application).
+ */
+
+/** The name that it was called by, such as `/usr/bin/cri-dockerd`, which may be a link. */
+export function invokedAs(): string | undefined {
+  return isSea() ? process.argv0 : process.argv[1];
+}
+
+/** The words that start this same program again, to which arguments are added. */
+export function ownCommand(): string[] {
+  return isSea() ? [process.execPath] : [process.execPath, process.argv[1] ?? ''];
+}
+
+/** The words that start a part of this program as a process of its own: the compiled file `script`, where there is one. */
+export function ownPart(argument: string, script: URL): string[] {
+  return [process.execPath, isSea() ? argument : fileURLToPath(script)];
+}
+
+/** The text of a file of the repository, such as `package.json`. Throws when the executable was made without it. */
+export function ownFile(path: string): string {
+  if (isSea()) return getAsset(path, 'utf8');
+  // Compiled, this file is <root>/<outDir>/src/util/own-program.js.
+  return readFileSync(new URL(`../../../${path}`, import.meta.url), 'utf8');
+}
+
+/**
+ * The executable starts without V8's optimising compilers (deploy/package/build-executable.sh): what is busy only while it
+ * starts is not worth compiling, and the compilers themselves take 8 MB. From here on, what is busy gets compiled.
+ */
+export function optimiseFromNowOn(): void {
+  if (!isSea()) return;
+  setFlagsFromString('--opt');
+  setFlagsFromString('--maglev');
+}

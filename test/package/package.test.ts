@@ -1,0 +1,196 @@
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import type { Finding } from '../../src/doctor/finding.js';
+import { connectCri } from '../support/cri-client.js';
+import { commandBlocks } from '../support/doc-commands.js';
+import { until } from '../support/until.js';
+
+// Compiled, this file is <root>/<outDir>/test/package/package.test.js.
+const ROOT = path.join(import.meta.dirname, '../../..');
+const DEBIAN_ROOT = path.join(ROOT, 'test/support/debian-root.sh');
+
+/** Blocks that .ci/run runs as steps of its own: they take long, or run this test. */
+const RUN_ELSEWHERE = ['npm run quickstart', 'npm test', 'npm test -- package'];
+
+function build(script: string, ...args: string[]): string {
+  const env = { ...process.env, CRIDOCK_DEB_COMPRESSION: 'gzip' };
+  const output = execFileSync(path.join(ROOT, 'deploy/package', script), args, {
+    cwd: ROOT,
+    env,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  return path.join(ROOT, output.trim().split('\n').at(-1) ?? '');
+}
+
+/** As the `skip` option of a test: the reason why no Debian can be booted here, or false. */
+const noDebian: string | false = process.getuid?.() === 0 ? false : 'not root: no Debian can be booted';
+
+describe('the Debian package', { skip: noDebian }, () => {
+  let work: string;
+  let root: string;
+  let init: string;
+
+  /** Runs a shell's words on the booted Debian; throws what they print when they fail. */
+  const onNode = (script: string): string => {
+    const args = ['-t', init, '-m', '-u', '-i', '-p', '--', 'bash', '-e', '-o', 'pipefail', '-c', script];
+    const { status, stdout, stderr } = spawnSync('nsenter', args, { encoding: 'utf8', timeout: 120_000 });
+    assert.equal(status, 0, `${script}\n${stdout}\n${stderr}`);
+    return stdout;
+  };
+  const isActive = (unit: string): boolean => /^active$/m.test(onNode(`systemctl is-active ${unit} || true`));
+  const mainPid = (): string => onNode('systemctl show -P MainPID cri-docker.service').trim();
+
+  before(() => {
+    work = mkdtempSync(path.join(tmpdir(), 'cridock-package-'));
+    root = path.join(work, 'debian');
+    build('build-executable.sh');
+    execFileSync(DEBIAN_ROOT, ['make', root], { stdio: ['ignore', 'inherit', 'inherit'] });
+    copyFileSync(build('build-deb.sh'), path.join(root, 'root/cridock.deb'));
+    init = execFileSync(DEBIAN_ROOT, ['boot', root], { encoding: 'utf8' }).trim();
+  });
+  after(() => {
+    execFileSync(DEBIAN_ROOT, ['halt', root]);
+    rmSync(work, { recursive: true });
+  });
+
+  it('installs on a clean Debian, and works there without Node.js', () => {
+    assert.equal(onNode('command -v node || true'), '');
+    onNode('dpkg -i /root/cridock.deb');
+    assert.match(onNode('cridock --version'), /^cridock \d+\.\d+\.\d+ \(\w+\)\n$/);
+    assert.match(onNode('cri-dockerd --version'), /^cri-dockerd \d+\.\d+\.\d+ \(\w+\)\n$/);
+    assert.match(
+      onNode('cridock config print --config /etc/cridock/config.yaml'),
+      /^cniBinDir: .*config\.yaml: cniBinDir$/m,
+    );
+    const findings = JSON.parse(onNode('cridock doctor --json || [ $? -eq 1 ]')) as Finding[];
+    assert.ok(findings.some(({ check, level }) => check === 'engine' && level === 'failure'));
+    for (const { level, remedy } of findings) assert.equal(remedy === '', level === 'ok');
+    onNode('test -e /usr/share/man/man8/cridock.8.gz');
+  });
+
+  it('serves on the socket that systemd made, for root and the group docker', async () => {
+    await until('the service', () => isActive('cri-docker.service'), 20_000);
+    assert.equal(onNode("stat -c '%a %U %G' /run/cri-dockerd.sock").trim(), '660 root docker');
+    const client = connectCri(`/proc/${init}/root/run/cri-dockerd.sock`);
+    try {
+      const { runtime_name: name } = await client.runtime.Version({ version: 'v1' }, { timeoutMs: 10_000 });
+      assert.equal(name, 'docker');
+    } finally {
+      client.close();
+    }
+  });
+
+  it('completes commands and flags in bash', () => {
+    const script =
+      '. /usr/share/bash-completion/completions/cridock; COMP_WORDS=(cridock --cni-c); COMP_CWORD=1; _cridock; echo "${COMPREPLY[@]}"';
+    assert.equal(onNode(script).trim(), '--cni-conf-dir --cni-cache-dir');
+  });
+
+  it('reloads, and says what changed', async () => {
+    const pid = mainPid();
+    onNode("echo 'logLevel: debug' >>/etc/cridock/config.yaml; systemctl reload cri-docker");
+    const reloaded = () =>
+      onNode('journalctl --unit cri-docker --no-pager').includes('logLevel: \\"info\\" -> \\"debug\\"');
+    await until('the line in the log', reloaded, 20_000);
+    assert.equal(mainPid(), pid);
+  });
+
+  it('comes back however often it is killed, and is ended by the watchdog when it hangs', async () => {
+    for (let kill = 0; kill < 5; kill += 1) {
+      const pid = mainPid();
+      onNode(`kill -9 ${pid}`);
+      await until('another process', () => isActive('cri-docker.service') && mainPid() !== pid, 20_000);
+    }
+    onNode('mkdir -p /run/systemd/system/cri-docker.service.d');
+    onNode("printf '[Service]\\nWatchdogSec=2\\n' >/run/systemd/system/cri-docker.service.d/watchdog.conf");
+    onNode('systemctl daemon-reload; systemctl restart cri-docker.service');
+    const pid = mainPid();
+    onNode('sleep 5');
+    assert.equal(mainPid(), pid, 'signs of life keep it running');
+    onNode(`kill -STOP ${pid}`);
+    await until('the watchdog', () => isActive('cri-docker.service') && mainPid() !== pid, 30_000);
+    onNode('rm /run/systemd/system/cri-docker.service.d/watchdog.conf; systemctl daemon-reload');
+  });
+
+  it("is started by minikube's drop-in and by kubespray's unit", async () => {
+    const folder = path.join(root, 'etc/systemd/system/cri-docker.service.d');
+    mkdirSync(folder, { recursive: true });
+    copyFileSync(path.join(ROOT, 'deploy/minikube/10-cni.conf'), path.join(folder, '10-cni.conf'));
+    onNode('systemctl daemon-reload; systemctl restart cri-docker.socket cri-docker.service');
+    assert.match(
+      onNode(`tr '\\0' ' ' </proc/${mainPid()}/cmdline`),
+      /^\/usr\/bin\/cri-dockerd .*--hairpin-mode=hairpin-veth/,
+    );
+    rmSync(path.join(folder, '10-cni.conf'));
+    onNode('systemctl daemon-reload; systemctl stop cri-docker.socket cri-docker.service');
+
+    onNode('ln -s /usr/bin/cridock /usr/local/bin/cri-dockerd');
+    const unit = path.join(root, 'etc/systemd/system/cri-dockerd.service');
+    copyFileSync(path.join(ROOT, 'deploy/kubespray/cri-dockerd.service'), unit);
+    onNode('systemctl daemon-reload; systemctl start cri-dockerd.service');
+    assert.ok(isActive('cri-dockerd.service'));
+    onNode('test -S /run/cri-dockerd.sock; systemctl stop cri-dockerd.service');
+    rmSync(unit);
+    onNode(
+      'rm /usr/local/bin/cri-dockerd; systemctl daemon-reload; systemctl start cri-docker.socket cri-docker.service',
+    );
+    await until('the service', () => isActive('cri-docker.service'), 20_000);
+  });
+
+  it('is upgraded in place, with its settings kept', async () => {
+    const newer = build('build-deb.sh', process.arch === 'x64' ? 'amd64' : 'arm64', '2');
+    copyFileSync(newer, path.join(root, 'root/newer.deb'));
+    const pid = mainPid();
+    onNode('dpkg -i /root/newer.deb');
+    await until('the new process', () => isActive('cri-docker.service') && mainPid() !== pid, 20_000);
+    assert.match(readFileSync(path.join(root, 'etc/cridock/config.yaml'), 'utf8'), /logLevel: debug/);
+    assert.match(onNode('dpkg-query -W cridock'), /-2$/m);
+  });
+
+  for (const { source, script } of commandBlocks(ROOT).filter(({ place }) => place === 'node')) {
+    it(`runs the commands of ${source}`, () => void onNode(script));
+  }
+
+  it('is purged without a trace but for the group docker', () => {
+    onNode('dpkg --purge cridock');
+    const rest = onNode(
+      'ls -d /etc/cridock /usr/bin/cri* /run/cri-dockerd.sock /lib/systemd/system/cri-docker* /var/lib/cri-dockerd 2>/dev/null || true',
+    );
+    assert.equal(rest, '');
+    assert.doesNotMatch(onNode('systemctl list-units --all --no-pager'), /cri-docker.*(running|failed)/);
+  });
+});
+
+describe('a fresh clone', { skip: noDebian }, () => {
+  it('runs every command of the documentation', () => {
+    const work = mkdtempSync(path.join(tmpdir(), 'cridock-clone-'));
+    const clone = path.join(work, 'cridock');
+    try {
+      execFileSync('git', ['clone', '--quiet', ROOT, clone]);
+      // Downloads are kept from one run to the next.
+      mkdirSync(path.join(ROOT, '.cache'), { recursive: true });
+      symlinkSync(path.join(ROOT, '.cache'), path.join(clone, '.cache'));
+      for (const { source, place, script } of commandBlocks(clone)) {
+        if (place === 'node' || RUN_ELSEWHERE.includes(script.trim())) continue;
+        const run = spawnSync('bash', ['-e', '-o', 'pipefail', '-c', script], {
+          cwd: clone,
+          encoding: 'utf8',
+          env: { ...process.env, CRIDOCK_DEB_COMPRESSION: 'gzip', NODE_TEST_CONTEXT: '' },
+          timeout: 300_000,
+        });
+        assert.equal(
+          run.status,
+          0,
+          `${source}: ${script}\n${run.stdout.slice(-2000)}\n${run.stderr.slice(-2000)}`,
+        );
+      }
+    } finally {
+      rmSync(work, { recursive: true });
+    }
+  });
+});

@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# A clean Debian 12 for tests of the package: a folder to change root into, which can be booted with systemd.
+#
+# Usage:  debian-root.sh make DIR     makes it from the cache, where debootstrap puts it the first time
+#         debian-root.sh boot DIR     boots it in a container and prints the pid of its init
+#         debian-root.sh halt DIR     ends it, where it runs, and deletes the folder
+# Exit:   0 done; 4 it cannot be had or booted here, the last line of stderr says why; 1 anything else.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+command=${1:-} root=${2:-}
+[ -n "$root" ] || fail "usage: debian-root.sh make|boot|halt DIR"
+# In the root itself only what every Debian has; Node.js least of all.
+packages=systemd,systemd-sysv,iptables,man-db
+archive=$cache_dir/debian/root-bookworm-$(dpkg --print-architecture).tar
+
+give_up() {
+  say "$*"
+  exit 4
+}
+
+make() {
+  local tool work
+  [ "$(id -u)" = 0 ] || give_up 'not root'
+  for tool in debootstrap systemd-nspawn; do
+    command -v "$tool" >/dev/null || apt-get -qq -y --no-install-recommends install debootstrap systemd-container >&2 ||
+      give_up "no $tool"
+  done
+  if [ ! -e "$archive" ]; then
+    say 'making a Debian 12 with debootstrap (a minute, once)'
+    mkdir -p "$(dirname "$archive")"
+    work=$(mktemp -d)
+    debootstrap --variant=minbase --include="$packages" bookworm "$work/root" >&2 || give_up 'debootstrap failed'
+    rm -rf "$work"/root/var/cache/apt/archives/*.deb
+    tar -C "$work/root" -cf "$archive.new" .
+    mv "$archive.new" "$archive"
+    rm -rf "$work"
+  fi
+  mkdir -p "$root"
+  tar -C "$root" -xf "$archive"
+}
+
+# The container's init, once its systemd takes commands.
+init_of() { pgrep -P "$(cat "$root.pid")"; }
+is_up() { nsenter -t "$(init_of)" -m -u -i -p -- systemctl is-system-running 2>/dev/null | grep -qE 'running|degraded'; }
+
+boot() {
+  # The host's network is shared: nothing in the root listens on it but what tests start.
+  setsid systemd-nspawn --quiet --directory "$root" --register=no --keep-unit --console=pipe --boot \
+    </dev/null >"$root.log" 2>&1 &
+  echo $! >"$root.pid"
+  wait_until 60 is_up || give_up "systemd does not come up: $(tail -n 1 "$root.log")"
+  init_of
+}
+
+halt() {
+  if [ -e "$root.pid" ]; then stop_pid "$(cat "$root.pid")" "$root" 30 || true; fi
+  rm -rf "$root" "$root.pid" "$root.log"
+}
+
+case $command in
+  make | boot | halt) "$command" ;;
+  *) fail "unknown command: $command" ;;
+esac

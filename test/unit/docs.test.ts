@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describe, it } from 'node:test';
+import { loadConfig } from '../../src/cli/config.js';
+import { parseNetworkList } from '../../src/network/cni/network-config.js';
+import { parseCommandLine } from '../../src/cli/command-line.js';
+import { commandBlocks, documentPages } from '../support/doc-commands.js';
+
+// Compiled, this file is <root>/<outDir>/test/unit/docs.test.js.
+const ROOT = join(import.meta.dirname, '../../..');
+const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
+
+describe('documentation', () => {
+  it('has a reference of settings that is made from the code', () => {
+    const script = join(import.meta.dirname, '../../deploy/package/flags-reference.js');
+    const made = execFileSync(process.execPath, [script], { encoding: 'utf8' });
+    assert.equal(
+      read('docs/flags.md'),
+      made,
+      'run: node dist/deploy/package/flags-reference.js >docs/flags.md',
+    );
+  });
+
+  it('draws each folder of src, and no other', () => {
+    const folders = readdirSync(join(ROOT, 'src'), { withFileTypes: true }).filter((one) =>
+      one.isDirectory(),
+    );
+    const drawing = /```text\n([\s\S]*?)```/.exec(read('docs/architecture.md'))?.[1] ?? '';
+    // A narrow box breaks the name after the slash.
+    const drawn = drawing.replaceAll(/src\/ /g, '').match(/src\/\w+/g) ?? [];
+    for (const { name } of folders)
+      assert.match(drawing, new RegExp(`\\b${name}\\b`), `src/${name} is not drawn`);
+    for (const name of drawn) assert.ok(existsSync(join(ROOT, name)), `${name} is drawn, and not there`);
+  });
+
+  it('links to what is there', () => {
+    for (const page of documentPages(ROOT)) {
+      for (const [, target = ''] of read(page).matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)) {
+        assert.ok(existsSync(join(ROOT, dirname(page), target)), `${page} links to ${target}`);
+      }
+    }
+  });
+
+  it('has commands only in blocks that are run', () => {
+    assert.ok(commandBlocks(ROOT).length > 10);
+    for (const page of documentPages(ROOT)) {
+      const kinds = [...read(page).matchAll(/^```(.+)$/gm)].map(([, kind]) => kind);
+      for (const kind of kinds)
+        assert.ok(['sh', 'sh node', 'text', 'yaml'].includes(kind ?? ''), `${page}: ${kind ?? ''}`);
+    }
+  });
+});
+
+describe('examples in deploy/', () => {
+  for (const name of readdirSync(join(ROOT, 'deploy/cni'))) {
+    it(`cni/${name} is a network`, () => {
+      assert.ok(parseNetworkList(read(`deploy/cni/${name}`)).plugins.length > 0);
+    });
+  }
+
+  for (const unit of [
+    'systemd/cri-docker.service',
+    'minikube/10-cni.conf',
+    'kubespray/cri-dockerd.service',
+  ]) {
+    it(`${unit} starts cridock with flags that it knows`, async () => {
+      const lines = [...read(`deploy/${unit}`).matchAll(/^ExecStart=(\S+) (.*)$/gm)];
+      assert.equal(lines.length, 1);
+      const [, program = '', flags = ''] = lines[0] ?? [];
+      assert.match(program, /\/(cridock|cri-dockerd)$/);
+      const command = await parseCommandLine(flags.split(' '), 'cridock');
+      assert.ok(command.kind === 'serve');
+      loadConfig({ flags: command.settings.flags, env: {}, configFile: undefined });
+    });
+  }
+
+  it('package/config.yaml is a config file', () => {
+    const configFile = join(ROOT, 'deploy/package/config.yaml');
+    const { cniBinDirs } = loadConfig({ flags: new Map(), env: {}, configFile });
+    assert.deepEqual(cniBinDirs, ['/opt/cni/bin', '/usr/lib/cni']);
+  });
+});

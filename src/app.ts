@@ -12,6 +12,7 @@ import { EventFeed } from './cri/event-feed.js';
 import { ImageDiskUsage } from './cri/image-disk-usage.js';
 import { ImageAccounts } from './cri/image-accounts.js';
 import { ImageSizes } from './cri/image-sizes.js';
+import { ImageVolumes, sweepImageVolumes } from './cri/image-volumes.js';
 import { sandboxImageAuth } from './cri/sandbox-image-auth.js';
 import { imageService } from './cri/image-service.js';
 import { readHeldLimits, settleHeldLimits } from './cri/node-limits.js';
@@ -109,6 +110,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
       logs.retain(ids);
       void settleHeldLimits(deps);
       void removeOldScratchContainers(engine, log);
+      void sweepImageVolumes(deps);
     },
     onChange: (change, isNews) => {
       statistics.note(change);
@@ -172,6 +174,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
     ),
     events,
     imageSizes: new ImageSizes(),
+    imageVolumes: new ImageVolumes(engine, join(config.rootDirectory, 'image-volumes')),
     imageAccounts: new ImageAccounts(engine),
     heldLimits: new JsonStore({ dir: join(config.rootDirectory, 'limits'), read: readHeldLimits, log }),
     podResources: new JsonStore({

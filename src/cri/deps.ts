@@ -10,6 +10,7 @@ import type { KeyedMutex } from '../util/keyed-mutex.js';
 import type { Logger } from '../util/log.js';
 import type { SharedCalls } from '../util/shared-calls.js';
 import type { ImageSizes } from './image-sizes.js';
+import type { ImageVolumes } from './image-volumes.js';
 import type { HeldLimits } from './node-limits.js';
 import type { PodResources } from './sandbox-update-resources.js';
 import type { ImageAccounts } from './image-accounts.js';
@@ -69,6 +70,7 @@ export interface CriDeps {
   readonly events: EventFeed;
   readonly imageAccounts: ImageAccounts;
   readonly imageSizes: ImageSizes;
+  readonly imageVolumes: ImageVolumes;
   /** By container id. */
   readonly heldLimits: JsonStore<HeldLimits>;
   /** What UpdatePodSandboxResources told last, by sandbox id. */

@@ -10,6 +10,7 @@ import type { CriDeps, CriSettings } from './cri/deps.js';
 import { EntryList } from './cri/entry-list.js';
 import { EventFeed } from './cri/event-feed.js';
 import { ImageDiskUsage } from './cri/image-disk-usage.js';
+import { ImageInodes } from './cri/image-inodes.js';
 import { ImageAccounts } from './cri/image-accounts.js';
 import { ImageSizes } from './cri/image-sizes.js';
 import { ImageVolumes, sweepImageVolumes } from './cri/image-volumes.js';
@@ -160,6 +161,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
     ),
     images,
     imageDiskUsage: new ImageDiskUsage(engine),
+    imageInodes: new ImageInodes(engine, log),
     statistics,
     containerStatsEntries: new StatsEntries(containerAttributes, (stats) =>
       protocol.encodeReply('ListContainerStats', { stats: [stats] }),
@@ -220,6 +222,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
       await status.close();
       await mirror.stop();
       await statistics.stop();
+      await deps.imageInodes.stop();
       await network.stop();
       engine.close();
     },

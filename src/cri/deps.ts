@@ -16,6 +16,7 @@ import type { PodResources } from './sandbox-update-resources.js';
 import type { ImageAccounts } from './image-accounts.js';
 import type { JsonStore } from '../state/json-store.js';
 import type { ImageDiskUsage } from './image-disk-usage.js';
+import type { ImageInodes } from './image-inodes.js';
 import type { ContainerListing } from './container-list.js';
 import type { ContainerStatsEntries } from './container-stats.js';
 import type { EventFeed } from './event-feed.js';
@@ -63,6 +64,7 @@ export interface CriDeps {
   readonly containerListing: ContainerListing;
   readonly images: KnownImages;
   readonly imageDiskUsage: ImageDiskUsage;
+  readonly imageInodes: ImageInodes;
   readonly statistics: Statistics;
   readonly containerStatsEntries: ContainerStatsEntries;
   readonly sandboxStatsEntries: SandboxStatsEntries;

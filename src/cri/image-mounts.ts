@@ -9,6 +9,9 @@ import { findImage } from './image-lookup.js';
 import { IMAGE_VOLUME_FAILED } from './image-volumes.js';
 import { withScratchContainer } from './scratch-container.js';
 
+/** Go's `fs.ModeDir`, the highest of the 32 bits of a mode. */
+const FOLDER_BIT = 2 ** 31;
+
 /** The mounts of a request, looked up. */
 export interface ResolvedMounts {
   /** With the ids of their images in the place of other references. */
@@ -87,12 +90,15 @@ async function withoutLinks(
   subPath: string,
 ): Promise<string | undefined> {
   let path = '/';
+  let isFolder = true;
   for (const name of subPath.split('/')) {
+    if (!isFolder) return undefined;
     const next = posix.join(path, name);
-    const stat = await engine.statPath(containerId, next);
-    if (stat === undefined) return undefined;
-    path = stat.linkTarget || next;
-    if (stat.linkTarget !== '' && (await engine.statPath(containerId, path)) === undefined) return undefined;
+    const entry = await engine.statPath(containerId, next);
+    path = entry?.linkTarget || next;
+    const target = path === next ? entry : await engine.statPath(containerId, path);
+    if (target === undefined) return undefined;
+    isFolder = target.mode >= FOLDER_BIT;
   }
   return path;
 }

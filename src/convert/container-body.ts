@@ -8,7 +8,7 @@ import { cdiRequests, deviceMappings } from './devices.js';
 import { environment } from './env.js';
 import { imageVolumesFact } from './image-volume-mounts.js';
 import { containerLabels } from './labels.js';
-import { IMAGE_MOUNT_API_VERSION } from './mounts.js';
+import type { ImageFiles } from './mounts.js';
 import { mountMembers } from './relabelled-binds.js';
 import { containerName } from './names.js';
 import { containerNamespaces } from './namespaces.js';
@@ -52,8 +52,8 @@ export interface ContainerBodyOptions {
   supports: (apiVersion: string) => boolean;
   /** Whether the pod's runtime can mount recursively read-only. */
   recursiveReadOnly: boolean;
-  /** As `MountAbilities.imageFolder`. */
-  imageFolder: (mount: Mount__Output) => string | undefined;
+  /** As `MountAbilities.imageFiles`. */
+  imageFiles: (mount: Mount__Output) => ImageFiles | undefined;
   cgroupVersion: 1 | 2;
   /** Whether the Engine labels containers for SELinux. */
   hasSelinux: boolean;
@@ -96,7 +96,7 @@ export function containerBody(
       own: {
         ...options.own,
         ...nodeLimitsFact({ cgroup: writes }),
-        ...(!options.supports(IMAGE_MOUNT_API_VERSION) && imageVolumesFact(config.mounts)),
+        ...imageVolumesFact(config.mounts),
         [USER]: identityText(identity),
       },
       sandboxId: options.sandbox.id,

@@ -1,6 +1,6 @@
 import type { Mount__Output } from '../gen/runtime/v1/Mount.js';
 
-/** A mount of an image's files that cridock prepared, as Docker's record of it shows only a folder. */
+/** A mount of an image's files as it was asked for: Docker's record shows what was made of it. */
 export interface ImageVolumeMount {
   /** The image's id. */
   readonly image: string;

@@ -6,16 +6,21 @@ import { Code, CriError, invalidArgument } from '../util/cri-error.js';
 import type { ImageVolumeMount, ImageVolumeMounts } from './image-volume-mounts.js';
 import { checkAbsolutePath, checkText, unsupported } from './validate.js';
 
+/** Where the files that an image mount is to show are found, without any link on the way. */
+export interface ImageFiles {
+  /** In the image, relative to its root; '' for all of it. */
+  subPath: string;
+  /** On the node, once cridock has mounted the image there: for Engines that cannot mount images (before API 1.48). */
+  folder: string;
+}
+
 /** What the Engine and the pod's runtime can mount. */
 export interface MountAbilities {
   supports: (apiVersion: string) => boolean;
   /** True when the pod's runtime handler can mount recursively read-only. */
   recursiveReadOnly: boolean;
-  /**
-   * The folder on the node with the files that an image mount is to show, where the Engine cannot mount images itself
-   * (before API 1.48).
-   */
-  imageFolder: (mount: Mount__Output) => string | undefined;
+  /** Where the files of an image mount are; the caller has looked them up. */
+  imageFiles: (mount: Mount__Output) => ImageFiles | undefined;
 }
 
 /** Before this version all read-only mounts are non-recursive, and Docker has no choice to offer. */
@@ -133,19 +138,18 @@ function imageMount(
   if (imageId === '') throw invalidArgument(`${field}.image.image`, 'must not be empty');
   if (mount.host_path !== '') throw invalidArgument(`${field}.host_path`, 'must be empty for an image');
   if (!mount.readonly) throw invalidArgument(`${field}.readonly`, 'must be true for an image');
-  const subPath = mount.image_sub_path;
-  checkSubPath(`${field}.image_sub_path`, subPath);
+  checkSubPath(`${field}.image_sub_path`, mount.image_sub_path);
+  const files = abilities.imageFiles(mount);
+  if (files === undefined) throw new CriError(Code.INTERNAL, `${field}.image was not looked up`);
   if (!abilities.supports(IMAGE_MOUNT_API_VERSION)) {
-    const folder = abilities.imageFolder(mount);
-    if (folder === undefined) throw new CriError(Code.INTERNAL, `${field}.image: was not prepared`);
-    return { Type: 'bind', Source: folder, Target: mount.container_path, ReadOnly: true };
+    return { Type: 'bind', Source: files.folder, Target: mount.container_path, ReadOnly: true };
   }
   return {
     Type: 'image',
     Source: imageId,
     Target: mount.container_path,
     ReadOnly: true,
-    ...(subPath !== '' && { ImageOptions: { Subpath: subPath } }),
+    ...(files.subPath !== '' && { ImageOptions: { Subpath: files.subPath } }),
   };
 }
 

@@ -85,7 +85,7 @@ async function planContainer(
   picture: Picture,
   sandbox: SandboxRecord,
   asked: ContainerConfig__Output,
-  { mounts, imageFolder, imagesToMount }: ResolvedMounts,
+  { mounts, imageFiles, imagesToMount }: ResolvedMounts,
   image: ImageInspect,
   logDirectory: string,
 ): Promise<ContainerPlan> {
@@ -117,7 +117,7 @@ async function planContainer(
       info,
       sandbox.inspect.HostConfig.Runtime || info.DefaultRuntime,
     ),
-    imageFolder,
+    imageFiles,
     cgroupVersion: info.CgroupVersion === '2' ? 2 : 1,
     hasSelinux: hasSecurityOption(info, 'selinux'),
     minOomScoreAdj: deps.settings.minOomScoreAdj,

@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { checkSubPath, IMAGE_MOUNT_API_VERSION } from '../convert/mounts.js';
+import { checkSubPath, IMAGE_MOUNT_API_VERSION, type ImageFiles } from '../convert/mounts.js';
 import type { Engine } from '../docker/engine.js';
 import type { Mount__Output } from '../gen/runtime/v1/Mount.js';
 import type { ImageSpec__Output } from '../gen/runtime/v1/ImageSpec.js';
@@ -16,8 +16,8 @@ const FOLDER_BIT = 2 ** 31;
 export interface ResolvedMounts {
   /** With the ids of their images in the place of other references. */
   readonly mounts: Mount__Output[];
-  /** As `MountAbilities.imageFolder`. */
-  readonly imageFolder: (mount: Mount__Output) => string | undefined;
+  /** As `MountAbilities.imageFiles`. */
+  readonly imageFiles: (mount: Mount__Output) => ImageFiles | undefined;
   /** The images that cridock itself has to mount for them, by id. */
   readonly imagesToMount: readonly string[];
 }
@@ -32,7 +32,7 @@ export async function resolveMounts(
   signal: AbortSignal,
 ): Promise<ResolvedMounts> {
   const engineMounts = deps.engine.supports(IMAGE_MOUNT_API_VERSION);
-  const folders = new Map<Mount__Output, string>();
+  const files = new Map<Mount__Output, ImageFiles>();
   const images = new Set<string>();
   const resolve = async (mount: Mount__Output, index: number): Promise<Mount__Output> => {
     if (mount.image === null) return mount;
@@ -41,15 +41,16 @@ export async function resolveMounts(
     const image = await resolved(deps, `${field}.image.image`, mount.image, signal);
     const path = await pathInImage(deps, `${field}.image_sub_path`, image.image, mount.image_sub_path);
     const withId = { ...mount, image };
-    if (!engineMounts) {
-      folders.set(withId, posix.join(deps.imageVolumes.folderOf(image.image), path));
-      images.add(image.image);
-    }
+    files.set(withId, {
+      subPath: path.slice(1),
+      folder: posix.join(deps.imageVolumes.folderOf(image.image), path),
+    });
+    if (!engineMounts) images.add(image.image);
     return withId;
   };
   return {
     mounts: await Promise.all(asked.map(resolve)),
-    imageFolder: (mount) => folders.get(mount),
+    imageFiles: (mount) => files.get(mount),
     imagesToMount: [...images],
   };
 }
@@ -81,8 +82,8 @@ async function pathInImage(
 }
 
 /**
- * A folder of the image that is named on the node must not hold links: there they would lead out of the image. The Engine
- * follows a link, and all that it leads over, within the container.
+ * Links would lead out of the image where it is mounted on the node, and the Engine's own image mounts refuse absolute ones.
+ * Within a container the Engine follows a link, and all that it leads over.
  */
 async function withoutLinks(
   engine: Engine,

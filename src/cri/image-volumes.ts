@@ -117,7 +117,7 @@ export class ImageVolumes {
   }
 }
 
-/** Whether a container has images mounted by cridock. */
+/** Whether a container has images mounted. */
 export function hasImageVolumes(container: ContainerRecord): boolean {
   return IMAGE_VOLUMES in container.labels.own;
 }

@@ -30,7 +30,7 @@ const options: ContainerBodyOptions = {
   own: {},
   supports: () => true,
   recursiveReadOnly: true,
-  imageFolder: () => undefined,
+  imageFiles: () => undefined,
   cgroupVersion: 1,
   hasSelinux: false,
   minOomScoreAdj: 0,

@@ -13,12 +13,12 @@ import { MountPropagation } from '../../../src/gen/runtime/v1/MountPropagation.j
 import { mount } from './decoded.js';
 import { assertRefused } from './refusals.js';
 
-const all: MountAbilities = { supports: () => true, recursiveReadOnly: true, imageFolder: () => undefined };
-const old: MountAbilities = {
-  supports: () => false,
+const all: MountAbilities = {
+  supports: () => true,
   recursiveReadOnly: true,
-  imageFolder: ({ image_sub_path: path }) => `/images/1/${path}`,
+  imageFiles: ({ image_sub_path: subPath }) => ({ subPath, folder: `/images/1/${subPath}` }),
 };
+const old: MountAbilities = { ...all, supports: () => false };
 const data = { container_path: '/data', host_path: '/srv/data' };
 const { PROPAGATION_HOST_TO_CONTAINER, PROPAGATION_BIDIRECTIONAL } = MountPropagation;
 
@@ -134,7 +134,7 @@ describe('criMounts', () => {
     ]);
   });
 
-  it('tells of images that cridock itself has mounted', () => {
+  it('tells of images as they were asked for', () => {
     const asked: Mount[] = [
       { container_path: '/m', image: { image: 'sha256:1' }, readonly: true, image_sub_path: 'a' },
       { container_path: '/twice', image: { image: 'sha256:1' }, readonly: true },

@@ -3,10 +3,11 @@ import { existsSync, readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import type { PsiStats__Output } from '../../../../src/gen/runtime/v1/PsiStats.js';
 import { noEngine } from '../../../support/cridock-process.js';
-import { cgroupValue } from '../../../support/process-truth.js';
+import { cgroupValue, removeCgroup } from '../../../support/process-truth.js';
 import { refusal, TestNode, type TestContainer, type TestPod } from '../../../support/test-node.js';
 
 const MIB = 1024 * 1024;
+const CGROUP = `/cridock-test-figures-${process.pid}`;
 /** Whether the kernel keeps figures of pressure for cgroups: with version 2, also beside version 1. */
 const HAS_PRESSURE =
   existsSync('/proc/pressure/cpu') &&
@@ -22,12 +23,14 @@ describe('figures, metrics, events and what is not implemented', { skip: noEngin
 
   before(async () => {
     node = await TestNode.start();
-    pod = await node.pod();
+    // Only a pod with a cgroup of its own has pressure of its own.
+    pod = await node.pod({ linux: { cgroup_parent: CGROUP } });
     const resources = { memory_limit_in_bytes: 64 * MIB, memory_swap_limit_in_bytes: 80 * MIB };
     container = await node.start(pod, { resources, labels, annotations });
   });
   after(async () => {
     await node.close();
+    removeCgroup(CGROUP);
   });
 
   const stats = async () => {

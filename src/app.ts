@@ -10,8 +10,10 @@ import type { CriDeps, CriSettings } from './cri/deps.js';
 import { EntryList } from './cri/entry-list.js';
 import { EventFeed } from './cri/event-feed.js';
 import { ImageDiskUsage } from './cri/image-disk-usage.js';
+import { ImageInodes } from './cri/image-inodes.js';
 import { ImageAccounts } from './cri/image-accounts.js';
 import { ImageSizes } from './cri/image-sizes.js';
+import { ImageVolumes, sweepImageVolumes } from './cri/image-volumes.js';
 import { sandboxImageAuth } from './cri/sandbox-image-auth.js';
 import { imageService } from './cri/image-service.js';
 import { readHeldLimits, settleHeldLimits } from './cri/node-limits.js';
@@ -111,6 +113,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
       logs.retain(ids);
       void settleHeldLimits(deps);
       void removeOldScratchContainers(engine, log);
+      void sweepImageVolumes(deps);
     },
     onChange: (change, isNews) => {
       statistics.note(change);
@@ -168,6 +171,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
     statusReplies: new StatusReplies(protocol.encodeReply, heldLimits),
     images,
     imageDiskUsage: new ImageDiskUsage(engine),
+    imageInodes: new ImageInodes(engine, log),
     statistics,
     containerStatsEntries: new StatsEntries(containerAttributes, (stats) =>
       protocol.encodeReply('ListContainerStats', { stats: [stats] }),
@@ -182,6 +186,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
     ),
     events,
     imageSizes: new ImageSizes(),
+    imageVolumes: new ImageVolumes(engine, join(config.rootDirectory, 'image-volumes')),
     imageAccounts: new ImageAccounts(engine),
     heldLimits,
     podResources: new JsonStore({
@@ -229,6 +234,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
       await status.close();
       await mirror.stop();
       await statistics.stop();
+      await deps.imageInodes.stop();
       await network.stop();
       engine.close();
     },

@@ -1,11 +1,14 @@
 import type { ContainerCreateBody, ContainerInspect, HostConfig } from '../docker/types.js';
 import type { ContainerConfig__Output } from '../gen/runtime/v1/ContainerConfig.js';
 import type { LinuxContainerConfig__Output } from '../gen/runtime/v1/LinuxContainerConfig.js';
+import type { Mount__Output } from '../gen/runtime/v1/Mount.js';
 import { NamespaceMode } from '../gen/runtime/v1/NamespaceMode.js';
 import type { PodSandboxMetadata__Output } from '../gen/runtime/v1/PodSandboxMetadata.js';
 import { cdiRequests, deviceMappings } from './devices.js';
 import { environment } from './env.js';
+import { imageVolumesFact } from './image-volume-mounts.js';
 import { containerLabels } from './labels.js';
+import type { ImageFiles } from './mounts.js';
 import { mountMembers } from './relabelled-binds.js';
 import { containerName } from './names.js';
 import { containerNamespaces } from './namespaces.js';
@@ -49,6 +52,8 @@ export interface ContainerBodyOptions {
   supports: (apiVersion: string) => boolean;
   /** Whether the pod's runtime can mount recursively read-only. */
   recursiveReadOnly: boolean;
+  /** As `MountAbilities.imageFiles`. */
+  imageFiles: (mount: Mount__Output) => ImageFiles | undefined;
   cgroupVersion: 1 | 2;
   /** Whether the Engine labels containers for SELinux. */
   hasSelinux: boolean;
@@ -88,7 +93,12 @@ export function containerBody(
     Labels: containerLabels({
       labels: config.labels,
       annotations: config.annotations,
-      own: { ...options.own, ...nodeLimitsFact({ cgroup: writes }), [USER]: identityText(identity) },
+      own: {
+        ...options.own,
+        ...nodeLimitsFact({ cgroup: writes }),
+        ...imageVolumesFact(config.mounts),
+        [USER]: identityText(identity),
+      },
       sandboxId: options.sandbox.id,
       logPath: options.logPath,
     }),

@@ -3,23 +3,36 @@ import type { BindPropagation, ContainerInspect, MountPoint, MountSpec } from '.
 import type { Mount, Mount__Output } from '../gen/runtime/v1/Mount.js';
 import { MountPropagation } from '../gen/runtime/v1/MountPropagation.js';
 import { Code, CriError, invalidArgument } from '../util/cri-error.js';
+import type { ImageVolumeMount, ImageVolumeMounts } from './image-volume-mounts.js';
 import { checkAbsolutePath, checkText, unsupported } from './validate.js';
+
+/** Where the files that an image mount is to show are found, without any link on the way. */
+export interface ImageFiles {
+  /** In the image, relative to its root; '' for all of it. */
+  subPath: string;
+  /** On the node, once cridock has mounted the image there: for Engines that cannot mount images (before API 1.48). */
+  folder: string;
+}
 
 /** What the Engine and the pod's runtime can mount. */
 export interface MountAbilities {
   supports: (apiVersion: string) => boolean;
   /** True when the pod's runtime handler can mount recursively read-only. */
   recursiveReadOnly: boolean;
+  /** Where the files of an image mount are; the caller has looked them up. */
+  imageFiles: (mount: Mount__Output) => ImageFiles | undefined;
 }
 
 /** Before this version all read-only mounts are non-recursive, and Docker has no choice to offer. */
 const READ_ONLY_CHOICE_API_VERSION = '1.44';
-const IMAGE_MOUNT_API_VERSION = '1.48';
+/** Since this version the Engine mounts images itself. */
+export const IMAGE_MOUNT_API_VERSION = '1.48';
 const MAX_SUB_PATH_BYTES = 4095;
 
 /**
  * `HostConfig.Mounts`: Docker refuses a missing source there, where `Binds` would make a folder of it. The last mount of a
- * target wins; those that are made elsewhere are left out. The caller has checked sources against the file system, and put the image's id in `image.image`.
+ * target wins; those that are made elsewhere are left out. The
+ * caller has checked sources against the file system, and put the image's id in `image.image`.
  * Throws INVALID_ARGUMENT for malformed mounts, UNIMPLEMENTED for what the Engine cannot do; the kubelet looks for
  * `RROUnsupported` and `ImageVolumeMountFailed` in the text.
  */
@@ -125,32 +138,30 @@ function imageMount(
   if (imageId === '') throw invalidArgument(`${field}.image.image`, 'must not be empty');
   if (mount.host_path !== '') throw invalidArgument(`${field}.host_path`, 'must be empty for an image');
   if (!mount.readonly) throw invalidArgument(`${field}.readonly`, 'must be true for an image');
-  const subPath = mount.image_sub_path;
-  checkSubPath(`${field}.image_sub_path`, subPath);
+  checkSubPath(`${field}.image_sub_path`, mount.image_sub_path);
+  const files = abilities.imageFiles(mount);
+  if (files === undefined) throw new CriError(Code.INTERNAL, `${field}.image was not looked up`);
   if (!abilities.supports(IMAGE_MOUNT_API_VERSION)) {
-    throw new CriError(
-      Code.UNIMPLEMENTED,
-      `ImageVolumeMountFailed: ${field}.image: needs Docker Engine API ${IMAGE_MOUNT_API_VERSION}`,
-    );
+    return { Type: 'bind', Source: files.folder, Target: mount.container_path, ReadOnly: true };
   }
   return {
     Type: 'image',
     Source: imageId,
     Target: mount.container_path,
     ReadOnly: true,
-    ...(subPath !== '' && { ImageOptions: { Subpath: subPath } }),
+    ...(files.subPath !== '' && { ImageOptions: { Subpath: files.subPath } }),
   };
 }
 
 /**
  * The mounts of a container in CRI's words: as they were asked for where Docker keeps that (`HostConfig.Mounts`), else,
- * for the `Binds` of older cri-dockerd versions, as they are.
+ * for the `Binds` of older cri-dockerd versions, as they are. `volumes` are those of the container's label.
  */
-export function criMounts({
-  HostConfig: { Mounts: specs },
-  Mounts: points,
-}: Pick<ContainerInspect, 'HostConfig' | 'Mounts'>): Mount[] {
-  const asAsked = (specs ?? []).filter(isPodMount).map(mountOfSpec);
+export function criMounts(
+  { HostConfig: { Mounts: specs }, Mounts: points }: Pick<ContainerInspect, 'HostConfig' | 'Mounts'>,
+  volumes: ImageVolumeMounts,
+): Mount[] {
+  const asAsked = (specs ?? []).filter(isPodMount).map((spec) => mountOfSpec(spec, volumes[spec.Target]));
   const targets = new Set((specs ?? []).map(({ Target }) => Target));
   const binds = (points ?? []).filter(
     ({ Type, Destination }) => Type === 'bind' && !targets.has(Destination),
@@ -162,22 +173,25 @@ function isPodMount({ Type }: MountSpec): boolean {
   return Type === 'bind' || Type === 'image';
 }
 
-function mountOfSpec(spec: MountSpec): Mount {
+function mountOfSpec(spec: MountSpec, volume: ImageVolumeMount | undefined): Mount {
   const { Source = '', Target, ReadOnly = false, BindOptions, ImageOptions } = spec;
-  if (spec.Type === 'image') {
-    return {
-      container_path: Target,
-      readonly: true,
-      image: { image: Source, image_ref: Source },
-      image_sub_path: ImageOptions?.Subpath ?? '',
-    };
-  }
+  if (volume !== undefined) return mountOfImage(Target, volume.image, volume.subPath);
+  if (spec.Type === 'image') return mountOfImage(Target, Source, ImageOptions?.Subpath ?? '');
   return {
     container_path: Target,
     host_path: Source,
     readonly: ReadOnly,
     recursive_read_only: BindOptions?.ReadOnlyForceRecursive ?? false,
     propagation: criPropagation(BindOptions?.Propagation),
+  };
+}
+
+function mountOfImage(target: string, imageId: string, subPath: string): Mount {
+  return {
+    container_path: target,
+    readonly: true,
+    image: { image: imageId, image_ref: imageId },
+    image_sub_path: subPath,
   };
 }
 

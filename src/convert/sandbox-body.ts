@@ -20,7 +20,7 @@ import {
 import { selinuxOptions } from './selinux.js';
 import { sandboxSysctls } from './sysctls.js';
 import { NO_ACCOUNTS } from './accounts.js';
-import { NO_USER_FIELDS, userAndGroups } from './user.js';
+import { checkGroupsPolicy, NO_USER_FIELDS, userAndGroups } from './user.js';
 import { checkText, requireSandboxConfig } from './validate.js';
 
 /** What a sandbox's container depends on beside the request's config. */
@@ -117,8 +117,10 @@ function pauseUser(context: LinuxSandboxSecurityContext__Output | null): {
   User: string;
   GroupAdd: string[];
 } {
+  const fields = context ?? NO_USER_FIELDS;
+  checkGroupsPolicy(fields.supplemental_groups_policy);
   const policy = { supplemental_groups_policy: SupplementalGroupsPolicy.Merge };
-  return userAndGroups({ ...(context ?? NO_USER_FIELDS), ...policy }, { user: '', accounts: NO_ACCOUNTS });
+  return userAndGroups({ ...fields, ...policy }, { user: '', accounts: NO_ACCOUNTS });
 }
 
 /**

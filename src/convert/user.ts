@@ -54,9 +54,7 @@ export function userAndGroups(
   fields: UserFields,
   image: ImageUsers,
 ): { User: string; GroupAdd: string[]; identity: Identity } {
-  if (!POLICIES.includes(fields.supplemental_groups_policy)) {
-    throw invalidArgument(`${FIELD}.supplemental_groups_policy`, 'is unknown');
-  }
+  checkGroupsPolicy(fields.supplemental_groups_policy);
   const asked = userText(fields);
   const runAsGroup = fields.run_as_group && requireId('run_as_group', fields.run_as_group.value);
   if (asked === '' && runAsGroup !== null) {
@@ -79,6 +77,11 @@ export function userAndGroups(
     return { User: `${user || '0'}:${gid}`, GroupAdd: groups.slice(1).map(String), identity };
   }
   return { User: asked, GroupAdd: unique(given).map(String), identity };
+}
+
+/** Refuses a policy that is none, with INVALID_ARGUMENT. */
+export function checkGroupsPolicy(policy: SupplementalGroupsPolicy__Output): void {
+  if (!POLICIES.includes(policy)) throw invalidArgument(`${FIELD}.supplemental_groups_policy`, 'is unknown');
 }
 
 /** The identity as one word for a label: `uid:gid:group,group`. */

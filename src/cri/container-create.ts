@@ -20,7 +20,8 @@ import { Code, CriError, hasCode } from '../util/cri-error.js';
 import { checkOnNode } from './container-checks.js';
 import type { CriDeps } from './deps.js';
 import { findImage } from './image-lookup.js';
-import { resolveImageMounts } from './image-mounts.js';
+import { resolveMounts, type ResolvedMounts } from './image-mounts.js';
+import { sweepImageVolumes } from './image-volumes.js';
 import { checkRuntimeHandler } from './runtime-handlers.js';
 import { sandboxOrThrow } from './lookup.js';
 import { SECCOMP_FIELD, readSeccompProfile } from './seccomp-profile.js';
@@ -39,20 +40,13 @@ export async function createContainer(
   const { config: asked, image } = requireContainerConfig(request.config);
   const sandbox = readySandbox(picture, request.pod_sandbox_id);
   await checkRuntimeHandler(deps, 'config.image.runtime_handler', image.runtime_handler, ctx.signal);
-  const config = { ...asked, mounts: await resolveImageMounts(deps, asked.mounts, ctx.signal) };
+  const mounts = await resolveMounts(deps, asked.mounts, ctx.signal);
   const inspect = await imageOf(deps, image.image, ctx.signal);
   if (inspect === undefined) {
     throw new CriError(Code.NOT_FOUND, `config.image.image: no image "${image.image}" here`);
   }
-  const logDirectory = request.sandbox_config?.log_directory ?? '';
-  const plan = await planContainer(
-    deps,
-    picture,
-    sandbox,
-    config,
-    inspect,
-    logDirectory || sandbox.facts.logDirectory,
-  );
+  const logDirectory = request.sandbox_config?.log_directory || sandbox.facts.logDirectory;
+  const plan = await planContainer(deps, picture, sandbox, asked, mounts, inspect, logDirectory);
   const id = await deps.containerCreates.join(
     `${plan.name} ${plan.specHash}`,
     () => deps.podLocks.run(sandbox.name, () => makeContainer(deps, sandbox.id, plan)),
@@ -77,6 +71,7 @@ interface ContainerPlan {
   readonly name: string;
   readonly body: ContainerCreateBody;
   readonly specHash: string;
+  readonly imagesToMount: readonly string[];
 }
 
 function readySandbox(picture: Picture, id: string): SandboxRecord {
@@ -89,10 +84,12 @@ async function planContainer(
   deps: CriDeps,
   picture: Picture,
   sandbox: SandboxRecord,
-  config: ContainerConfig__Output,
+  asked: ContainerConfig__Output,
+  { mounts, imageFiles, imagesToMount }: ResolvedMounts,
   image: ImageInspect,
   logDirectory: string,
 ): Promise<ContainerPlan> {
+  const config = { ...asked, mounts };
   const { info } = await deps.mirror.currentFacts();
   const security = config.linux?.security_context ?? null;
   const seccompPath = localSeccompProfilePath(security);
@@ -120,11 +117,12 @@ async function planContainer(
       info,
       sandbox.inspect.HostConfig.Runtime || info.DefaultRuntime,
     ),
+    imageFiles,
     cgroupVersion: info.CgroupVersion === '2' ? 2 : 1,
     hasSelinux: hasSecurityOption(info, 'selinux'),
     minOomScoreAdj: deps.settings.minOomScoreAdj,
   });
-  return { name, ...withSpecHash(body) };
+  return { name, imagesToMount, ...withSpecHash(body) };
 }
 
 /** The container whose PID namespace is asked for: it must run, and in the same pod. */
@@ -148,6 +146,10 @@ async function makeContainer(deps: CriDeps, sandboxId: string, plan: ContainerPl
   readySandbox(picture, sandboxId); // it may have been stopped while this call waited
   const made = madeBefore(picture, plan);
   if (made !== undefined) return made;
+  return plan.imagesToMount.length === 0 ? create(deps, plan) : createWithImages(deps, plan);
+}
+
+async function create(deps: CriDeps, plan: ContainerPlan): Promise<string> {
   try {
     const id = await deps.engine.createContainer(plan.name, plan.body);
     deps.mirror.expect(id);
@@ -158,6 +160,15 @@ async function makeContainer(deps: CriDeps, sandboxId: string, plan: ContainerPl
     // What was made a moment ago may be missing in the live picture.
     const own = hasCode(error, Code.ALREADY_EXISTS) && madeBefore(await deps.mirror.current(), plan);
     if (own) return own;
+    throw error;
+  }
+}
+
+async function createWithImages(deps: CriDeps, plan: ContainerPlan): Promise<string> {
+  try {
+    return await deps.imageVolumes.mountedFor(plan.imagesToMount, () => create(deps, plan));
+  } catch (error) {
+    await sweepImageVolumes(deps);
     throw error;
   }
 }

@@ -6,6 +6,7 @@ import type { CallContext } from '../util/call-context.js';
 import { messageOf } from '../util/cri-error.js';
 import { logModeOf } from './container-log.js';
 import type { CriDeps } from './deps.js';
+import { hasImageVolumes, sweepImageVolumes } from './image-volumes.js';
 import { findContainer, unlessGone } from './lookup.js';
 
 /** Removes a container, by force if it runs (CRI: RemoveContainer). Success on unknown ids. */
@@ -35,6 +36,7 @@ export async function removeOneContainer(
   await deps.mirror.refresh(container.id);
   await deps.logs.forget(container.id);
   await deps.heldLimits.delete(container.id);
+  if (hasImageVolumes(container)) await sweepImageVolumes(deps);
   if (logMode !== 'symlink') return;
   try {
     await unlinkDockerLog(logPath);

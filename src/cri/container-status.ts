@@ -1,4 +1,5 @@
 import { USER } from '../convert/container-body.js';
+import { IMAGE_VOLUMES, parseImageVolumes } from '../convert/image-volume-mounts.js';
 import { criMounts } from '../convert/mounts.js';
 import { criResources } from '../convert/resources.js';
 import { signalNumber } from '../convert/stop-signal.js';
@@ -49,7 +50,7 @@ export function containerStatusOf(
     image_id: image.id,
     labels: labels.labels,
     annotations: labels.annotations,
-    mounts: criMounts(inspect),
+    mounts: criMounts(inspect, parseImageVolumes(labels.own[IMAGE_VOLUMES])),
     log_path: labels.logPath,
     resources: { linux: criResources(inspect.HostConfig, nodeLimitsOf(deps, container)) },
     user: containerUser(labels.own[USER]),

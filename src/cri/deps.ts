@@ -10,11 +10,13 @@ import type { KeyedMutex } from '../util/keyed-mutex.js';
 import type { Logger } from '../util/log.js';
 import type { SharedCalls } from '../util/shared-calls.js';
 import type { ImageSizes } from './image-sizes.js';
+import type { ImageVolumes } from './image-volumes.js';
 import type { HeldLimits } from './node-limits.js';
 import type { PodResources } from './sandbox-update-resources.js';
 import type { ImageAccounts } from './image-accounts.js';
 import type { JsonStore } from '../state/json-store.js';
 import type { ImageDiskUsage } from './image-disk-usage.js';
+import type { ImageInodes } from './image-inodes.js';
 import type { ContainerListing } from './container-list.js';
 import type { ContainerStatsEntries } from './container-stats.js';
 import type { EventFeed } from './event-feed.js';
@@ -64,6 +66,7 @@ export interface CriDeps {
   readonly statusReplies: StatusReplies;
   readonly images: KnownImages;
   readonly imageDiskUsage: ImageDiskUsage;
+  readonly imageInodes: ImageInodes;
   readonly statistics: Statistics;
   readonly containerStatsEntries: ContainerStatsEntries;
   readonly sandboxStatsEntries: SandboxStatsEntries;
@@ -71,6 +74,7 @@ export interface CriDeps {
   readonly events: EventFeed;
   readonly imageAccounts: ImageAccounts;
   readonly imageSizes: ImageSizes;
+  readonly imageVolumes: ImageVolumes;
   /** By container id. */
   readonly heldLimits: JsonStore<HeldLimits>;
   /** What UpdatePodSandboxResources told last, by sandbox id. */

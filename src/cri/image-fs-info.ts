@@ -1,4 +1,4 @@
-import { statfs, access } from 'node:fs/promises';
+import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { usesContainerdStore } from '../convert/engine-info.js';
 import type { EngineInfo } from '../docker/types.js';
@@ -11,12 +11,15 @@ const DEFAULT_ROOT_DIR = '/var/lib/docker';
 const PACKAGED_CONTAINERD_ROOT = '/var/lib/containerd';
 
 /**
- * The filesystem that images live on (CRI: ImageFsInfo). The kubelet asks this at its start and must get an answer also
- * while the Engine is away. Containers live on the same filesystem, which CRI says by leaving their list empty.
+ * The filesystem that images live on, and what they take of it (CRI: ImageFsInfo). The kubelet asks this at its start and
+ * must get an answer also while the Engine is away. Containers live on the same filesystem, which CRI says by leaving
+ * their list empty. `inodes_used` is unset until images were counted.
  */
 export async function imageFsInfo(deps: CriDeps): Promise<ImageFsInfoResponse> {
-  const { imageDiskUsage, mirror } = deps;
-  const mountpoint = await imageRoot(mirror.facts?.info);
+  const { imageDiskUsage, imageInodes, mirror } = deps;
+  const info = mirror.facts?.info;
+  const mountpoint = await imageRoot(info);
+  const inodes = info && (await imageInodes.used(info, mountpoint));
   const usedBytes =
     mirror.problem === undefined ? await imageDiskUsage.bytes() : imageDiskUsage.lastKnownBytes;
   return {
@@ -25,7 +28,7 @@ export async function imageFsInfo(deps: CriDeps): Promise<ImageFsInfoResponse> {
         timestamp: String(BigInt(Date.now()) * 1_000_000n),
         fs_id: { mountpoint },
         used_bytes: { value: String(usedBytes) },
-        inodes_used: { value: String(await inodesUsed(mountpoint)) },
+        ...(inodes !== undefined && { inodes_used: { value: String(inodes) } }),
       },
     ],
   };
@@ -40,15 +43,6 @@ export async function imageRoot(info: EngineInfo | undefined): Promise<string> {
     if (await exists(dir)) return dir;
   }
   return rootDir;
-}
-
-async function inodesUsed(path: string): Promise<number> {
-  try {
-    const { files, ffree } = await statfs(path);
-    return files - ffree;
-  } catch {
-    return 0; // the folder is made when the Engine first runs
-  }
 }
 
 async function exists(path: string): Promise<boolean> {

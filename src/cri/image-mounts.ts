@@ -1,39 +1,58 @@
-import { checkSubPath } from '../convert/mounts.js';
+import { posix } from 'node:path';
+import { checkSubPath, IMAGE_MOUNT_API_VERSION, type ImageFiles } from '../convert/mounts.js';
+import type { Engine } from '../docker/engine.js';
 import type { Mount__Output } from '../gen/runtime/v1/Mount.js';
 import type { ImageSpec__Output } from '../gen/runtime/v1/ImageSpec.js';
 import { Code, CriError } from '../util/cri-error.js';
 import type { CriDeps } from './deps.js';
 import { findImage } from './image-lookup.js';
+import { IMAGE_VOLUME_FAILED } from './image-volumes.js';
 import { withScratchContainer } from './scratch-container.js';
 
-/** The kubelet looks for this word in the error. */
-const FAILED = 'ImageVolumeMountFailed';
-const MAX_LINKS = 16;
+/** Go's `fs.ModeDir`, the highest of the 32 bits of a mode. */
+const FOLDER_BIT = 2 ** 31;
+
+/** The mounts of a request, looked up. */
+export interface ResolvedMounts {
+  /** With the ids of their images in the place of other references. */
+  readonly mounts: Mount__Output[];
+  /** As `MountAbilities.imageFiles`. */
+  readonly imageFiles: (mount: Mount__Output) => ImageFiles | undefined;
+  /** The images that cridock itself has to mount for them, by id. */
+  readonly imagesToMount: readonly string[];
+}
 
 /**
- * The mounts of a container with the ids of their images, which the Engine must have, in the place of other references.
- * NOT_FOUND for an image that is not here and for a sub path that is not in it: Docker tells the latter only at the start.
+ * Looks the images of image mounts up, and the sub paths in them: Docker tells only at the start that one is missing.
+ * NOT_FOUND for an image or sub path that is not here.
  */
-export async function resolveImageMounts(
+export async function resolveMounts(
   deps: CriDeps,
-  mounts: Mount__Output[],
+  asked: Mount__Output[],
   signal: AbortSignal,
-): Promise<Mount__Output[]> {
-  return Promise.all(
-    mounts.map(async (mount, index) => {
-      if (mount.image === null) return mount;
-      const field = `config.mounts[${index}]`;
-      checkSubPath(`${field}.image_sub_path`, mount.image_sub_path);
-      const image = await resolved(deps, `${field}.image.image`, mount.image, signal);
-      if (mount.image_sub_path !== '' && !(await hasPath(deps, image.image, mount.image_sub_path))) {
-        throw new CriError(
-          Code.NOT_FOUND,
-          `${FAILED}: ${field}.image_sub_path: the image has no "${mount.image_sub_path}"`,
-        );
-      }
-      return { ...mount, image };
-    }),
-  );
+): Promise<ResolvedMounts> {
+  const engineMounts = deps.engine.supports(IMAGE_MOUNT_API_VERSION);
+  const files = new Map<Mount__Output, ImageFiles>();
+  const images = new Set<string>();
+  const resolve = async (mount: Mount__Output, index: number): Promise<Mount__Output> => {
+    if (mount.image === null) return mount;
+    const field = `config.mounts[${index}]`;
+    checkSubPath(`${field}.image_sub_path`, mount.image_sub_path);
+    const image = await resolved(deps, `${field}.image.image`, mount.image, signal);
+    const path = await pathInImage(deps, `${field}.image_sub_path`, image.image, mount.image_sub_path);
+    const withId = { ...mount, image };
+    files.set(withId, {
+      subPath: path.slice(1),
+      folder: posix.join(deps.imageVolumes.folderOf(image.image), path),
+    });
+    if (!engineMounts) images.add(image.image);
+    return withId;
+  };
+  return {
+    mounts: await Promise.all(asked.map(resolve)),
+    imageFiles: (mount) => files.get(mount),
+    imagesToMount: [...images],
+  };
 }
 
 async function resolved(
@@ -44,20 +63,43 @@ async function resolved(
 ): Promise<ImageSpec__Output> {
   const found = await findImage(deps.engine, image.image, field, signal);
   if (found === undefined) {
-    throw new CriError(Code.NOT_FOUND, `${FAILED}: ${field}: no image "${image.image}" here`);
+    throw new CriError(Code.NOT_FOUND, `${IMAGE_VOLUME_FAILED}: ${field}: no image "${image.image}" here`);
   }
   return { ...image, image: found.Id };
 }
 
-async function hasPath({ engine }: CriDeps, imageId: string, subPath: string): Promise<boolean> {
-  return withScratchContainer(engine, imageId, async (id) => {
-    let path = `/${subPath}`;
-    for (let links = 0; links <= MAX_LINKS; links += 1) {
-      const stat = await engine.statPath(id, path);
-      if (stat === undefined) return false;
-      if (stat.linkTarget === '') return true;
-      path = stat.linkTarget;
-    }
-    return false;
-  });
+/** Where a sub path leads in the image, as an absolute path there without any link in it. */
+async function pathInImage(
+  { engine }: CriDeps,
+  field: string,
+  imageId: string,
+  subPath: string,
+): Promise<string> {
+  if (subPath === '') return '/';
+  const path = await withScratchContainer(engine, imageId, (id) => withoutLinks(engine, id, subPath));
+  if (path !== undefined) return path;
+  throw new CriError(Code.NOT_FOUND, `${IMAGE_VOLUME_FAILED}: ${field}: the image has no "${subPath}"`);
+}
+
+/**
+ * Links would lead out of the image where it is mounted on the node, and the Engine's own image mounts refuse absolute ones.
+ * Within a container the Engine follows a link, and all that it leads over.
+ */
+async function withoutLinks(
+  engine: Engine,
+  containerId: string,
+  subPath: string,
+): Promise<string | undefined> {
+  let path = '/';
+  let isFolder = true;
+  for (const name of subPath.split('/')) {
+    if (!isFolder) return undefined;
+    const next = posix.join(path, name);
+    const entry = await engine.statPath(containerId, next);
+    path = entry?.linkTarget || next;
+    const target = path === next ? entry : await engine.statPath(containerId, path);
+    if (target === undefined) return undefined;
+    isFolder = target.mode >= FOLDER_BIT;
+  }
+  return path;
 }

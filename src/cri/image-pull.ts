@@ -47,6 +47,7 @@ export async function pullShared(
         signal: shared,
       });
       deps.imageDiskUsage.forget();
+      deps.imageInodes.forget();
       return (await deps.engine.inspectImage(name, { signal: shared })).Id;
     },
     signal,

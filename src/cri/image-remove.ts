@@ -23,6 +23,7 @@ export async function removeImage(
   await unlessGone(deps.engine.removeImage(found.Id, { signal: ctx.signal }));
   deps.images.forget(found.Id);
   deps.imageDiskUsage.forget();
+  deps.imageInodes.forget();
   deps.imageAccounts.forget(found.Id);
   return {};
 }

@@ -3,7 +3,8 @@ import { podPortMappings } from '../convert/port-mappings.js';
 import type { PodSandboxConfig__Output } from '../gen/runtime/v1/PodSandboxConfig.js';
 import { isLoopbackUp } from '../network/loopback.js';
 import type { PodNetworkRequest } from '../network/network.js';
-import { isAlive, isHostNetwork, type SandboxRecord } from '../state/records.js';
+import { isAlive, isHostNetwork, isReady, type SandboxRecord } from '../state/records.js';
+import { messageOf } from '../util/cri-error.js';
 import type { CriDeps } from './deps.js';
 
 /** Gives a started sandbox its network. Nothing to do in the host's network. */
@@ -47,6 +48,22 @@ export async function detachSandbox(
     const now = await deps.mirror.refresh(sandbox.id);
     if (request.netnsPath === '' || (now !== undefined && isAlive(now))) throw error;
     await deps.network.tearDown({ ...request, netnsPath: '' }, signal);
+  }
+}
+
+/** What is wrong with the network of a sandbox that is ready; '' for nothing. Throws when the signal aborts. */
+export async function networkProblem(
+  deps: CriDeps,
+  sandbox: SandboxRecord,
+  signal: AbortSignal,
+): Promise<string> {
+  if (isHostNetwork(sandbox) || !isReady(sandbox)) return '';
+  try {
+    await deps.network.check(sandbox.id, await reachableNetns(sandbox), signal);
+    return '';
+  } catch (error) {
+    signal.throwIfAborted();
+    return messageOf(error);
   }
 }
 

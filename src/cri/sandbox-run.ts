@@ -8,7 +8,7 @@ import { checkpointOf } from '../state/checkpoint-format.js';
 import { isReady } from '../state/records.js';
 import type { CallContext } from '../util/call-context.js';
 import { Code, CriError, hasCode, invalidArgument, messageOf } from '../util/cri-error.js';
-import { checkAppArmor } from './container-checks.js';
+import { checkProfiles } from './container-checks.js';
 import type { CriDeps } from './deps.js';
 import { pullShared } from './image-pull.js';
 import { SECCOMP_FIELD, readSeccompProfile } from './seccomp-profile.js';
@@ -33,7 +33,7 @@ export async function runPodSandbox(
   if (config === null) throw invalidArgument('config', 'must be set');
   const { info } = await deps.mirror.currentFacts(ctx.signal);
   await checkRuntimeHandler(deps, 'runtime_handler', runtimeHandler, ctx.signal);
-  await checkAppArmor(config.linux?.security_context ?? null, info);
+  await checkProfiles(config.linux?.security_context ?? null, info);
   const seccompPath = sandboxSeccompProfilePath(config);
   const { name, body } = sandboxBody(config, {
     image: deps.settings.podInfraContainerImage,

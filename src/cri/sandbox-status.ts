@@ -8,11 +8,12 @@ import { containerStatusOf } from './container-status.js';
 import type { CriDeps } from './deps.js';
 import { sandboxOrThrow } from './lookup.js';
 import { sandboxState } from './sandbox-list.js';
+import { networkProblem } from './sandbox-network.js';
 import { podResourcesOf } from './sandbox-update-resources.js';
 
 /**
  * The status of a pod sandbox and, for the kubelet's evented PLEG, of all that is in it (CRI: PodSandboxStatus).
- * NOT_FOUND when unknown. Never asks the Engine.
+ * NOT_FOUND when unknown. Never asks the Engine; a verbose one asks the network's plugins.
  */
 export async function podSandboxStatus(
   deps: CriDeps,
@@ -27,7 +28,7 @@ export async function podSandboxStatus(
     status: sandboxStatusOf(sandbox),
     containers_statuses: members.map((member) => containerStatusOf(deps, member)),
     timestamp: String(BigInt(Date.now()) * 1_000_000n),
-    info: { info: JSON.stringify(verboseInfo(deps, sandbox)) },
+    info: { info: JSON.stringify(await verboseInfo(deps, sandbox, ctx.signal)) },
   };
 }
 
@@ -50,11 +51,16 @@ export function sandboxStatusOf(sandbox: SandboxRecord): PodSandboxStatus {
 }
 
 /** What `crictl inspectp` shows besides the status. */
-function verboseInfo(deps: CriDeps, sandbox: SandboxRecord): Record<string, unknown> {
+async function verboseInfo(
+  deps: CriDeps,
+  sandbox: SandboxRecord,
+  signal: AbortSignal,
+): Promise<Record<string, unknown>> {
   const { inspect } = sandbox;
   return {
     pid: sandbox.pid,
     netns: sandbox.netnsPath,
+    networkProblem: await networkProblem(deps, sandbox, signal),
     image: inspect.Config.Image,
     dockerName: sandbox.name,
     dockerState: inspect.State,

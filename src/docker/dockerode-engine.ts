@@ -35,15 +35,12 @@ import type {
   TerminalSize,
 } from './types.js';
 
-/** What a timer of Node can hold. */
-const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
-
 export interface DockerodeEngineOptions {
   /** `unix:///path`, `tcp://host:port`, or empty for what the environment says (`DOCKER_HOST` and its like). */
   endpoint: string;
   env: Readonly<Record<string, string | undefined>>;
   log: Logger;
-  /** The longest that a read may take; unlimited when left out. */
+  /** The longest that a read may take; a change may take four times as long. Unlimited when left out. */
   requestTimeoutMs?: number;
   /** Called after each call, with the code it failed with; the event stream is no call. */
   onCall?: (operation: string, durationMs: number, code: Code | undefined) => void;
@@ -56,7 +53,7 @@ export class DockerodeEngine implements Engine {
   readonly #onCall: DockerodeEngineOptions['onCall'];
 
   /** Connects to nothing yet. Throws INVALID_ARGUMENT for a bad endpoint. */
-  constructor({ endpoint, env, log, requestTimeoutMs = LONGEST_TIMEOUT_MS, onCall }: DockerodeEngineOptions) {
+  constructor({ endpoint, env, log, requestTimeoutMs = Infinity, onCall }: DockerodeEngineOptions) {
     this.#transport = new Transport(parseEndpoint(endpoint, env));
     this.#session = new Session(this.#transport, log, requestTimeoutMs);
     this.#onCall = onCall;
@@ -110,7 +107,8 @@ export class DockerodeEngine implements Engine {
       path: `${containerPath(id)}/stop`,
       query: { t: String(timeoutSeconds) },
     } as const;
-    await this.#call('stop_container', { ...request, signal, idempotent: true, long: true });
+    const graceMs = timeoutSeconds * 1000;
+    await this.#call('stop_container', { ...request, signal, graceMs, idempotent: true, long: true });
   }
 
   async removeContainer(id: string, { signal }: CallOptions = {}): Promise<void> {

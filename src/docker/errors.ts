@@ -69,7 +69,8 @@ function codeOf(status: number, text: string): Code {
     case 503:
       return Code.UNAVAILABLE;
     default:
-      return Code.UNKNOWN;
+      // HTTP 500 for an image that another request has just removed.
+      return /^unrecognized image ID\b/.test(text) ? Code.NOT_FOUND : Code.UNKNOWN;
   }
 }
 

@@ -12,6 +12,10 @@ import type { EngineVersion } from './types.js';
 
 /** An Engine that takes a connection but says nothing for this long counts as unreachable. */
 const HANDSHAKE_TIMEOUT_MS = 10_000;
+/** A change gets this many times what a read gets: more than any caller waits. */
+const CHANGE_TIMEOUT_FACTOR = 4;
+/** What a timer of Node can hold. */
+const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
 
 interface Agreement extends Negotiated {
   /** The `Api-Version` header of the handshake's answer; another one later means that the Engine was exchanged. */
@@ -22,6 +26,8 @@ interface Agreement extends Negotiated {
 export interface SessionRequest extends EngineRequest {
   /** Sending it twice does no more than once, so it may be repeated after a reset connection. Always so for GET and DELETE. */
   idempotent?: boolean;
+  /** How long the Engine is to wait before it begins, on top of what it is given anyway. */
+  graceMs?: number;
 }
 
 /**
@@ -57,7 +63,7 @@ export class Session {
 
   /** Sends a request and reads the JSON of its answer; undefined when the answer has no body (204, 304). */
   async json(request: SessionRequest): Promise<unknown> {
-    const limited = request.method === 'GET' && request.long !== true ? this.#limited(request) : request;
+    const limited = this.#limited(request);
     const response = await this.#open(limited);
     const text = await this.#connected(limited, () => readText(response));
     return text === '' ? undefined : parseJson(text, `${request.method} ${request.path}`);
@@ -65,8 +71,9 @@ export class Session {
 
   /** Sends a request; its headers, and its body as bytes. */
   async bytes(request: SessionRequest): Promise<{ headers: IncomingHttpHeaders; body: Buffer }> {
-    const response = await this.#open(request);
-    const body = await this.#connected(request, () => readBytes(response));
+    const limited = this.#limited(request);
+    const response = await this.#open(limited);
+    const body = await this.#connected(limited, () => readBytes(response));
     return { headers: response.headers, body };
   }
 
@@ -113,11 +120,14 @@ export class Session {
   }
 
   /**
-   * Reads are given up after the configured time. Changes never are: the Engine would go on with them, and nobody would
-   * know how they ended.
+   * No call waits for ever for an Engine that hangs, since others may wait for the call. Changes are given up late, as the
+   * Engine may go on with them: its events tell how they ended.
    */
   #limited(request: SessionRequest): SessionRequest {
-    const timeout = AbortSignal.timeout(this.#requestTimeoutMs);
+    const isRead = request.method !== 'POST' && request.method !== 'DELETE' && request.long !== true;
+    const answerMs = this.#requestTimeoutMs * (isRead ? 1 : CHANGE_TIMEOUT_FACTOR);
+    const timeoutMs = Math.min(answerMs + (request.graceMs ?? 0), LONGEST_TIMEOUT_MS);
+    const timeout = AbortSignal.timeout(timeoutMs);
     const signal = request.signal === undefined ? timeout : AbortSignal.any([request.signal, timeout]);
     return { ...request, signal };
   }

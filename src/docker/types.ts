@@ -255,6 +255,8 @@ export interface ImageInspect {
     ExposedPorts?: Nullable<Record<string, unknown>>;
   }>;
   RootFS?: Nullable<{ Type: string; Layers?: Nullable<string[]> }>;
+  /** Not with the containerd image store. */
+  GraphDriver?: Nullable<{ Data?: Nullable<Record<string, string>> }>;
 }
 
 /** Columns and rows of a terminal. */

@@ -53,6 +53,10 @@ export class DockerBridgeNetwork implements PodNetwork {
     return Promise.resolve(undefined);
   }
 
+  async check(): Promise<void> {
+    // Docker's own network is Docker's to look after.
+  }
+
   async gc(): Promise<void> {
     // Docker keeps no more than its containers.
   }

@@ -58,6 +58,11 @@ export interface PodNetwork {
    */
   recorded(sandboxId: string): Promise<PodNetworkResult | undefined>;
   /**
+   * Looks whether a running pod is attached as it was at set-up (CNI's CHECK). Throws NOT_FOUND when it is not attached,
+   * UNKNOWN with the plugin's words when something is wrong.
+   */
+  check(sandboxId: string, netnsPath: string, signal?: AbortSignal): Promise<void>;
+  /**
    * Detaches what is recorded for sandboxes that do not exist any more. Best effort: failures are logged.
    *
    * @param existingSandboxIds asked once, after the records were listed, for the full ids of all sandboxes that exist,

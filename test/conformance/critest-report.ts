@@ -1,9 +1,9 @@
 /**
  * Sums up critest's JSON report.
  *
- * Usage: node critest-report.js REPORT EXCEPTIONS
+ * Usage: node critest-report.js REPORT EXCEPTIONS...
  *   REPORT      what critest wrote for `-ginkgo.json-report`
- *   EXCEPTIONS  a text file of specs that are known to fail, one a line: `name of the spec | reason`; # starts a
+ *   EXCEPTIONS  text files of specs that are known to fail, one a line: `name of the spec | reason`; # starts a
  *               comment line
  * Prints failures and exceptions by name, then "N passed, N failed, N skipped"; known exceptions that fail count as
  * skipped. Exit status 0 when nothing else failed and at least one spec ran.
@@ -28,17 +28,16 @@ function readSpecs(path: string): SpecReport[] {
   return suites.flatMap((suite) => suite.SpecReports ?? []);
 }
 
-/** Reasons by name of the spec. */
-function readExceptions(path: string): Map<string, string> {
+/** Names of specs, each with its reason. */
+function readExceptions(path: string): [string, string][] {
   const lines = readFileSync(path, 'utf8').split('\n');
-  const entries = lines
+  return lines
     .filter((line) => line.trim() !== '' && !line.startsWith('#'))
     .map((line): [string, string] => {
       const bar = line.lastIndexOf('|');
       if (bar < 0) throw new Error(`${path}: no reason given in the line: ${line}`);
       return [line.slice(0, bar).trim(), line.slice(bar + 1).trim()];
     });
-  return new Map(entries);
 }
 
 function nameOf(spec: SpecReport): string {
@@ -52,8 +51,8 @@ function inOneLine(text: string): string {
   return text.replace(/\s+/g, ' ').slice(0, MAX_MESSAGE_LENGTH);
 }
 
-function main(reportPath: string, exceptionsPath: string): number {
-  const exceptions = readExceptions(exceptionsPath);
+function main(reportPath: string, exceptionsPaths: string[]): number {
+  const exceptions = new Map(exceptionsPaths.flatMap(readExceptions));
   let passed = 0;
   let failed = 0;
   let skipped = 0;
@@ -82,10 +81,10 @@ function main(reportPath: string, exceptionsPath: string): number {
   return failed === 0 && passed > 0 ? 0 : 1;
 }
 
-const [reportPath, exceptionsPath] = process.argv.slice(2);
-if (reportPath === undefined || exceptionsPath === undefined) {
-  console.error('usage: critest-report.js REPORT EXCEPTIONS');
+const [reportPath, ...exceptionsPaths] = process.argv.slice(2);
+if (reportPath === undefined || exceptionsPaths.length === 0) {
+  console.error('usage: critest-report.js REPORT EXCEPTIONS...');
   process.exitCode = 2;
 } else {
-  process.exitCode = main(reportPath, exceptionsPath);
+  process.exitCode = main(reportPath, exceptionsPaths);
 }

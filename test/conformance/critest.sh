@@ -6,7 +6,8 @@
 #         --all        every group, not only those in groups.txt
 #         --streaming  the Streaming group and execSync only, over SPDY
 #         --websocket  the Streaming group only, over WebSocket
-# Input:  a finished build in dist/; Go, where critest is not built yet; groups.txt and exceptions.txt beside this.
+# Input:  a finished build in dist/; Go, where critest is not built yet; groups.txt and exceptions.txt beside this,
+#         and exceptions-ENGINE.txt for one Engine.
 # Output: the names of the specs that failed; the last line is "N passed, N failed, N skipped", where known
 #         exceptions count as skipped. critest's own output is in .cache/critest.log, its report in
 #         .cache/critest.json. Exit status 0 when none failed.
@@ -40,4 +41,6 @@ if [ ! -s "$report" ]; then
   tail -n 20 "$log" >&2
   fail 'critest ended without a report'
 fi
-node --enable-source-maps "$repo_root/dist/test/conformance/critest-report.js" "$report" "$here/exceptions.txt"
+exceptions=("$here/exceptions.txt" "$here/exceptions-${1:-28.5.2}.txt")
+[ -e "${exceptions[1]}" ] || unset 'exceptions[1]'
+node --enable-source-maps "$repo_root/dist/test/conformance/critest-report.js" "$report" "${exceptions[@]}"

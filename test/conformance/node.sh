@@ -34,6 +34,8 @@ start_node() {
   endpoint=unix://$socket
   DOCKER=$("$support/engine.sh" docker "${2%+containerd}")
   export DOCKER
+  # Those of an earlier run may be of an older recipe, and nobody would pull them again.
+  "$DOCKER" -H "$endpoint" image prune --all --force >/dev/null
   "$support/images.sh" load "$endpoint"
   "$support/images.sh" registry "$endpoint" "$registry_port" >/dev/null
   # shellcheck disable=SC2034 # for the scripts that source this

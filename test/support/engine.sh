@@ -92,7 +92,7 @@ start() {
   fi
   # A config file of our own: the machine's /etc/docker/daemon.json is for its own Engine.
   # Runtimes for pods that name one as their handler. Debian 12's crun is too old for the newer Engines.
-  settings='"runtimes": {"crun": {"path": "crun"}, "second-runc": {"path": "runc"}}, "live-restore": '$live_restore
+  settings='"runtimes": {"crun": {"path": "'$repo_root'/test/support/crun.sh"}, "second-runc": {"path": "runc"}}, "live-restore": '$live_restore
   printf '{%s, "features": {"containerd-snapshotter": %s}}\n' "$settings" "$containerd_store" >"$run/daemon.json"
   [ "$version" != 20.10 ] || echo "{$settings}" >"$run/daemon.json"
   arguments=(--config-file "$run/daemon.json" --data-root "$data" --exec-root "$run/exec"

@@ -20,22 +20,23 @@ trap '[ -z "$work" ] || rm -rf "$work"' EXIT
 
 docker_do() { DOCKER_CONFIG=/nonexistent "${DOCKER:-docker}" -H "$endpoint" "$@"; }
 
-# A root file system with busybox, but dash as its shell: Debian's busybox runs commands inside its own shell, which
-# a mount over /bin/<command> cannot stop, and it has no pgrep and ipcs.
+# A root file system with busybox. Its shell is that of Debian's other busybox: the static one runs commands inside its
+# shell, which a mount over /bin/<command> cannot stop. Neither has pgrep and ipcs.
 make_busybox_root() {
-  local root=$1 packages name library
-  packages=$(unpacked_debian bookworm busybox-static dash libc6 libcap2 util-linux)
+  local root=$1 packages shell name library
+  packages=$(unpacked_debian bookworm busybox-static libc6 libcap2 util-linux)
+  shell=$(unpacked_debian bookworm busybox)
   mkdir -p "$root"/{bin,dev,etc,home,lib64,mnt,proc,root,run,sbin,sys,tmp,usr/bin,usr/sbin,var/lib,var/log,var/run,var/www}
   chmod 1777 "$root/tmp"
   cp "$packages/bin/busybox" "$root/bin/"
   "$packages/bin/busybox" --list | grep -vxE 'busybox|sh|ash' |
     while read -r name; do ln "$root/bin/busybox" "$root/bin/$name"; done
-  cp "$packages/bin/dash" "$root/bin/sh"
+  cp "$shell/bin/busybox" "$root/bin/sh"
   cp "$packages/usr/bin/ipcmk" "$root/bin/"
   for library in "$packages"/lib/*-linux-gnu/libc.so.6; do
     name=$(basename "$(dirname "$library")")
     mkdir -p "$root/lib/$name"
-    cp -a "$packages/lib/$name"/ld-linux* "$library" "$root/lib/$name/"
+    cp -a "$packages/lib/$name"/{ld-linux*,libresolv.so.2} "$library" "$root/lib/$name/"
   done
   # The loader's path is fixed in every program: /lib64/... on amd64, /lib/... on arm64.
   for library in "$packages"/lib64/ld-linux* "$packages"/lib/ld-linux*; do

@@ -22,14 +22,15 @@ export async function makeUniqueImage(socketPath: string, name: string): Promise
   await importImage(socketPath, name, {}, name);
 }
 
-/** An image with these files on top, and Dockerfile instructions such as `USER`. */
+/** An image with these files and symbolic links on top, and Dockerfile instructions such as `USER`. */
 export async function makeImage(
   socketPath: string,
   name: string,
   instructions: Record<string, string>,
   files: Record<string, string>,
+  links: Record<string, string> = {},
 ): Promise<void> {
-  await importImage(socketPath, name, instructions, name, files);
+  await importImage(socketPath, name, instructions, name, files, links);
 }
 
 async function importImage(
@@ -38,6 +39,7 @@ async function importImage(
   changes: Record<string, string>,
   marker = '',
   files: Record<string, string> = {},
+  links: Record<string, string> = {},
 ): Promise<void> {
   const [repository = '', tag = ''] = name.split(/:(?=[^:/]+$)/);
   const query = new URLSearchParams({ fromSrc: '-', repo: repository, tag });
@@ -47,7 +49,7 @@ async function importImage(
     socketPath,
     'POST',
     `/images/create?${query.toString()}`,
-    await busyboxTar(marker, files),
+    await busyboxTar(marker, files, links),
   );
   if (answer.status !== 200 || answer.body.includes('"error"')) {
     throw new Error(`import of ${name}: HTTP ${answer.status}: ${answer.body}`);
@@ -55,7 +57,11 @@ async function importImage(
 }
 
 /** A root file system of busybox, its applets, the usual folders, and a file with the marker. */
-export async function busyboxTar(marker = '', files: Readonly<Record<string, string>> = {}): Promise<Buffer> {
+export async function busyboxTar(
+  marker = '',
+  files: Readonly<Record<string, string>> = {},
+  links: Readonly<Record<string, string>> = {},
+): Promise<Buffer> {
   const busybox = ['/usr/bin/busybox', '/bin/busybox'].find(existsSync);
   if (busybox === undefined) throw new Error('tests need a static busybox: apt-get install busybox-static');
   const root = await mkdtemp(join(tmpdir(), 'cridock-image-'));
@@ -72,9 +78,10 @@ export async function busyboxTar(marker = '', files: Readonly<Record<string, str
       await mkdir(dirname(join(root, path)), { recursive: true });
       await writeFile(join(root, path), text);
     }
+    for (const [path, target] of Object.entries(links)) await symlink(target, join(root, path));
     const applets = execFileSync(busybox, ['--list'], { encoding: 'utf8' }).trim().split('\n');
-    const links = applets.filter((applet) => applet !== 'busybox');
-    await Promise.all(links.map((applet) => symlink('busybox', join(root, 'bin', applet))));
+    const appletLinks = applets.filter((applet) => applet !== 'busybox');
+    await Promise.all(appletLinks.map((applet) => symlink('busybox', join(root, 'bin', applet))));
     return execFileSync('tar', ['-C', root, '--numeric-owner', '--owner=0', '--group=0', '-c', '.'], {
       maxBuffer: 64 * 1024 * 1024,
     });

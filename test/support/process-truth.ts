@@ -1,4 +1,5 @@
-import { readFileSync, readlinkSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync, rmdirSync } from 'node:fs';
+import { join } from 'node:path';
 
 /** What the kernel says of a process: `/proc/<pid>/status` by field. */
 export function statusOf(pid: number | 'self'): Map<string, string> {
@@ -67,6 +68,14 @@ export function cgroupValue(pid: number, file: string): string {
     .split('\n')
     .find((entry) => entry.split(':')[1]?.split(',').includes(controller));
   return readFileSync(`/sys/fs/cgroup/${controller}${line?.split(':')[2] ?? ''}/${file}`, 'utf8').trim();
+}
+
+/** Removes an empty cgroup that was the parent of containers: nobody else does. */
+export function removeCgroup(path: string): void {
+  for (const hierarchy of readdirSync('/sys/fs/cgroup')) {
+    const folder = join('/sys/fs/cgroup', hierarchy, path);
+    if (existsSync(folder)) rmdirSync(folder);
+  }
 }
 
 export function environmentOf(pid: number): string[] {

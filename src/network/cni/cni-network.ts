@@ -102,10 +102,6 @@ export class CniNetwork implements PodNetwork {
     return result && { ips: containerAddresses(result, POD_INTERFACE) };
   }
 
-  /**
-   * Asks the plugins whether a sandbox is attached as it was when it was set up (CNI's CHECK). Throws NOT_FOUND when
-   * it is not attached, UNKNOWN with the plugin's words when something is wrong.
-   */
   async check(sandboxId: string, netnsPath: string, signal?: AbortSignal): Promise<void> {
     const check = async (limited: AbortSignal): Promise<void> => {
       const attachments = await this.#cache.find(sandboxId);

@@ -30,6 +30,7 @@ const options: ContainerBodyOptions = {
   own: {},
   supports: () => true,
   recursiveReadOnly: true,
+  imageFiles: () => undefined,
   cgroupVersion: 1,
   hasSelinux: false,
   minOomScoreAdj: 0,

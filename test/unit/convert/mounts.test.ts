@@ -1,5 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import {
+  IMAGE_VOLUMES,
+  imageVolumesFact,
+  parseImageVolumes,
+} from '../../../src/convert/image-volume-mounts.js';
 import { criMounts, mountSpecs, type MountAbilities } from '../../../src/convert/mounts.js';
 import { mountMembers } from '../../../src/convert/relabelled-binds.js';
 import type { ContainerInspect, MountPoint, MountSpec } from '../../../src/docker/types.js';
@@ -8,8 +13,12 @@ import { MountPropagation } from '../../../src/gen/runtime/v1/MountPropagation.j
 import { mount } from './decoded.js';
 import { assertRefused } from './refusals.js';
 
-const all: MountAbilities = { supports: () => true, recursiveReadOnly: true };
-const old: MountAbilities = { supports: () => false, recursiveReadOnly: true };
+const all: MountAbilities = {
+  supports: () => true,
+  recursiveReadOnly: true,
+  imageFiles: ({ image_sub_path: subPath }) => ({ subPath, folder: `/images/1/${subPath}` }),
+};
+const old: MountAbilities = { ...all, supports: () => false };
 const data = { container_path: '/data', host_path: '/srv/data' };
 const { PROPAGATION_HOST_TO_CONTAINER, PROPAGATION_BIDIRECTIONAL } = MountPropagation;
 
@@ -76,11 +85,9 @@ describe('mountSpecs', () => {
     assert.deepEqual(specs([{ ...image, image_sub_path: 'a/b' }]), [
       { Type: 'image', Source: 'sha256:1', Target: '/m', ReadOnly: true, ImageOptions: { Subpath: 'a/b' } },
     ]);
-    assertRefused(
-      () => specs([image], old),
-      'ImageVolumeMountFailed: config.mounts[0].image',
-      'UNIMPLEMENTED',
-    );
+    assert.deepEqual(specs([{ ...image, image_sub_path: 'a/b' }], old), [
+      { Type: 'bind', Source: '/images/1/a/b', Target: '/m', ReadOnly: true },
+    ]);
     assertRefused(() => specs([{ ...image, host_path: '/a' }]), 'config.mounts[0].host_path');
     assertRefused(() => specs([{ ...image, readonly: false }]), 'config.mounts[0].readonly');
     for (const image_sub_path of ['/a', '../a', 'a/..']) {
@@ -119,7 +126,7 @@ describe('criMounts', () => {
       { ...data, container_path: '/b', readonly: true, recursive_read_only: true },
       { container_path: '/m', image: { image: 'sha256:1' }, readonly: true, image_sub_path: 'a' },
     ];
-    const told = criMounts(inspect(specs(asked), []));
+    const told = criMounts(inspect(specs(asked), []), {});
     assert.deepEqual(told.map(mount), [
       mount(asked[0]),
       mount(asked[1]),
@@ -127,10 +134,28 @@ describe('criMounts', () => {
     ]);
   });
 
+  it('tells of images as they were asked for', () => {
+    const asked: Mount[] = [
+      { container_path: '/m', image: { image: 'sha256:1' }, readonly: true, image_sub_path: 'a' },
+      { container_path: '/twice', image: { image: 'sha256:1' }, readonly: true },
+      { ...data, container_path: '/twice' },
+    ];
+    const fact = imageVolumesFact(asked.map(mount));
+    const told = criMounts(inspect(specs(asked, old), []), parseImageVolumes(fact[IMAGE_VOLUMES]));
+    assert.deepEqual(told.map(mount), [
+      mount({ ...asked[0], image: { image: 'sha256:1', image_ref: 'sha256:1' } }),
+      mount(asked[2]),
+    ]);
+    assert.deepEqual(imageVolumesFact([mount(data)]), {});
+    for (const text of [undefined, '', 'null', '[1]', '{"/m":{"image":1}}']) {
+      assert.deepEqual(parseImageVolumes(text), {});
+    }
+  });
+
   it("reads the binds of cri-dockerd's older versions, and no volumes of the image", () => {
     const bind = { Type: 'bind', Source: '/a', Destination: '/b', RW: false, Propagation: 'rshared' };
     const volume = { Type: 'volume', Source: '/v', Destination: '/v', RW: true };
-    assert.deepEqual(criMounts(inspect(null, [bind, volume])), [
+    assert.deepEqual(criMounts(inspect(null, [bind, volume]), {}), [
       { container_path: '/b', host_path: '/a', readonly: true, propagation: PROPAGATION_BIDIRECTIONAL },
     ]);
   });

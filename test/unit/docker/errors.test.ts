@@ -24,6 +24,7 @@ describe('Engine errors', () => {
     [500, 'OCI runtime create failed', Code.UNKNOWN],
     [501, 'configured logging driver does not support reading', Code.UNIMPLEMENTED],
     [503, 'shutting down', Code.UNAVAILABLE],
+    [500, 'unrecognized image ID sha256:00', Code.NOT_FOUND],
     [418, 'teapot', Code.UNKNOWN],
   ];
   for (const [status, message, code] of answers) {

@@ -35,19 +35,26 @@ describe('a session with the Engine', () => {
     assert.ok(!engine.supports('1.48'));
   });
 
-  it('gives a read up after the configured time, but never a change', async () => {
+  it('gives a read up after the configured time, and a change after four times that', async () => {
     const impatient = new DockerodeEngine({
       endpoint: server.endpoint,
       env: {},
       log: silentLogger,
-      requestTimeoutMs: 50,
+      requestTimeoutMs: 200,
     });
     await impatient.negotiate();
     server.answer = (request, response) => {
-      if (request.method === 'POST') setTimeout(() => answerJson(response, 201, { Id: 'made' }), 150);
+      if (request.url?.includes('/create')) setTimeout(() => answerJson(response, 201, { Id: 'made' }), 300);
     };
-    await assert.rejects(impatient.info(), { code: Code.DEADLINE_EXCEEDED });
+    const hung = { code: Code.DEADLINE_EXCEEDED };
+    await assert.rejects(impatient.info(), hung);
+    await assert.rejects(impatient.statPath('id', '/'), hung);
     assert.equal(await impatient.createContainer('slow', { Image: 'x', HostConfig: {} }), 'made');
+    const startMs = performance.now();
+    await assert.rejects(impatient.startContainer('id'), hung);
+    assert.ok(performance.now() - startMs >= 790);
+    await assert.rejects(impatient.stopContainer('id', 1), hung);
+    assert.ok(performance.now() - startMs >= 2 * 790 + 1000, 'after its own grace');
     impatient.close();
   });
 

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { isProfileLoaded } from '../../../src/node/apparmor-profiles.js';
 import { isCdiDeviceKnown } from '../../../src/node/cdi-specs.js';
+import { hasSelinux } from '../../../src/node/selinux.js';
 import { holdingMount } from '../../../src/node/mount-propagation.js';
 
 describe('what is looked up on the node', () => {
@@ -24,6 +25,13 @@ describe('what is looked up on the node', () => {
     assert.equal(await isProfileLoaded('mine (v2)', path), true);
     assert.equal(await isProfileLoaded('docker', path), false);
     assert.equal(await isProfileLoaded('docker', join(folder, 'none')), undefined);
+  });
+
+  it('SELinux by its file in /sys', async () => {
+    const path = join(folder, 'enforce');
+    assert.equal(await hasSelinux(path), false);
+    await writeFile(path, '1');
+    assert.equal(await hasSelinux(path), true);
   });
 
   it('CDI devices in YAML and in JSON', async () => {

@@ -6,12 +6,15 @@ import { noEngine, testDockerEndpoint } from '../../../support/cridock-process.j
 import { busyboxTar, makeImage, makeUniqueImage } from '../../../support/images.js';
 import { TinyRegistry } from '../../../support/tiny-registry.js';
 import { TestNode } from '../../../support/test-node.js';
+import { until } from '../../../support/until.js';
 
 const SOCKET = testDockerEndpoint.replace(/^unix:\/\//, '');
 const NUMERIC = 'cridock.test/fields:numeric';
 const NAMED = 'cridock.test/fields:named';
 /** More than the busybox that every test image holds. */
 const LEAST_BYTES = 500_000;
+/** Of the image that is counted. */
+const FILES = 300;
 
 describe('images', { skip: noEngine }, () => {
   let node: TestNode;
@@ -72,6 +75,7 @@ describe('images', { skip: noEngine }, () => {
       const { image: found } = await service().ImageStatus({ image });
       assert.equal(found?.id, id);
       assert.equal(found.spec, null, 'nobody annotates it');
+      assert.deepEqual(found.repo_digests, [`${registry.host}/fields@${registry.digest}`]);
       const pod = await node.pod();
       const { id: container } = await node.start(pod, {
         image: { image: id, user_specified_image: image.image },
@@ -92,18 +96,31 @@ describe('images', { skip: noEngine }, () => {
     assert.equal((await service().ImageStatus({ image: { image: 'cridock.test/fields:gone' } })).image, null);
   });
 
-  it('ImageFsInfo: a mountpoint that is there, used_bytes of the images, inodes_used', async () => {
-    const {
-      image_filesystems: [filesystem],
-      container_filesystems: containers,
-    } = await service().ImageFsInfo({});
+  it('ImageFsInfo: a mountpoint that is there, used_bytes and inodes_used of the images', async () => {
+    const info = async () => {
+      const reply = await service().ImageFsInfo({});
+      assert.deepEqual(reply.container_filesystems, [], 'containers are on the same filesystem');
+      return reply.image_filesystems[0];
+    };
+    const filesystem = await info();
     const mountpoint = filesystem?.fs_id?.mountpoint ?? '';
-    const { files } = statfsSync(mountpoint);
     assert.ok(Number(filesystem?.used_bytes?.value) > LEAST_BYTES);
-    const inodes = Number(filesystem?.inodes_used?.value);
-    assert.ok(inodes > 0 && inodes <= files);
     assert.ok(BigInt(filesystem?.timestamp ?? 0) > 0n);
-    assert.deepEqual(containers, [], 'containers are on the same filesystem');
     assert.ok(execFileSync('df', [mountpoint]).length > 0);
+    const inodes = async () => Number((await info())?.inodes_used?.value);
+    await until('the images are counted', async () => (await inodes()) > 0, 60_000);
+    const before = await inodes();
+    assert.ok(before < statfsSync(mountpoint).files);
+    const files = Object.fromEntries(Array.from({ length: FILES }, (_, index) => [`many/${index}`, '']));
+    const registry = await TinyRegistry.start(await busyboxTar(`counted by ${process.pid}`, files));
+    const image = { image: `${registry.host}/counted:good` };
+    try {
+      await service().PullImage({ image });
+      await until('its files are counted', async () => (await inodes()) >= before + FILES, 60_000);
+    } finally {
+      await service().RemoveImage({ image });
+      await registry.close();
+    }
+    await until('they are gone', async () => (await inodes()) < before + FILES, 60_000);
   });
 });

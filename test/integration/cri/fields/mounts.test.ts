@@ -6,10 +6,14 @@ import { after, before, describe, it } from 'node:test';
 import type { Mount } from '../../../../src/gen/runtime/v1/Mount.js';
 import { MountPropagation } from '../../../../src/gen/runtime/v1/MountPropagation.js';
 import { noEngine, testDockerEndpoint } from '../../../support/cridock-process.js';
+import { usesContainerdStore } from '../../../../src/convert/engine-info.js';
 import { makeImage } from '../../../support/images.js';
+import { untilAnswered } from '../../../support/pod-worker.js';
+import { until } from '../../../support/until.js';
 import { mountsOf } from '../../../support/process-truth.js';
 import { refusal, TestNode, type TestPod } from '../../../support/test-node.js';
 
+const SOCKET = testDockerEndpoint.replace(/^unix:\/\//, '');
 const IMAGE = 'cridock.test/volume:latest';
 const { PROPAGATION_PRIVATE, PROPAGATION_HOST_TO_CONTAINER, PROPAGATION_BIDIRECTIONAL } = MountPropagation;
 
@@ -21,7 +25,7 @@ describe('mounts and devices of a container', { skip: noEngine }, () => {
   let secluded: string;
 
   before(async () => {
-    await makeImage(testDockerEndpoint.replace(/^unix:\/\//, ''), IMAGE, {}, { 'data/file': 'of the image' });
+    await makeImage(SOCKET, IMAGE, {}, { 'data/file': 'of the image' }, { link: '/data', far: 'link/file' });
     node = await TestNode.start();
     pod = await node.pod();
     shared = mounted('shared');
@@ -163,28 +167,111 @@ describe('mounts and devices of a container', { skip: noEngine }, () => {
     assert.equal(features?.mount_options, false);
   });
 
-  it('image and image_sub_path', async () => {
+  it('image and image_sub_path', async (t) => {
     const { image: found } = await node.cridock.client.image.ImageStatus({ image: { image: IMAGE } });
     const mount = { container_path: '/m', image: { image: IMAGE }, readonly: true };
     const id = node.create(pod, { mounts: [mount], run: 'sleep 60' });
-    if (!node.engine.supports('1.48')) {
+    if (!node.engine.supports('1.48') && usesContainerdStore(await node.engine.info())) {
       const { code, text } = await refusal(id);
       assert.equal(code, 'UNIMPLEMENTED');
       assert.match(text, /^ImageVolumeMountFailed/);
+      assert.deepEqual(await imageVolumeRemains(), []);
+      t.diagnostic('this store has no layers that could be mounted');
       return;
     }
     const [told] = (await node.status(await id)).mounts;
     assert.equal(told?.image?.image_ref, found?.id);
+    assert.deepEqual([told?.readonly, told?.host_path, told?.image_sub_path], [true, '', '']);
     assert.equal(await node.output(pod, 'cat /m/data/file', { mounts: [mount] }), 'of the image');
     assert.match(await node.output(pod, 'touch /m/new', { mounts: [mount] }), /Read-only/);
-    const part = { ...mount, image_sub_path: 'data' };
-    assert.equal(await node.output(pod, 'cat /m/file', { mounts: [part] }), 'of the image');
+    assert.equal(await node.output(pod, '/m/bin/busybox echo runs', { mounts: [mount] }), 'runs\n');
+    const shown = (await node.output(pod, 'ls -A /m', { mounts: [mount] })).split('\n').filter(Boolean);
+    assert.deepEqual(shown, ['bin', 'data', 'dev', 'etc', 'far', 'link', 'proc', 'sys', 'tmp']);
+    for (const [image_sub_path, file] of [
+      ['data', '/m/file'],
+      ['./data/', '/m/file'],
+      ['link', '/m/file'], // which on the node would lead out of the image
+      ['far', '/m'],
+    ] as const) {
+      const part = { ...mount, image_sub_path };
+      assert.equal(await node.output(pod, `cat ${file}`, { mounts: [part] }), 'of the image', image_sub_path);
+    }
+    const part = await node.create(pod, { mounts: [{ ...mount, image_sub_path: 'link' }] });
+    assert.equal((await node.status(part)).mounts[0]?.image_sub_path, 'link');
     await refuse({ ...mount, image_sub_path: 'none' }, 'NOT_FOUND', 'ImageVolumeMountFailed');
+    await refuse({ ...mount, image_sub_path: 'data/file/none' }, 'NOT_FOUND', 'ImageVolumeMountFailed');
     await refuse({ ...mount, image_sub_path: '../x' }, 'INVALID_ARGUMENT', 'image_sub_path');
     await refuse({ ...mount, image: { image: 'none-such' } }, 'NOT_FOUND', 'ImageVolumeMountFailed');
     await refuse({ ...mount, host_path: '/tmp' }, 'INVALID_ARGUMENT', 'host_path');
     await refuse({ ...mount, readonly: false }, 'INVALID_ARGUMENT', 'readonly');
     await refuse({ host_path: shared, image_sub_path: 'x' }, 'INVALID_ARGUMENT', 'image_sub_path');
+  });
+
+  /** What cridock has on the node and in the Engine for images that it mounts itself. */
+  async function imageVolumeRemains(): Promise<string[]> {
+    const keepers = await node.engine.listContainers(['io.cridock.image-volume']);
+    const mounts = [...mountsOf(process.pid).keys()];
+    return [
+      ...keepers.map(({ Names: names }) => names.join()),
+      ...mounts.filter((target) => target.startsWith(join(node.cridock.directory, 'root/image-volumes'))),
+    ];
+  }
+
+  it('images that cridock mounts outlive their removal and kill -9, and leave nothing behind', async (t) => {
+    if (node.engine.supports('1.48') || usesContainerdStore(await node.engine.info())) {
+      t.skip('cridock mounts no images on this Engine');
+      return;
+    }
+    const name = 'cridock.test/volume:kept';
+    await makeImage(SOCKET, name, {}, { kept: 'still there' });
+    const own = await node.pod();
+    const mounts = [{ container_path: '/m', image: { image: name }, readonly: true }];
+    const [early, late] = [await node.create(own, { mounts }), await node.create(own, { mounts })];
+    const [running] = [await node.start(own, { mounts })];
+    const contentOf = async (id: string) =>
+      readFileSync(`/proc/${(await node.engine.inspectContainer(id)).State.Pid}/root/m/kept`, 'utf8');
+    await node.cridock.kill9();
+    await node.cridock.restart();
+    await untilAnswered(() => node.cridock.client.image.RemoveImage({ image: { image: name } }));
+    for (const id of [early, late]) await node.runtime.StartContainer({ container_id: id });
+    for (const id of [early, late, running.id]) assert.equal(await contentOf(id), 'still there');
+    for (const id of [early, late]) await node.runtime.RemoveContainer({ container_id: id });
+    assert.equal(await contentOf(running.id), 'still there');
+    assert.notDeepEqual(await imageVolumeRemains(), []);
+    const before = await imageVolumeRemains();
+    await node.runtime.RemovePodSandbox({ pod_sandbox_id: own.id });
+    const gone = before.filter((remain) => remain.includes('volumes/'));
+    const after = await imageVolumeRemains();
+    assert.ok(gone.some((mount) => !after.includes(mount)));
+  });
+
+  it('a container with an image that cannot be made leaves no mount', async () => {
+    const before = await imageVolumeRemains();
+    const name = 'cridock.test/volume:unused';
+    await makeImage(SOCKET, name, {}, { unused: '' });
+    const image = { container_path: '/m', image: { image: name }, readonly: true };
+    const mounts = [image, { container_path: '/n', host_path: '/no/such/folder' }];
+    await assert.rejects(node.create(pod, { mounts }));
+    assert.deepEqual(await imageVolumeRemains(), before);
+  });
+
+  it('images removed behind the back of cridock with their containers are unmounted at its next start', async () => {
+    for (const { id } of (await node.runtime.ListContainers({})).containers) {
+      await node.engine.removeContainer(id);
+    }
+    await node.cridock.kill9();
+    await node.cridock.restart();
+    await until('nothing is left', async () => (await imageVolumeRemains()).length === 0);
+  });
+
+  it('selinux_relabel: without SELinux there is nothing to relabel, and the mount is as others', async () => {
+    const path = folder('relabelled');
+    const mounts = [{ host_path: path, container_path: '/m', readonly: true, selinux_relabel: true }];
+    assert.equal(await node.output(pod, 'cat /m/file', { mounts }), 'relabelled');
+    assert.match(await node.output(pod, 'touch /m/new', { mounts }), /Read-only/);
+    const missing = join(node.cridock.directory, 'missing');
+    await refuse({ host_path: missing, selinux_relabel: true }, 'INVALID_ARGUMENT', 'host_path');
+    assert.throws(() => statSync(missing));
   });
 
   it('devices: node, path, permissions; a missing one is refused', async () => {

@@ -4,8 +4,11 @@ import { after, before, describe, it } from 'node:test';
 import { Signal } from '../../../../src/gen/runtime/v1/Signal.js';
 import { noEngine, testDockerEndpoint } from '../../../support/cridock-process.js';
 import { makeImage } from '../../../support/images.js';
-import { environmentOf } from '../../../support/process-truth.js';
+import { containerConfig, podConfig } from '../../../support/pods.js';
+import { cgroupValue, environmentOf, statusOf } from '../../../support/process-truth.js';
+import { openRemote } from '../../../support/remote-command.js';
 import { refusal, TestNode, type TestPod } from '../../../support/test-node.js';
+import { until } from '../../../support/until.js';
 
 const IMAGE = 'cridock.test/process:latest';
 
@@ -66,14 +69,66 @@ describe('the process of a container', { skip: noEngine }, () => {
     assert.match(bytes.text, /envs\[0\]/);
   });
 
-  it('tty, stdin and stdin_once', async () => {
+  it('tty and stdin', async () => {
     const stdin = async (changes: object) =>
       readlinkSync(`/proc/${(await node.start(pod, changes)).pid}/fd/0`);
     assert.equal(await stdin({}), '/dev/null');
     assert.match(await stdin({ stdin: true }), /^pipe:/);
     assert.match(await stdin({ tty: true, stdin: true }), /^\/dev\/pts\//);
-    const id = await node.create(pod, { stdin: true, stdin_once: true });
-    assert.equal((await node.engine.inspectContainer(id)).Config.StdinOnce, true);
+  });
+
+  for (const stdin_once of [true, false]) {
+    it(`stdin_once ${stdin_once}: stdin ${stdin_once ? 'ends' : 'stays'} with the first who attaches`, async () => {
+      const command = ['sh', '-c', 'cat >/read; echo end >>/read; sleep 60'];
+      const { id, pid } = await node.start(pod, { command, stdin: true, stdin_once });
+      const read = () => readFileSync(`/proc/${pid}/root/read`, 'utf8');
+      const type = async (text: string) => {
+        const request = { container_id: id, stdin: true, stdout: true, stderr: true, tty: false };
+        const { client, stdin } = await openRemote((await node.runtime.Attach(request)).url, { stdin: true });
+        await stdin?.write(Buffer.from(text));
+        await until('it is read', () => read().includes(text));
+        await stdin?.end();
+        client.socket.destroy();
+      };
+      await type('first\n');
+      if (stdin_once) {
+        await until('the end', () => read() === 'first\nend\n');
+        return;
+      }
+      await type('second\n');
+      assert.equal(read(), 'first\nsecond\n');
+    });
+  }
+
+  it('the requests: pod_sandbox_id and container_id name what the node runs', async () => {
+    const config = podConfig('requests', node.cridock.directory, {});
+    const { pod_sandbox_id } = await node.runtime.RunPodSandbox({ config });
+    const elsewhere = { ...config, log_directory: `${node.cridock.directory}/elsewhere` };
+    const container = containerConfig('c', node.image, 'echo to the log; sleep 60', {
+      linux: { resources: { cpu_shares: 77 }, security_context: { no_new_privs: true } },
+    });
+    const request = { pod_sandbox_id, config: container, sandbox_config: elsewhere };
+    const { container_id } = await node.runtime.CreateContainer(request);
+    await node.runtime.StartContainer({ container_id });
+    const { status, info } = await node.runtime.ContainerStatus({ container_id, verbose: true });
+    const { pid, sandboxID } = JSON.parse(info['info'] ?? '') as { pid: number; sandboxID: string };
+    assert.ok(readFileSync(`/proc/${pid}/cgroup`, 'utf8').includes(container_id));
+    assert.equal(sandboxID, pod_sandbox_id);
+    assert.equal(cgroupValue(pid, 'cpu.shares'), '77');
+    assert.equal(statusOf(pid).get('NoNewPrivs'), '1');
+    const logPath = `${elsewhere.log_directory}/c/0.log`;
+    assert.equal(status?.log_path, logPath);
+    await until('the log', () => /stdout F to the log\n$/.test(readFileSync(logPath, 'utf8')));
+    const { items } = await node.runtime.ListPodSandbox({ filter: { id: pod_sandbox_id } });
+    assert.deepEqual(items[0]?.metadata, {
+      name: 'requests',
+      uid: 'uid-requests',
+      namespace: 'cridock-test',
+      attempt: 0,
+    });
+    await node.runtime.RemovePodSandbox({ pod_sandbox_id });
+    assert.throws(() => readFileSync(`/proc/${pid}/cgroup`));
+    assert.deepEqual((await node.runtime.ListPodSandbox({ filter: { id: pod_sandbox_id } })).items, []);
   });
 
   it("stop_signal: the request's, the image's, the default", async () => {

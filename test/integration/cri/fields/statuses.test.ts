@@ -46,13 +46,10 @@ describe('what lists and statuses tell', { skip: noEngine }, () => {
     assert.deepEqual((await node.runtime.Status({ verbose: false })).info, {});
   });
 
-  it("RuntimeConfig: cgroup_driver is the Engine's; UpdateRuntimeConfig takes a network_config with a pod_cidr", async () => {
+  it("RuntimeConfig: cgroup_driver is the Engine's", async () => {
     const { linux } = await node.runtime.RuntimeConfig({});
     const { CgroupDriver: driver } = await node.engine.info();
     assert.equal(linux?.cgroup_driver, driver === 'cgroupfs' ? CgroupDriver.CGROUPFS : CgroupDriver.SYSTEMD);
-    await node.runtime.UpdateRuntimeConfig({
-      runtime_config: { network_config: { pod_cidr: '10.9.0.0/24' } },
-    });
   });
 
   it('ContainerStatus over its life: state, created_at, started_at, finished_at, exit_code, reason, message', async () => {

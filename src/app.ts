@@ -259,7 +259,10 @@ export async function run(config: Config, readConfig: () => Config): Promise<num
       if (now.logLevel !== undefined) log.setLevel(now.logLevel);
       app.apply(now);
       current = next;
-      log.info('configuration reloaded', { applied, afterRestart });
+      log.info('configuration reloaded', {
+        applied: applied.join('; ') || 'nothing',
+        afterRestart: afterRestart.join(', ') || 'nothing',
+      });
     } finally {
       await notifier.ready();
     }

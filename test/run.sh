@@ -87,7 +87,7 @@ npm run --silent build
 
 for kind in "$@"; do
   case $kind in
-    unit | property | package) run_kind "$kind" 2 ;;
+    unit | property) run_kind "$kind" 2 ;;
     *)
       prepare
       if [ -z "$no_engine" ]; then

@@ -22,13 +22,13 @@ const LEFT_OUT = [
 
 const leaveOut: Plugin = {
   name: 'leave-out',
-  setup: ({ onResolve, onLoad }) => {
-    onResolve({ filter: /^\.\// }, ({ path, resolveDir }) => {
+  setup: (bundler) => {
+    bundler.onResolve({ filter: /^\.\// }, ({ path, resolveDir }) => {
       const target = join(resolveDir, path);
       const isLeftOut = LEFT_OUT.some((part) => target.endsWith(join(`${sep}node_modules`, part)));
       return isLeftOut ? { path: target, namespace: 'left-out' } : undefined;
     });
-    onLoad({ filter: /./, namespace: 'left-out' }, () => ({
+    bundler.onLoad({ filter: /./, namespace: 'left-out' }, () => ({
       contents: 'module.exports = () => { throw new Error("left out of this executable"); };',
     }));
   },

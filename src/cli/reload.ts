@@ -17,7 +17,7 @@ const RELOADABLE = [
 export interface ConfigChange {
   /** What can be applied now; empty when nothing of it changed. */
   readonly now: Partial<ReloadableConfig>;
-  /** The same for the log, each as `logLevel: "info" -> "debug"`. */
+  /** The same for the log, each as `logLevel: info -> debug`. */
   readonly applied: readonly string[];
   /** The names of changed settings that only a restart applies. */
   readonly afterRestart: readonly (keyof Config)[];
@@ -30,7 +30,7 @@ export function compareConfigs(before: Config, after: Config): ConfigChange {
   for (const key of RELOADABLE) if (changed(key)) now[key] = after[key];
   const applied = configKeys(after)
     .filter((key) => key in now)
-    .map((key) => `${key}: ${JSON.stringify(before[key])} -> ${JSON.stringify(after[key])}`);
+    .map((key) => `${key}: ${plainText(before[key])} -> ${plainText(after[key])}`);
   return {
     now,
     applied,
@@ -44,4 +44,8 @@ function configKeys(config: Config): (keyof Config)[] {
 
 function isReloadable(key: keyof Config): boolean {
   return RELOADABLE.some((reloadable) => reloadable === key);
+}
+
+function plainText(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }

@@ -21,12 +21,14 @@ export function checkKubelet(path: string, info: EngineInfo | undefined, config:
       ),
     ];
   }
-  const { cgroupDriver = DEFAULT_CGROUP_DRIVER, containerRuntimeEndpoint } = kubelet;
+  const { cgroupDriver, containerRuntimeEndpoint } = kubelet;
   return [
-    ...(info === undefined ? [] : [checkCgroupDriver(String(cgroupDriver), info)]),
-    ...(containerRuntimeEndpoint === undefined
+    ...(info === undefined
       ? []
-      : [checkEndpoint(String(containerRuntimeEndpoint), config)]),
+      : [checkCgroupDriver(typeof cgroupDriver === 'string' ? cgroupDriver : DEFAULT_CGROUP_DRIVER, info)]),
+    ...(typeof containerRuntimeEndpoint === 'string'
+      ? [checkEndpoint(containerRuntimeEndpoint, config)]
+      : []),
   ];
 }
 

@@ -2,14 +2,15 @@
 # A clean Debian 12 for tests of the package: a folder to change root into, which can be booted with systemd.
 #
 # Usage:  debian-root.sh make DIR     makes it from the cache, where debootstrap puts it the first time
-#         debian-root.sh boot DIR     boots it in a container and prints the pid of its init
+#         debian-root.sh boot DIR [SOCKET]    boots it in a container, with the Engine's SOCKET as /run/docker.sock, and
+#                                 prints the pid of its init
 #         debian-root.sh halt DIR     ends it, where it runs, and deletes the folder
 # Exit:   0 done; 4 it cannot be had or booted here, the last line of stderr says why; 1 anything else.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-command=${1:-} root=${2:-}
+command=${1:-} root=${2:-} engine_socket=${3:-}
 [ -n "$root" ] || fail "usage: debian-root.sh make|boot|halt DIR"
 # In the root itself only what every Debian has; Node.js least of all.
 packages=systemd,systemd-sysv,iptables,man-db
@@ -47,7 +48,7 @@ is_up() { nsenter -t "$(init_of)" -m -u -i -p -- systemctl is-system-running 2>/
 
 boot() {
   # The host's network is shared: nothing in the root listens on it but what tests start.
-  setsid systemd-nspawn --quiet --directory "$root" --register=no --keep-unit --console=pipe --boot \
+  setsid systemd-nspawn ${engine_socket:+"--bind=$engine_socket:/run/docker.sock"} --quiet --directory "$root" --register=no --keep-unit --console=pipe --boot \
     </dev/null >"$root.log" 2>&1 &
   echo $! >"$root.pid"
   wait_until 60 is_up || give_up "systemd does not come up: $(tail -n 1 "$root.log")"

@@ -25,6 +25,7 @@ import { reclaimAllVanished } from './cri/sandbox-reclaim.js';
 import { sandboxAttributes } from './cri/sandbox-stats.js';
 import { Statistics } from './cri/statistics.js';
 import { StatsEntries } from './cri/stats-entries.js';
+import { StatusReplies } from './cri/status-replies.js';
 import { streamService } from './cri/stream-service.js';
 import { readPodResources } from './cri/sandbox-update-resources.js';
 import { removeOldScratchContainers } from './cri/scratch-container.js';
@@ -140,6 +141,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
     log,
     metrics,
   });
+  const heldLimits = new JsonStore({ dir: join(config.rootDirectory, 'limits'), read: readHeldLimits, log });
   const deps: CriDeps = {
     engine,
     mirror,
@@ -159,6 +161,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
     containerListing: new EntryList((container) =>
       protocol.encodeReply('ListContainers', { containers: [containerEntry(container)] }),
     ),
+    statusReplies: new StatusReplies(protocol.encodeReply, heldLimits),
     images,
     imageDiskUsage: new ImageDiskUsage(engine),
     imageInodes: new ImageInodes(engine, log),
@@ -178,7 +181,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
     imageSizes: new ImageSizes(),
     imageVolumes: new ImageVolumes(engine, join(config.rootDirectory, 'image-volumes')),
     imageAccounts: new ImageAccounts(engine),
-    heldLimits: new JsonStore({ dir: join(config.rootDirectory, 'limits'), read: readHeldLimits, log }),
+    heldLimits,
     podResources: new JsonStore({
       dir: join(config.rootDirectory, 'pod-resources'),
       read: readPodResources,

@@ -36,7 +36,7 @@ export async function createContainer(
   request: CreateContainerRequest__Output,
   ctx: CallContext,
 ): Promise<CreateContainerResponse> {
-  const picture = await deps.mirror.current(ctx.signal);
+  const picture = await deps.mirror.live(ctx.signal);
   const { config: asked, image } = requireContainerConfig(request.config);
   const sandbox = readySandbox(picture, request.pod_sandbox_id);
   await checkRuntimeHandler(deps, 'config.image.runtime_handler', image.runtime_handler, ctx.signal);
@@ -142,18 +142,10 @@ function pidTarget(
 
 /** Under the pod's lock. */
 async function makeContainer(deps: CriDeps, sandboxId: string, plan: ContainerPlan): Promise<string> {
-  const picture = await deps.mirror.current();
+  const picture = await deps.mirror.live();
   readySandbox(picture, sandboxId); // it may have been stopped while this call waited
-  const existing = picture.named(plan.name);
-  if (existing !== undefined) {
-    const isCreated =
-      existing.kind === 'container' && existing.phase.state === ContainerState.CONTAINER_CREATED;
-    if (isCreated && existing.labels.own[SPEC_HASH] === plan.specHash) return existing.id;
-    throw new CriError(
-      Code.ALREADY_EXISTS,
-      `config.metadata: "${plan.name}" exists already as ${existing.id}`,
-    );
-  }
+  const made = madeBefore(picture, plan);
+  if (made !== undefined) return made;
   return plan.imagesToMount.length === 0 ? create(deps, plan) : createWithImages(deps, plan);
 }
 
@@ -165,6 +157,9 @@ async function create(deps: CriDeps, plan: ContainerPlan): Promise<string> {
   } catch (error) {
     // The image may be gone since it was last looked at.
     if (hasCode(error, Code.NOT_FOUND)) deps.images.forget(plan.body.Image);
+    // What was made a moment ago may be missing in the live picture.
+    const own = hasCode(error, Code.ALREADY_EXISTS) && madeBefore(await deps.mirror.current(), plan);
+    if (own) return own;
     throw error;
   }
 }
@@ -176,4 +171,14 @@ async function createWithImages(deps: CriDeps, plan: ContainerPlan): Promise<str
     await sweepImageVolumes(deps);
     throw error;
   }
+}
+
+/** The id of the same container, not started yet, that an earlier call made. ALREADY_EXISTS for any other of its name. */
+function madeBefore(picture: Picture, { name, specHash }: ContainerPlan): string | undefined {
+  const existing = picture.named(name);
+  if (existing === undefined) return undefined;
+  const isCreated =
+    existing.kind === 'container' && existing.phase.state === ContainerState.CONTAINER_CREATED;
+  if (isCreated && existing.labels.own[SPEC_HASH] === specHash) return existing.id;
+  throw new CriError(Code.ALREADY_EXISTS, `config.metadata: "${name}" exists already as ${existing.id}`);
 }

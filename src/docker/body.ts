@@ -1,5 +1,4 @@
 import type { Readable } from 'node:stream';
-import { finished } from 'node:stream/promises';
 import { Code, CriError, messageOf } from '../util/cri-error.js';
 
 /** Reads a response to its end. Throws when the connection breaks before that. */
@@ -9,10 +8,13 @@ export async function readText(response: Readable): Promise<string> {
 
 /** As `readText`, for what is no text. */
 export async function readBytes(response: Readable): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  response.on('data', (chunk: Buffer) => chunks.push(chunk));
-  await finished(response);
-  return Buffer.concat(chunks);
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    response.on('data', (chunk: Buffer) => chunks.push(chunk));
+    response.on('end', () => resolve(Buffer.concat(chunks)));
+    response.on('error', reject);
+    response.on('close', () => reject(new Error('the answer broke off')));
+  });
 }
 
 /** The lines of a response as they come, empty ones left out. Throws when the connection breaks. */

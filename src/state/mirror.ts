@@ -15,6 +15,12 @@ const WATCHED_ACTIONS = [
   ...['create', 'start', 'die', 'destroy', 'oom', 'pause', 'unpause', 'update', 'rename', 'restart', 'stop'],
 ];
 
+/**
+ * From an event to the reading of its object: Docker tells of most changes in several events at once (kill, die, stop),
+ * which one reading serves, and who made the change gets the answer first.
+ */
+const READING_PAUSE_MS = 3;
+
 const INSPECTS_AT_A_TIME = 8;
 const FIRST_RETRY_MS = 100;
 const LONGEST_RETRY_MS = 2_000;
@@ -56,14 +62,16 @@ export class Mirror {
   readonly #picture = new Picture();
   readonly #refresher: Refresher;
   readonly #stop = new AbortController();
-  /** When the inspect behind each record began, unix ns: events from before it are already in the record. */
+  /** When the last inspect of each object began, unix ns: events from before it are in the record that it gives. */
   readonly #readAtNs = new Map<string, bigint>();
   /** Objects that the Engine told to have started, while no reading shows it yet. */
   readonly #startsSeen = new Set<string>();
   /** True once the picture was whole for the first time. */
   #complete = false;
-  /** Readings of objects that were made a moment ago: who reads the picture waits for them. */
-  readonly #expected = new Set<Promise<unknown>>();
+  /** Objects that were made a moment ago and not read yet: who reads the picture has them read first. */
+  readonly #expected = new Set<string>();
+  /** When the last event came of each object that is to be read for it, unix ns. */
+  readonly #due = new Map<string, bigint>();
   #facts: EngineFacts | undefined;
   #synced = false;
   #problem = 'not connected yet';
@@ -102,7 +110,12 @@ export class Mirror {
 
   /** The live picture. Throws UNAVAILABLE when the Engine cannot be reached, or the signal's reason. */
   async current(signal?: AbortSignal): Promise<Picture> {
-    if (this.#expected.size > 0) await unlessAborted(Promise.all(this.#expected), signal);
+    if (this.#expected.size > 0) await unlessAborted(this.#readExpected(), signal);
+    return this.live(signal);
+  }
+
+  /** As `current`, at once when the Engine is there: what was made a moment ago (`expect`) may be missing. */
+  async live(signal?: AbortSignal): Promise<Picture> {
     if (!this.#synced) {
       this.#hurry();
       await unlessAborted(this.#attempt.promise, signal);
@@ -117,7 +130,7 @@ export class Mirror {
 
   /** The Engine's facts, waiting for the connection as `current` does. */
   async currentFacts(signal?: AbortSignal): Promise<EngineFacts> {
-    await this.current(signal);
+    await this.live(signal);
     if (this.#facts === undefined) throw new CriError(Code.UNAVAILABLE, this.#problem);
     return this.#facts;
   }
@@ -128,14 +141,9 @@ export class Mirror {
     return this.#picture.get(id);
   }
 
-  /**
-   * Says that an object was just made, and returns at once: whoever reads the picture from now on finds it there.
-   */
+  /** Says that an object was just made: whoever reads the picture from now on finds it there. */
   expect(id: string): void {
-    const reading = this.reach(id, () => true)
-      .catch((error: unknown) => this.#startOver(error))
-      .finally(() => this.#expected.delete(reading));
-    this.#expected.add(reading);
+    if (this.#picture.get(id) === undefined) this.#expected.add(id);
   }
 
   /**
@@ -241,12 +249,27 @@ export class Mirror {
     const readAtNs = this.#readAtNs.get(id);
     if (readAtNs !== undefined && event.timeNano < readAtNs) return;
     if (event.Action === 'start') this.#startsSeen.add(id);
+    if (!this.#due.has(id)) setTimeout(() => this.#readDue(id), READING_PAUSE_MS);
+    this.#due.set(id, event.timeNano);
+  }
+
+  /** Unless it was read meanwhile for another reason. */
+  #readDue(id: string): void {
+    const toldAtNs = this.#due.get(id) ?? 0n;
+    this.#due.delete(id);
+    if (this.#stop.signal.aborted || toldAtNs < (this.#readAtNs.get(id) ?? 0n)) return;
     this.#refresher.request(id).catch((error: unknown) => this.#startOver(error));
+  }
+
+  async #readExpected(): Promise<void> {
+    const readings = [...this.#expected].map((id) => this.reach(id, () => true));
+    await Promise.all(readings).catch((error: unknown) => this.#startOver(error));
   }
 
   /** Without a reading that failed the picture may be wrong: all of it is read anew. */
   #startOver(error: unknown): void {
     this.#lost(messageOf(error));
+    this.#expected.clear();
     this.#breakOff(error instanceof Error ? error : new Error(String(error)));
   }
 
@@ -267,13 +290,10 @@ export class Mirror {
   async #readOne(id: string): Promise<void> {
     const beganNs = BigInt(Date.now()) * 1_000_000n;
     try {
-      const record = await this.#options.read(await this.#options.engine.inspectContainer(id));
-      if (record === undefined) {
-        this.#forget(id);
-        return;
-      }
       this.#readAtNs.set(id, beganNs);
-      this.#put(record);
+      const record = await this.#options.read(await this.#options.engine.inspectContainer(id));
+      if (record === undefined) this.#forget(id);
+      else this.#put(record);
     } catch (error) {
       if (!hasCode(error, Code.NOT_FOUND)) throw error;
       this.#forget(id);
@@ -281,6 +301,7 @@ export class Mirror {
   }
 
   #put(record: ObjectRecord): void {
+    this.#expected.delete(record.id);
     const before = this.#picture.get(record.id);
     this.#picture.put(record);
     const startSeen = this.#startsSeen.has(record.id);
@@ -290,6 +311,7 @@ export class Mirror {
   }
 
   #forget(id: string): void {
+    this.#expected.delete(id);
     this.#readAtNs.delete(id);
     const startSeen = this.#startsSeen.delete(id);
     const before = this.#picture.get(id);

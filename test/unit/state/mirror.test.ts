@@ -85,6 +85,17 @@ describe('Mirror', () => {
     assert.equal(await mirror.refresh(id), undefined);
   });
 
+  it('reads an object once for the events of one change', async (t) => {
+    const id = await createSandbox('a');
+    await mirror.current();
+    await until('created', async () => (await statusOf(id)) === 'created');
+    const inspects = t.mock.method(engine, 'inspectContainer').mock;
+    await engine.startContainer(id);
+    await engine.stopContainer(id, 0);
+    await until('exited', async () => (await statusOf(id)) === 'exited');
+    assert.equal(inspects.callCount(), 1);
+  });
+
   it('serves nothing while the Engine is away, says why, and is right again afterwards', async () => {
     const id = await createSandbox('a');
     await mirror.current();

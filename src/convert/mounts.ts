@@ -138,6 +138,9 @@ function imageMount(
   if (imageId === '') throw invalidArgument(`${field}.image.image`, 'must not be empty');
   if (mount.host_path !== '') throw invalidArgument(`${field}.host_path`, 'must be empty for an image');
   if (!mount.readonly) throw invalidArgument(`${field}.readonly`, 'must be true for an image');
+  if (bindPropagation(`${field}.propagation`, mount.propagation) === 'rshared') {
+    throw invalidArgument(`${field}.propagation`, 'must not be BIDIRECTIONAL for an image');
+  }
   checkSubPath(`${field}.image_sub_path`, mount.image_sub_path);
   const files = abilities.imageFiles(mount);
   if (files === undefined) throw new CriError(Code.INTERNAL, `${field}.image was not looked up`);

@@ -7,6 +7,7 @@ import { Code, CriError } from '../util/cri-error.js';
 import type { CriDeps } from './deps.js';
 import { findImage } from './image-lookup.js';
 import { IMAGE_VOLUME_FAILED } from './image-volumes.js';
+import { checkRuntimeHandler } from './runtime-handlers.js';
 import { withScratchContainer } from './scratch-container.js';
 
 /** Go's `fs.ModeDir`, the highest of the 32 bits of a mode. */
@@ -38,6 +39,7 @@ export async function resolveMounts(
     if (mount.image === null) return mount;
     const field = `config.mounts[${index}]`;
     checkSubPath(`${field}.image_sub_path`, mount.image_sub_path);
+    await checkRuntimeHandler(deps, `${field}.image.runtime_handler`, mount.image.runtime_handler, signal);
     const image = await resolved(deps, `${field}.image.image`, mount.image, signal);
     const path = await pathInImage(deps, `${field}.image_sub_path`, image.image, mount.image_sub_path);
     const withId = { ...mount, image };

@@ -67,14 +67,19 @@ export class ImageVolumes {
       const mounted = (await this.#folders.names()).map((name) => `sha256:${name}`);
       const awaited = new Set(this.#awaited.keys());
       const used = await usedIds();
+      const failures: unknown[] = [];
       for (const imageId of new Set([...kept.keys(), ...mounted])) {
         // Also those of containers that began to be made since: they wait for the lock.
         if (used.has(imageId) || awaited.has(imageId)) continue;
-        await this.#folders.unmount(nameOf(imageId));
-        const keeper = kept.get(imageId);
-        if (keeper !== undefined) await unlessGone(this.#engine.removeContainer(keeper));
+        await this.#letGo(imageId, kept.get(imageId)).catch((error: unknown) => failures.push(error));
       }
+      if (failures.length > 0) throw failures[0];
     });
+  }
+
+  async #letGo(imageId: string, keeper: string | undefined): Promise<void> {
+    await this.#folders.unmount(nameOf(imageId));
+    if (keeper !== undefined) await unlessGone(this.#engine.removeContainer(keeper));
   }
 
   async #mount(imageId: string): Promise<void> {

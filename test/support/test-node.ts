@@ -18,6 +18,7 @@ import { ensureTestImage } from './images.js';
 import { RUN_ON, containerConfig, podConfig } from './pods.js';
 import { statusOf } from './process-truth.js';
 import { once, type Attempt } from './pod-worker.js';
+import { until } from './until.js';
 
 export interface TestPod {
   id: string;
@@ -101,7 +102,9 @@ export class TestNode {
   async start(pod: TestPod, changes: ContainerChanges = {}, attempt: Attempt = once): Promise<TestContainer> {
     const id = await this.create(pod, changes);
     await attempt(() => this.runtime.StartContainer({ container_id: id }));
-    return { id, pid: await this.#pid(id) };
+    const pid = await this.#pid(id);
+    await until('its program', () => !isRuntime(pid));
+    return { id, pid };
   }
 
   /** Runs a shell command in a container that ends with it, and gives back what it printed. */
@@ -140,6 +143,15 @@ export class TestNode {
 
   async #pid(id: string): Promise<number> {
     return (await this.engine.inspectContainer(id)).State.Pid;
+  }
+}
+
+/** A container counts as started a moment before the OCI runtime gives way to its program. */
+function isRuntime(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'latin1').startsWith('runc\0init\0');
+  } catch {
+    return false; // it has ended already
   }
 }
 

@@ -90,6 +90,8 @@ describe('mountSpecs', () => {
     ]);
     assertRefused(() => specs([{ ...image, host_path: '/a' }]), 'config.mounts[0].host_path');
     assertRefused(() => specs([{ ...image, readonly: false }]), 'config.mounts[0].readonly');
+    const shared = { ...image, propagation: PROPAGATION_BIDIRECTIONAL };
+    assertRefused(() => specs([shared]), 'config.mounts[0].propagation');
     for (const image_sub_path of ['/a', '../a', 'a/..']) {
       assertRefused(() => specs([{ ...image, image_sub_path }]), 'config.mounts[0].image_sub_path');
     }

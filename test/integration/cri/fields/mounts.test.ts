@@ -202,6 +202,8 @@ describe('mounts and devices of a container', { skip: noEngine }, () => {
     await refuse({ ...mount, image_sub_path: 'data/file/none' }, 'NOT_FOUND', 'ImageVolumeMountFailed');
     await refuse({ ...mount, image_sub_path: '../x' }, 'INVALID_ARGUMENT', 'image_sub_path');
     await refuse({ ...mount, image: { image: 'none-such' } }, 'NOT_FOUND', 'ImageVolumeMountFailed');
+    const strange = { image: IMAGE, runtime_handler: 'none-such' };
+    await refuse({ ...mount, image: strange }, 'INVALID_ARGUMENT', 'runtime_handler');
     await refuse({ ...mount, host_path: '/tmp' }, 'INVALID_ARGUMENT', 'host_path');
     await refuse({ ...mount, readonly: false }, 'INVALID_ARGUMENT', 'readonly');
     await refuse({ host_path: shared, image_sub_path: 'x' }, 'INVALID_ARGUMENT', 'image_sub_path');

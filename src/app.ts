@@ -24,6 +24,7 @@ import { reclaimAllVanished } from './cri/sandbox-reclaim.js';
 import { sandboxAttributes } from './cri/sandbox-stats.js';
 import { Statistics } from './cri/statistics.js';
 import { StatsEntries } from './cri/stats-entries.js';
+import { StatusReplies } from './cri/status-replies.js';
 import { streamService } from './cri/stream-service.js';
 import { readPodResources } from './cri/sandbox-update-resources.js';
 import { removeOldScratchContainers } from './cri/scratch-container.js';
@@ -138,6 +139,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
     log,
     metrics,
   });
+  const heldLimits = new JsonStore({ dir: join(config.rootDirectory, 'limits'), read: readHeldLimits, log });
   const deps: CriDeps = {
     engine,
     mirror,
@@ -157,6 +159,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
     containerListing: new EntryList((container) =>
       protocol.encodeReply('ListContainers', { containers: [containerEntry(container)] }),
     ),
+    statusReplies: new StatusReplies(protocol.encodeReply, heldLimits),
     images,
     imageDiskUsage: new ImageDiskUsage(engine),
     statistics,
@@ -170,7 +173,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
     events,
     imageSizes: new ImageSizes(),
     imageAccounts: new ImageAccounts(engine),
-    heldLimits: new JsonStore({ dir: join(config.rootDirectory, 'limits'), read: readHeldLimits, log }),
+    heldLimits,
     podResources: new JsonStore({
       dir: join(config.rootDirectory, 'pod-resources'),
       read: readPodResources,

@@ -8,6 +8,7 @@ import type { ContainerStatusRequest__Output } from '../gen/runtime/v1/Container
 import type { ContainerStatusResponse } from '../gen/runtime/v1/ContainerStatusResponse.js';
 import type { ContainerRecord } from '../state/records.js';
 import type { CallContext } from '../util/call-context.js';
+import { EncodedReply } from '../util/encoded-reply.js';
 import { logModeOf } from './container-log.js';
 import type { CriDeps } from './deps.js';
 import { containerOrThrow } from './lookup.js';
@@ -18,11 +19,12 @@ export async function containerStatus(
   deps: CriDeps,
   request: ContainerStatusRequest__Output,
   ctx: CallContext,
-): Promise<ContainerStatusResponse> {
+): Promise<ContainerStatusResponse | EncodedReply> {
   const container = containerOrThrow(await deps.mirror.current(ctx.signal), request.container_id);
+  if (!request.verbose) return new EncodedReply(deps.statusReplies.container(container));
   return {
     status: containerStatusOf(deps, container),
-    info: request.verbose ? { info: JSON.stringify(verboseInfo(deps, container)) } : {},
+    info: { info: JSON.stringify(verboseInfo(deps, container)) },
   };
 }
 

@@ -23,6 +23,7 @@ import type { SandboxListing } from './sandbox-list.js';
 import type { StreamingUrls } from './streaming.js';
 import type { SandboxStatsEntries } from './sandbox-stats.js';
 import type { Statistics } from './statistics.js';
+import type { StatusReplies } from './status-replies.js';
 
 /** The part of the configuration that RPCs look at. */
 export interface CriSettings {
@@ -60,6 +61,7 @@ export interface CriDeps {
   readonly pulls: SharedCalls<string>;
   readonly sandboxListing: SandboxListing;
   readonly containerListing: ContainerListing;
+  readonly statusReplies: StatusReplies;
   readonly images: KnownImages;
   readonly imageDiskUsage: ImageDiskUsage;
   readonly statistics: Statistics;

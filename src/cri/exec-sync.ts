@@ -89,7 +89,10 @@ async function readOutput(connection: Duplex): Promise<Output> {
   return output;
 }
 
-/** Ends the command, and the connection to it. Returns when that is done, or takes long. */
+/**
+ * Ends the command, then the connection to it: the Engine takes a command that writes to a closed one for ended, though
+ * it runs on. Returns when that is done, or takes long.
+ */
 async function abandon(
   deps: CriDeps,
   execId: string,
@@ -98,8 +101,8 @@ async function abandon(
 ): Promise<void> {
   const ended = starting.then(
     async (connection) => {
-      connection.destroy();
       await killExec(deps.engine, deps.log, { execId, containerPid, hangUp: false });
+      connection.destroy();
     },
     () => undefined, // it never ran
   );

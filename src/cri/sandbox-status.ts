@@ -3,6 +3,7 @@ import type { PodSandboxStatusRequest__Output } from '../gen/runtime/v1/PodSandb
 import type { PodSandboxStatusResponse } from '../gen/runtime/v1/PodSandboxStatusResponse.js';
 import type { SandboxRecord } from '../state/records.js';
 import type { CallContext } from '../util/call-context.js';
+import { EncodedReply } from '../util/encoded-reply.js';
 import { containerStatusOf } from './container-status.js';
 import type { CriDeps } from './deps.js';
 import { sandboxOrThrow } from './lookup.js';
@@ -17,14 +18,16 @@ export async function podSandboxStatus(
   deps: CriDeps,
   request: PodSandboxStatusRequest__Output,
   ctx: CallContext,
-): Promise<PodSandboxStatusResponse> {
+): Promise<PodSandboxStatusResponse | EncodedReply> {
   const picture = await deps.mirror.current(ctx.signal);
   const sandbox = sandboxOrThrow(picture, request.pod_sandbox_id);
+  const members = picture.membersOf(sandbox.id);
+  if (!request.verbose) return new EncodedReply(deps.statusReplies.sandbox(sandbox, members));
   return {
     status: sandboxStatusOf(sandbox),
-    containers_statuses: picture.membersOf(sandbox.id).map((member) => containerStatusOf(deps, member)),
+    containers_statuses: members.map((member) => containerStatusOf(deps, member)),
     timestamp: String(BigInt(Date.now()) * 1_000_000n),
-    info: request.verbose ? { info: JSON.stringify(verboseInfo(deps, sandbox)) } : {},
+    info: { info: JSON.stringify(verboseInfo(deps, sandbox)) },
   };
 }
 

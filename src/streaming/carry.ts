@@ -11,8 +11,8 @@ export type Interceptor = (stream: OutputStream, piece: Buffer, passOn: () => vo
 
 /**
  * Carries bytes between a process behind the Engine and a client until the output ends, each side no faster than the
- * other reads. The end of stdin is passed on, and does not end the output. Rejects when either side breaks; then and
- * in the end the Engine's connection is closed.
+ * other reads. The end of stdin is passed on, and does not end the output. Rejects when either side breaks. The
+ * connection is the caller's to close: until then its output is read on, and dropped once the client is gone.
  */
 export async function carry(
   connection: Duplex,
@@ -57,7 +57,6 @@ export async function carry(
     });
   } finally {
     stdin?.unpipe(connection);
-    connection.destroy();
   }
 }
 

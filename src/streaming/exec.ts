@@ -62,6 +62,7 @@ export async function runExec(
     if (streams.gone.aborted) await endOrphan(deps, container, execId, tty);
     throw error;
   } finally {
+    connection.destroy();
     resizes.stop();
     held.drop();
   }
@@ -85,10 +86,15 @@ export async function runAttach(
     await carry(connection, tty, streams);
     return { kind: 'exited', exitCode: 0 };
   } finally {
+    connection.destroy();
     resizes.stop();
   }
 }
 
+/**
+ * While the connection to the Engine is open: one that writes to a closed connection the Engine takes for ended, with
+ * exit code 126, though it runs on.
+ */
 async function endOrphan(
   { engine, log, execOrphan }: SessionDeps,
   container: ContainerRecord,

@@ -13,15 +13,41 @@ export async function timedMs(work: () => Promise<unknown>): Promise<number> {
   return performance.now() - beganMs;
 }
 
+type Contestants<Name extends string> = Record<Name, () => Promise<unknown>>;
+
 /** Runs the contestants in turn, `rounds` times each, so that a noisy machine is noisy for all; milliseconds. */
 export async function interleaved<Name extends string>(
   rounds: number,
-  contestants: Record<Name, () => Promise<unknown>>,
+  contestants: Contestants<Name>,
+): Promise<Record<Name, number[]>> {
+  return measured(rounds, contestants, (names) => names);
+}
+
+/**
+ * As `interleaved`, for contestants that do not need each other: in a new order each round, so that none always follows
+ * the one that leaves the machine's caches coldest.
+ */
+export async function shuffled<Name extends string>(
+  rounds: number,
+  contestants: Contestants<Name>,
+): Promise<Record<Name, number[]>> {
+  return measured(rounds, contestants, (names) =>
+    names
+      .map((name) => ({ name, place: Math.random() }))
+      .sort((a, b) => a.place - b.place)
+      .map(({ name }) => name),
+  );
+}
+
+async function measured<Name extends string>(
+  rounds: number,
+  contestants: Contestants<Name>,
+  order: (names: Name[]) => Name[],
 ): Promise<Record<Name, number[]>> {
   const names = Object.keys(contestants) as Name[];
   const times = Object.fromEntries(names.map((name) => [name, [] as number[]])) as Record<Name, number[]>;
   for (let round = 0; round < rounds; round += 1) {
-    for (const name of names) times[name].push(await timedMs(contestants[name]));
+    for (const name of order(names)) times[name].push(await timedMs(contestants[name]));
   }
   return times;
 }

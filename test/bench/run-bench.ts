@@ -8,7 +8,7 @@ import { forEachLimited } from '../../src/util/concurrency.js';
 import { startCridock, testDockerEndpoint, type CridockProcess } from '../support/cridock-process.js';
 import { makePod, removePod, type MadePod } from '../support/pod-worker.js';
 import { RUN_ON, containerConfig, kubeletMounts, podConfig } from '../support/pods.js';
-import { SHIPPED_NODE_FLAGS, cpuMs, interleaved, median, rssMb, timedMs } from './measure.js';
+import { SHIPPED_NODE_FLAGS, cpuMs, interleaved, median, rssMb, shuffled, timedMs } from './measure.js';
 import { RawCri, idOf, requestEncoder } from './raw-cri.js';
 import { RawEngine } from './raw-engine.js';
 
@@ -57,7 +57,7 @@ async function benchReads(cridock: CridockProcess, engine: RawEngine, pods: Made
     await listPods();
     await listContainers();
   };
-  const times = await interleaved(READ_ROUNDS, {
+  const times = await shuffled(READ_ROUNDS, {
     engineList: () => engine.request('GET', '/containers/json?all=1'),
     relist,
     version: call('Version'),
@@ -96,35 +96,41 @@ async function benchWrites(cridock: CridockProcess, engine: RawEngine, image: st
   const plugin = readPlugin(cridock);
   const cri = new RawCri(cridock.socketPath);
   const encode = requestEncoder();
-  const made: { pods: MadePod[]; raw: string[]; members: string[] } = { pods: [], raw: [], members: [] };
+  const hostConfig = podConfig('bench-host', cridock.directory);
+  const mounts = kubeletMounts(cridock.directory);
+  // Made before the clock runs, as is all that is not the servers' own work.
+  const requests = Array.from({ length: WRITE_ROUNDS }, (_, round) => ({
+    run: encode('RunPodSandbox', { config: podConfig(`bench-run-${round}`, cridock.directory) }),
+    create: encode('CreateContainer', {
+      pod_sandbox_id: host.sandboxId,
+      config: containerConfig(`w${round}`, image, RUN_ON, { mounts }),
+      sandbox_config: hostConfig,
+    }),
+  }));
+  const bodies = { sandbox: createBody(sandbox), container: createBody(container) };
+  const made: { pods: MadePod[]; raw: string[] } = { pods: [], raw: [] };
   const created = { cri: '', raw: '' };
-  let round = 0;
+  let round = -1;
   try {
     const times = await interleaved(WRITE_ROUNDS, {
       rawRun: async () => {
         round += 1;
-        const id = await engine.create(`bench-raw-${round}`, createBody(sandbox));
+        const id = await engine.create(`bench-raw-${round}`, bodies.sandbox);
         made.raw.push(id);
         await engine.request('POST', `/containers/${id}/start`);
         const { State } = await inspect(engine, id);
         await plugin.run('ADD', id, `/proc/${State.Pid}/ns/net`);
       },
       run: async () => {
-        const config = podConfig(`bench-run-${round}`, cridock.directory);
-        const reply = await cri.call('RunPodSandbox', encode('RunPodSandbox', { config }));
+        const reply = await cri.call('RunPodSandbox', requests[round]?.run);
         made.pods.push({ sandboxId: idOf(reply), containerIds: [] });
       },
       rawCreate: async () => {
-        created.raw = await engine.create(`bench-raw-container-${round}`, createBody(container));
+        created.raw = await engine.create(`bench-raw-container-${round}`, bodies.container);
         made.raw.push(created.raw);
       },
       create: async () => {
-        const request = {
-          pod_sandbox_id: host.sandboxId,
-          config: containerConfig(`w${round}`, image, RUN_ON, { mounts: kubeletMounts(cridock.directory) }),
-          sandbox_config: podConfig('bench-host', cridock.directory),
-        };
-        created.cri = idOf(await cri.call('CreateContainer', encode('CreateContainer', request)));
+        created.cri = idOf(await cri.call('CreateContainer', requests[round]?.create));
       },
       rawStart: () => engine.request('POST', `/containers/${created.raw}/start`),
       start: () => cri.call('StartContainer', encode('StartContainer', { container_id: created.cri })),

@@ -226,6 +226,14 @@ describe('exec and attach', { skip: noEngine }, () => {
     ).result;
   });
 
+  it('hangs up on a terminal that writes on when its client is gone', async () => {
+    const mark = uniqueSleep();
+    const terminal = await shell(`while :; do echo ${mark}; done`, { tty: true });
+    await once(terminal.stdout, 'data');
+    terminal.client.destroy();
+    await until('it is killed', () => processesWith(mark).length === 0, 8_000);
+  });
+
   it('attaches with half-close to a container that reads once', async () => {
     const config = containerConfig('reader', 'busybox:latest', '', {
       command: ['sh', '-c', 'cat; echo end; sleep 0.2'],

@@ -19,6 +19,7 @@ import { imageService } from './cri/image-service.js';
 import { readHeldLimits, settleHeldLimits } from './cri/node-limits.js';
 import { lowestOomScoreAdj } from './cri/oom-score-limit.js';
 import { runtimeService } from './cri/runtime-service.js';
+import { whyNotReady } from './cri/runtime-status.js';
 import { sandboxEntry } from './cri/sandbox-list.js';
 import { SandboxMetrics } from './cri/sandbox-metrics.js';
 import { reclaimAllVanished } from './cri/sandbox-reclaim.js';
@@ -82,7 +83,7 @@ export interface App {
 export async function createApp(config: Config, log: Logger, overrides: AppOverrides = {}): Promise<App> {
   const metrics = createMetrics();
   const engine = overrides.engine ?? connectEngine(config, metrics, log);
-  const network = createNetwork(config, log);
+  const network = createNetwork(config, metrics, log);
   const images = new KnownImages(engine);
   const protocol = loadProtocol();
   const checkpoints = new CheckpointStore({ dir: join(config.rootDirectory, 'sandbox'), log });
@@ -173,17 +174,13 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
     imageDiskUsage: new ImageDiskUsage(engine),
     imageInodes: new ImageInodes(engine, log),
     statistics,
-    containerStatsEntries: new StatsEntries(containerAttributes, (stats) =>
-      protocol.encodeReply('ListContainerStats', { stats: [stats] }),
+    containerStatsEntries: new StatsEntries((container) =>
+      insideOf(protocol.encodeReply('ListContainerStats', { stats: [containerAttributes(container)] })),
     ),
-    sandboxStatsEntries: new StatsEntries(sandboxAttributes, (stats) =>
-      protocol.encodeReply('ListPodSandboxStats', { stats: [stats] }),
+    sandboxStatsEntries: new StatsEntries((sandbox) =>
+      insideOf(protocol.encodeReply('ListPodSandboxStats', { stats: [sandboxAttributes(sandbox)] })),
     ),
-    sandboxMetrics: new SandboxMetrics(statistics, (metric) =>
-      insideOf(
-        insideOf(protocol.encodeReply('ListPodSandboxMetrics', { pod_metrics: [{ metrics: [metric] }] })),
-      ),
-    ),
+    sandboxMetrics: new SandboxMetrics(statistics),
     events,
     imageSizes: new ImageSizes(),
     imageVolumes: new ImageVolumes(engine, join(config.rootDirectory, 'image-volumes')),
@@ -203,8 +200,13 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
     log,
     metrics,
   });
-  const status = new StatusEndpoint({ metrics, log, whyNotReady: () => mirror.problem });
-  watchState(metrics, mirror, events);
+  let serving: 'not yet' | 'now' | 'no longer' = 'not yet';
+  const status = new StatusEndpoint({
+    metrics,
+    log,
+    whyNotReady: async () => (serving === 'now' ? whyNotReady(deps) : `the CRI is served ${serving}`),
+  });
+  watchState(metrics, deps, streaming);
 
   return {
     start: async () => {
@@ -220,6 +222,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
       mirror.start();
       await streaming.start();
       await server.start(config.endpoint);
+      serving = 'now';
     },
     apply: (change) => {
       live = { ...live, ...change };
@@ -227,6 +230,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
       if (change.podCidrs !== undefined) network.setPodCidr(change.podCidrs.join(','));
     },
     stop: async () => {
+      serving = 'no longer';
       await server.stop(STOP_GRACE_MS);
       await streaming.stop();
       await mirror.stop();
@@ -299,17 +303,28 @@ function connectEngine(config: Config, metrics: MetricsSink, log: Logger): Engin
   });
 }
 
-/** What an operator wants to see of the picture, besides the rates of calls. */
-function watchState(metrics: Metrics, mirror: Mirror, events: EventFeed): void {
+/** What an operator wants to see besides the rates of calls. */
+function watchState(metrics: Metrics, { mirror, events, logs }: CriDeps, streaming: StreamingServer): void {
   metrics.watch('cri_engine_up', '1 while the picture is kept in step with the Engine.', () =>
     mirror.problem === undefined ? 1 : 0,
   );
   metrics.watch('cri_sandboxes', 'Pod sandboxes.', () => mirror.lastKnown.sandboxes.size);
   metrics.watch('cri_containers', 'Containers.', () => mirror.lastKnown.containers.size);
   metrics.watch('cri_event_readers', 'Clients that follow container events.', () => events.readers);
+  metrics.watch(
+    'cri_streaming_sessions',
+    'Open exec, attach and port-forward sessions.',
+    () => streaming.sessionCount,
+  );
+  metrics.watch('cri_logs_followed', 'Containers whose log is followed.', () => logs.followed);
+  metrics.watch(
+    'cri_logs_failing',
+    'Containers whose log cannot be written now.',
+    () => logs.problems.length,
+  );
 }
 
-function createNetwork(config: Config, log: Logger): PodNetwork {
+function createNetwork(config: Config, metrics: MetricsSink, log: Logger): PodNetwork {
   if (config.networkPlugin !== 'cni') return new DockerBridgeNetwork(log);
   return new CniNetwork({
     confDir: config.cniConfDir,
@@ -317,5 +332,8 @@ function createNetwork(config: Config, log: Logger): PodNetwork {
     cacheDir: config.cniCacheDir,
     podCidr: config.podCidrs.join(','),
     log,
+    onOperation: (command, durationMs, code) => {
+      metrics.cniOperation(command, nameOfCode(code), durationMs);
+    },
   });
 }

@@ -2,6 +2,7 @@ import type { ContainerRecord } from '../state/records.js';
 import type { Cgroup } from '../stats/cgroup.js';
 import type { LayerSize } from '../stats/layer-sizes.js';
 import type { InterfaceTraffic } from '../stats/net-dev.js';
+import type { Census } from '../stats/process-census.js';
 import type { MetricName } from './metric-descriptors.js';
 
 /** Takes one value; undefined is left out. `labels` are the values of the metric's own labels. */
@@ -23,10 +24,9 @@ const DEFAULT_CPU_PERIOD_US = 100_000;
 const DEFAULT_CPU_SHARES = 1024;
 
 export function addCpu(add: AddMetric, cgroup: Cgroup): void {
-  const usageNs = cgroup.cpuUsageNs();
   const details = cgroup.cpuDetails();
-  add('container_cpu_usage_seconds_total', usageNs && usageNs / NS_PER_SECOND);
   if (details === undefined) return;
+  add('container_cpu_usage_seconds_total', details.usageNs / NS_PER_SECOND);
   add('container_cpu_user_seconds_total', details.userNs / NS_PER_SECOND);
   add('container_cpu_system_seconds_total', details.systemNs / NS_PER_SECOND);
   add('container_cpu_cfs_periods_total', details.periods);
@@ -35,13 +35,12 @@ export function addCpu(add: AddMetric, cgroup: Cgroup): void {
 }
 
 export function addMemory(add: AddMetric, cgroup: Cgroup): void {
-  const figures = cgroup.memory();
   const details = cgroup.memoryDetails();
-  if (figures === undefined || details === undefined) return;
-  add('container_memory_usage_bytes', figures.usage);
-  add('container_memory_working_set_bytes', figures.workingSet);
-  add('container_memory_rss', figures.anonymous);
-  add('container_memory_swap', figures.swap?.usage ?? 0);
+  if (details === undefined) return;
+  add('container_memory_usage_bytes', details.usage);
+  add('container_memory_working_set_bytes', details.workingSet);
+  add('container_memory_rss', details.anonymous);
+  add('container_memory_swap', details.swap?.usage ?? 0);
   add('container_memory_cache', details.cache);
   add('container_memory_mapped_file', details.mappedFile);
   add('container_memory_total_active_file_bytes', details.activeFile);
@@ -51,9 +50,9 @@ export function addMemory(add: AddMetric, cgroup: Cgroup): void {
   add('container_memory_failcnt', details.limitHits);
   add('container_oom_events_total', details.oomKills);
   add('container_memory_failures_total', details.ownPageFaults, 'pgfault', 'container');
-  add('container_memory_failures_total', figures.pageFaults, 'pgfault', 'hierarchy');
+  add('container_memory_failures_total', details.pageFaults, 'pgfault', 'hierarchy');
   add('container_memory_failures_total', details.ownMajorPageFaults, 'pgmajfault', 'container');
-  add('container_memory_failures_total', figures.majorPageFaults, 'pgmajfault', 'hierarchy');
+  add('container_memory_failures_total', details.majorPageFaults, 'pgmajfault', 'hierarchy');
 }
 
 /** `deviceName` tells the path of a block device from its numbers, as `/dev/sda` from `8:0`. */
@@ -92,11 +91,16 @@ export function addPressure(add: AddMetric, cgroup: Cgroup): void {
   }
 }
 
-export function addProcesses(add: AddMetric, cgroup: Cgroup, openFilesLimit: number | undefined): void {
-  add('container_processes', cgroup.processIds()?.length);
+export function addProcesses(add: AddMetric, cgroup: Cgroup): void {
+  add('container_processes', cgroup.processCount());
   add('container_threads', cgroup.threads());
   add('container_threads_max', cgroup.maxThreads() ?? 0);
-  add('container_ulimits_soft', openFilesLimit, 'max_open_files');
+}
+
+export function addCensus(add: AddMetric, census: Census | undefined): void {
+  add('container_file_descriptors', census?.descriptors);
+  add('container_sockets', census?.sockets);
+  add('container_ulimits_soft', census?.openFilesLimit, 'max_open_files');
 }
 
 /** What the container was given, from its record. */

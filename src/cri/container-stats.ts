@@ -1,20 +1,27 @@
 import type { ContainerStats } from '../gen/runtime/v1/ContainerStats.js';
 import type { ContainerStatsFilter__Output } from '../gen/runtime/v1/ContainerStatsFilter.js';
 import type { ContainerStatsRequest__Output } from '../gen/runtime/v1/ContainerStatsRequest.js';
-import type { ContainerStatsResponse } from '../gen/runtime/v1/ContainerStatsResponse.js';
 import { isAlive, type ContainerRecord } from '../state/records.js';
 import { inBatches } from '../util/batches.js';
 import type { CallContext } from '../util/call-context.js';
-import { EncodedReply } from '../util/encoded-reply.js';
+import { EncodedReply, joined } from '../util/encoded-reply.js';
 import { containersMatching } from './container-list.js';
 import type { CriDeps } from './deps.js';
 import { imageRoot } from './image-fs-info.js';
 import { containerOrThrow } from './lookup.js';
-import type { StatsEntries } from './stats-entries.js';
-import { cpuUsage, ioUsage, layerUsage, memoryUsage, swapUsage } from './usage-messages.js';
+import type { StatsEntries, WriteFigures } from './stats-entries.js';
+import {
+  readUsage,
+  writeCpu,
+  writeIo,
+  writeLayer,
+  writeMemory,
+  writeSwap,
+  type Usage,
+} from './usage-messages.js';
 
 /** The encoded entries of ListContainerStats. */
-export type ContainerStatsEntries = StatsEntries<ContainerRecord, ContainerStats>;
+export type ContainerStatsEntries = StatsEntries<ContainerRecord>;
 
 /**
  * Those who poll list containers and pods in a row, and both lists hold the containers' figures: they may be this old. They
@@ -27,10 +34,12 @@ export async function containerStats(
   deps: CriDeps,
   request: ContainerStatsRequest__Output,
   ctx: CallContext,
-): Promise<ContainerStatsResponse> {
+): Promise<EncodedReply> {
   const container = containerOrThrow(await deps.mirror.current(ctx.signal), request.container_id);
   const mountpoint = await imageRoot(deps.mirror.facts?.info);
-  return { stats: { ...containerAttributes(container), ...containerFigures(deps, container, mountpoint) } };
+  const entries = deps.containerStatsEntries;
+  const entry = entries.encode(container, figures(deps, container, usageOf(deps, container), mountpoint));
+  return new EncodedReply(entries.reply([entry])); // laid out as the list's reply
 }
 
 /**
@@ -42,9 +51,7 @@ export async function listContainerStats(
   { filter }: { filter: ContainerStatsFilter__Output | null },
   ctx: CallContext,
 ): Promise<EncodedReply> {
-  const batches: Buffer[] = [];
-  for await (const { bytes } of streamContainerStats(deps, { filter }, ctx)) batches.push(bytes);
-  return new EncodedReply(Buffer.concat(batches));
+  return joined(streamContainerStats(deps, { filter }, ctx));
 }
 
 /** ListContainerStats as a stream (CRI: StreamContainerStats); its messages are laid out as that one's reply. */
@@ -68,31 +75,41 @@ export function containerEntry(
   mountpoint: string,
   maxAgeMs: number,
 ): Buffer | undefined {
-  const measure = (): Buffer | undefined => {
-    const figures = containerFigures(deps, container, mountpoint);
-    if (isAlive(container) && !figures.cpu) return undefined;
-    return deps.containerStatsEntries.encode(figures);
+  const measure = (): WriteFigures | undefined => {
+    const usage = usageOf(deps, container);
+    if (usage === undefined && isAlive(container)) return undefined;
+    return figures(deps, container, usage, mountpoint);
   };
   return deps.containerStatsEntries.entry(container, measure, maxAgeMs);
 }
 
-/** The container's use as far as it is known; without `cpu` when it does not run or has just ended. */
-function containerFigures(
-  { statistics }: CriDeps,
-  container: ContainerRecord,
-  mountpoint: string,
-): ContainerStats {
-  const layer = layerUsage(statistics.layers.sizeOf(container.id), mountpoint);
+/** The container's use; undefined when it does not run or has just ended. */
+function usageOf({ statistics }: CriDeps, container: ContainerRecord): Usage | undefined {
   const probe = isAlive(container) ? statistics.probes.of(container.id) : undefined;
-  const cpu = probe && cpuUsage(probe.cgroup, probe.rate);
-  const memory = probe?.cgroup.memory();
-  if (probe === undefined || cpu === undefined || memory === undefined) return { writable_layer: layer };
-  return {
-    cpu,
-    memory: memoryUsage(memory, probe.cgroup.pressure('memory')),
-    swap: swapUsage(memory),
-    io: ioUsage(probe.cgroup.pressure('io')),
-    writable_layer: layer,
+  return probe && readUsage(probe.cgroup, probe.rate);
+}
+
+/** Field numbers of ContainerStats. */
+const CPU_FIELD = 2;
+const MEMORY_FIELD = 3;
+const LAYER_FIELD = 4;
+const SWAP_FIELD = 5;
+const IO_FIELD = 6;
+
+/** How to write what is known of the container's use. */
+function figures(
+  { statistics }: CriDeps,
+  { id }: ContainerRecord,
+  usage: Usage | undefined,
+  mountpoint: string,
+): WriteFigures {
+  return (writer) => {
+    writeLayer(writer, LAYER_FIELD, statistics.layers.sizeOf(id), mountpoint);
+    if (usage === undefined) return;
+    writeCpu(writer, CPU_FIELD, usage);
+    writeMemory(writer, MEMORY_FIELD, usage);
+    writeSwap(writer, SWAP_FIELD, usage);
+    writeIo(writer, IO_FIELD, usage);
   };
 }
 

@@ -1,9 +1,9 @@
 import type { ListMetricDescriptorsResponse } from '../gen/runtime/v1/ListMetricDescriptorsResponse.js';
-import { MetricType } from '../gen/runtime/v1/MetricType.js';
+import { MetricType, type MetricType__Output } from '../gen/runtime/v1/MetricType.js';
 
 /** What a metric is. Values are whole numbers, in the unit that the name ends with. */
 export interface MetricDefinition {
-  readonly type: MetricType;
+  readonly type: MetricType__Output;
   readonly help: string;
   /** Label keys after those that all metrics have. */
   readonly labels: readonly string[];

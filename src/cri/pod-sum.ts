@@ -32,7 +32,7 @@ export function summedCgroup(probes: readonly Probe[]): SummedCgroup {
 
 /** Processes of all these; of a cgroup that has its processes in others below it, the threads. */
 export function processCount(probes: readonly Probe[]): number {
-  return sum(probes.map(({ cgroup }) => cgroup.processIds()?.length || (cgroup.threads() ?? 0)));
+  return sum(probes.map(({ cgroup }) => cgroup.processCount() || (cgroup.threads() ?? 0)));
 }
 
 function summedMemory(parts: readonly MemoryFigures[]): MemoryFigures {

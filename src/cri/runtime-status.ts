@@ -18,11 +18,19 @@ export async function runtimeStatus(
 ): Promise<StatusResponse> {
   const facts = deps.mirror.facts;
   return {
-    status: { conditions: [runtimeReady(deps), await networkReady(deps, ctx), logsReady(deps)] },
+    status: { conditions: [runtimeReady(deps), await networkReady(deps, ctx.signal), logsReady(deps)] },
     runtime_handlers: facts === undefined ? [] : runtimeHandlers(facts.info, deps.engine.supports('1.44')),
     features: { supplemental_groups_policy: true, user_namespaces_host_network: false },
     info: request.verbose ? { config: JSON.stringify(verboseInfo(deps)) } : {},
   };
+}
+
+/** Why the kubelet takes the node for not ready, a line for each of its two conditions that fails; undefined when it does not. */
+export async function whyNotReady(deps: CriDeps): Promise<string | undefined> {
+  const conditions = [runtimeReady(deps), await networkReady(deps)];
+  const failing = conditions.filter(({ status }) => status !== true);
+  if (failing.length === 0) return undefined;
+  return failing.map(({ type, reason, message }) => `${type}: ${reason}: ${message}`).join('\n');
 }
 
 function runtimeReady(deps: CriDeps): RuntimeCondition {
@@ -31,8 +39,8 @@ function runtimeReady(deps: CriDeps): RuntimeCondition {
   return { type: 'RuntimeReady', status: false, reason: 'DockerEngineNotReady', message: problem };
 }
 
-async function networkReady(deps: CriDeps, ctx: CallContext): Promise<RuntimeCondition> {
-  const { ready, reason, message } = await deps.network.condition(ctx.signal);
+async function networkReady(deps: CriDeps, signal?: AbortSignal): Promise<RuntimeCondition> {
+  const { ready, reason, message } = await deps.network.condition(signal);
   return { type: 'NetworkReady', status: ready, reason, message };
 }
 

@@ -1,7 +1,6 @@
 import { readlinkSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { posix } from 'node:path';
-import type { Metric } from '../gen/runtime/v1/Metric.js';
 import type { Picture } from '../state/picture.js';
 import {
   isAlive,
@@ -11,12 +10,14 @@ import {
   type SandboxRecord,
 } from '../state/records.js';
 import { deviceOf } from '../stats/layer-folder.js';
+import type { Residents } from '../stats/process-census.js';
 import type { Probe } from '../stats/usage-probes.js';
 import { inBatches } from '../util/batches.js';
 import type { CallContext } from '../util/call-context.js';
-import { EncodedReply } from '../util/encoded-reply.js';
+import { EncodedReply, joined } from '../util/encoded-reply.js';
 import { WireWriter } from '../util/wire-writer.js';
 import {
+  addCensus,
   addCpu,
   addDevices,
   addLayer,
@@ -30,7 +31,7 @@ import {
 } from './container-metrics.js';
 import type { CriDeps } from './deps.js';
 import { imageRoot } from './image-fs-info.js';
-import { MetricSeries } from './metric-series.js';
+import { encodeHeads, MetricSeries } from './metric-series.js';
 import type { Statistics } from './statistics.js';
 
 /** As cAdvisor labels what belongs to a pod's sandbox, the network above all. */
@@ -43,9 +44,7 @@ const PODS_FIELD = 1;
 
 /** The metrics of all running pods (CRI: ListPodSandboxMetrics). Never asks the Engine. */
 export async function listPodSandboxMetrics(deps: CriDeps, ctx: CallContext): Promise<EncodedReply> {
-  const batches: Buffer[] = [];
-  for await (const { bytes } of streamPodSandboxMetrics(deps, ctx)) batches.push(bytes);
-  return new EncodedReply(Buffer.concat(batches));
+  return joined(streamPodSandboxMetrics(deps, ctx));
 }
 
 /** ListPodSandboxMetrics as a stream (CRI: StreamPodSandboxMetrics); its messages are laid out as that one's reply. */
@@ -57,41 +56,32 @@ export async function* streamPodSandboxMetrics(
   const filesystem = await sandboxMetrics.filesystem(await imageRoot(mirror.facts?.info));
   const sandboxes = [...picture.sandboxes.values()].filter(isAlive);
   for await (const batch of inBatches(sandboxes)) {
-    const pods = batch.map((sandbox) => sandboxMetrics.encode(picture, sandbox, filesystem));
-    yield new EncodedReply(Buffer.concat(pods));
+    yield new EncodedReply(sandboxMetrics.encode(picture, batch, filesystem));
   }
 }
 
 /** Encodes the metrics of pods, and keeps what is the same from call to call. */
 export class SandboxMetrics {
   readonly #statistics: Statistics;
-  readonly #encode: (metric: Metric) => Buffer;
+  readonly #heads = encodeHeads();
   readonly #series = new WeakMap<ObjectRecord, MetricSeries>();
   readonly #deviceNames = new Map<string, string>();
   readonly #devicesOfFolders = new Map<string, string>();
-  readonly #inner = new WireWriter();
-  readonly #outer = new WireWriter();
+  readonly #writer = new WireWriter();
 
-  /** `encode` answers the bytes of a Metric. */
-  constructor(statistics: Statistics, encode: (metric: Metric) => Buffer) {
+  constructor(statistics: Statistics) {
     this.#statistics = statistics;
-    this.#encode = encode;
   }
 
-  /** A reply that holds the metrics of this one pod; such replies may be joined. */
-  encode(picture: Picture, sandbox: SandboxRecord, filesystem: LayerFilesystem): Buffer {
-    const containers: Buffer[] = [];
-    for (const container of picture.membersOf(sandbox.id)) {
-      const probe = isAlive(container) ? this.#statistics.probes.of(container.id) : undefined;
-      if (probe !== undefined) containers.push(this.#container(sandbox, container, probe, filesystem));
-    }
-    this.#inner.field(ID_FIELD, Buffer.from(sandbox.id));
-    if (!isHostNetwork(sandbox)) {
-      addNetwork(this.#adder(sandbox, sandbox), this.#statistics.probes.interfaces(sandbox.pid));
-    }
-    for (const container of containers) this.#inner.field(CONTAINER_METRICS_FIELD, container);
-    this.#outer.field(PODS_FIELD, this.#inner.take());
-    return this.#outer.take();
+  /** A reply that holds the metrics of these pods; such replies may be joined. */
+  encode(picture: Picture, sandboxes: readonly SandboxRecord[], filesystem: LayerFilesystem): Buffer {
+    return this.#writer.encode(() => {
+      for (const sandbox of sandboxes) {
+        const pod = this.#writer.begin(PODS_FIELD);
+        this.#writePod(picture, sandbox, filesystem);
+        this.#writer.end(pod);
+      }
+    });
   }
 
   /** The filesystem that this folder is on. */
@@ -105,36 +95,50 @@ export class SandboxMetrics {
     return { device, bytes: blocks * bsize, inodes: files, inodesFree: ffree };
   }
 
-  #container(
+  #writePod(picture: Picture, sandbox: SandboxRecord, filesystem: LayerFilesystem): void {
+    const { probes } = this.#statistics;
+    this.#writer.text(ID_FIELD, sandbox.id);
+    if (!isHostNetwork(sandbox)) addNetwork(this.#adder(sandbox, sandbox), probes.interfaces(sandbox.id));
+    for (const container of picture.membersOf(sandbox.id)) {
+      const probe = isAlive(container) ? probes.of(container.id) : undefined;
+      if (probe === undefined) continue;
+      const metrics = this.#writer.begin(CONTAINER_METRICS_FIELD);
+      this.#writeContainer(sandbox, container, probe, filesystem);
+      this.#writer.end(metrics);
+    }
+  }
+
+  #writeContainer(
     sandbox: SandboxRecord,
     container: ContainerRecord,
     { cgroup, pid }: Probe,
     filesystem: LayerFilesystem,
-  ): Buffer {
+  ): void {
     const { census, layers, probes } = this.#statistics;
-    this.#inner.field(ID_FIELD, Buffer.from(container.id));
+    this.#writer.text(ID_FIELD, container.id);
     const add = this.#adder(sandbox, container);
     addCpu(add, cgroup);
     addMemory(add, cgroup);
     addDevices(add, cgroup, (device) => this.#deviceName(device));
     addLayer(add, layers.sizeOf(container.id), filesystem);
     addPressure(add, cgroup);
-    addProcesses(add, cgroup, probes.openFilesLimit(pid));
+    addProcesses(add, cgroup);
     addSpec(add, container, Date.now());
-    const open = census.of(container.id, () => cgroup.processIds() ?? []);
-    add('container_file_descriptors', open?.descriptors);
-    add('container_sockets', open?.sockets);
-    return this.#inner.take();
+    const residents = (): Residents => ({
+      pids: cgroup.processIds(),
+      openFilesLimit: probes.openFilesLimit(pid),
+    });
+    addCensus(add, census.of(container.id, residents));
   }
 
   #adder(sandbox: SandboxRecord, record: ObjectRecord): AddMetric {
     let series = this.#series.get(record);
     if (series === undefined) {
-      series = new MetricSeries(this.#commonLabels(sandbox, record), this.#encode);
+      series = new MetricSeries(this.#heads, this.#commonLabels(sandbox, record));
       this.#series.set(record, series);
     }
     const known = series;
-    return (name, value, ...labels) => known.write(this.#inner, name, value, labels);
+    return (name, value, ...labels) => known.write(this.#writer, name, value, labels);
   }
 
   /** Values of COMMON_LABELS. `id` is the path of the cgroup, as with cAdvisor. */

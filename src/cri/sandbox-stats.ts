@@ -1,4 +1,3 @@
-import type { LinuxPodSandboxStats } from '../gen/runtime/v1/LinuxPodSandboxStats.js';
 import type { PodSandboxStats } from '../gen/runtime/v1/PodSandboxStats.js';
 import type { PodSandboxStatsFilter__Output } from '../gen/runtime/v1/PodSandboxStatsFilter.js';
 import type { PodSandboxStatsRequest__Output } from '../gen/runtime/v1/PodSandboxStatsRequest.js';
@@ -7,19 +6,18 @@ import type { Picture } from '../state/picture.js';
 import { isAlive, isHostNetwork, type ContainerRecord, type SandboxRecord } from '../state/records.js';
 import { inBatches } from '../util/batches.js';
 import type { CallContext } from '../util/call-context.js';
-import { EncodedReply } from '../util/encoded-reply.js';
-import { WireWriter, insideOf } from '../util/wire-writer.js';
+import { EncodedReply, joined } from '../util/encoded-reply.js';
 import { LIST_MAX_AGE_MS, containerEntry } from './container-stats.js';
 import type { CriDeps } from './deps.js';
 import { imageRoot } from './image-fs-info.js';
 import { sandboxOrThrow } from './lookup.js';
 import { processCount, summedCgroup } from './pod-sum.js';
 import { sandboxesMatching } from './sandbox-list.js';
-import type { StatsEntries } from './stats-entries.js';
-import { cpuUsage, ioUsage, memoryUsage, networkUsage, timestampNs } from './usage-messages.js';
+import type { StatsEntries, WriteFigures } from './stats-entries.js';
+import { readUsage, writeCpu, writeIo, writeMemory, writeNetwork, writeProcesses } from './usage-messages.js';
 
 /** The encoded entries of ListPodSandboxStats. */
-export type SandboxStatsEntries = StatsEntries<SandboxRecord, PodSandboxStats>;
+export type SandboxStatsEntries = StatsEntries<SandboxRecord>;
 
 /** Measures one pod (CRI: PodSandboxStats). Of one that does not run nothing is known; kubelets want `linux` all the same. */
 export async function podSandboxStats(
@@ -44,9 +42,7 @@ export async function listPodSandboxStats(
   { filter }: { filter: PodSandboxStatsFilter__Output | null },
   ctx: CallContext,
 ): Promise<EncodedReply> {
-  const batches: Buffer[] = [];
-  for await (const { bytes } of streamPodSandboxStats(deps, { filter }, ctx)) batches.push(bytes);
-  return new EncodedReply(Buffer.concat(batches));
+  return joined(streamPodSandboxStats(deps, { filter }, ctx));
 }
 
 /** ListPodSandboxStats as a stream (CRI: StreamPodSandboxStats); its messages are laid out as that one's reply. */
@@ -80,10 +76,6 @@ function* statsEntries(
   }
 }
 
-/** Field numbers of PodSandboxStats and of LinuxPodSandboxStats. */
-const LINUX_FIELD = 2;
-const CONTAINERS_FIELD = 5;
-
 /** The pod's entry, encoded; undefined when it does not run. The entries of its containers are in it as they are. */
 function sandboxEntry(
   deps: CriDeps,
@@ -92,42 +84,50 @@ function sandboxEntry(
   mountpoint: string,
   containersMaxAgeMs: number,
 ): Buffer | undefined {
+  const members = picture.membersOf(sandbox.id).filter(isAlive);
   return deps.sandboxStatsEntries.entry(sandbox, () => {
-    const members = picture.membersOf(sandbox.id).filter(isAlive);
-    const figures = sandboxFigures(deps, sandbox, members);
-    if (figures === undefined) return undefined;
-    const linux = new WireWriter();
-    linux.bytes(insideOf(deps.sandboxStatsEntries.encode({ linux: figures })));
-    for (const member of members) {
-      const entry = containerEntry(deps, member, mountpoint, containersMaxAgeMs);
-      if (entry !== undefined) linux.field(CONTAINERS_FIELD, entry);
-    }
-    const entry = new WireWriter();
-    entry.field(LINUX_FIELD, linux.take());
-    return entry.take();
+    const write = podFigures(deps, sandbox, members);
+    if (write === undefined) return undefined;
+    const containers = members.map((member) => containerEntry(deps, member, mountpoint, containersMaxAgeMs));
+    return (writer) => {
+      const linux = writer.begin(LINUX_FIELD);
+      write(writer);
+      for (const entry of containers) if (entry !== undefined) writer.encoded(CONTAINERS_FIELD, entry);
+      writer.end(linux);
+    };
   });
 }
 
-/** The use of the pod as a whole; undefined when it does not run or has just ended. */
-function sandboxFigures(
-  deps: CriDeps,
+/** The field of PodSandboxStats, and those of LinuxPodSandboxStats. */
+const LINUX_FIELD = 2;
+const CPU_FIELD = 1;
+const MEMORY_FIELD = 2;
+const NETWORK_FIELD = 3;
+const PROCESS_FIELD = 4;
+const CONTAINERS_FIELD = 5;
+const IO_FIELD = 6;
+
+/** How to write the use of the pod as a whole; undefined when it does not run or has just ended. */
+function podFigures(
+  { statistics }: CriDeps,
   sandbox: SandboxRecord,
   members: readonly ContainerRecord[],
-): LinuxPodSandboxStats | undefined {
-  const probe = isAlive(sandbox) ? deps.statistics.probes.of(sandbox.id) : undefined;
+): WriteFigures | undefined {
+  const probe = isAlive(sandbox) ? statistics.probes.of(sandbox.id) : undefined;
   if (probe === undefined) return undefined;
-  const probes = [probe, ...members.map(({ id }) => deps.statistics.probes.of(id))].filter(
+  const probes = [probe, ...members.map(({ id }) => statistics.probes.of(id))].filter(
     (each) => each !== undefined,
   );
   const { cgroup, rate } = probe.pod ?? summedCgroup(probes);
-  const cpu = cpuUsage(cgroup, rate);
-  const memory = cgroup.memory();
-  if (cpu === undefined || memory === undefined) return undefined;
-  return {
-    cpu,
-    memory: memoryUsage(memory, cgroup.pressure('memory')),
-    io: ioUsage(cgroup.pressure('io')),
-    network: isHostNetwork(sandbox) ? null : networkUsage(deps.statistics.probes.interfaces(sandbox.pid)),
-    process: { timestamp: timestampNs(Date.now()), process_count: { value: processCount(probes) } },
+  const usage = readUsage(cgroup, rate);
+  if (usage === undefined) return undefined;
+  const interfaces = isHostNetwork(sandbox) ? [] : statistics.probes.interfaces(sandbox.id);
+  const processes = processCount(probes);
+  return (writer) => {
+    writeCpu(writer, CPU_FIELD, usage);
+    writeMemory(writer, MEMORY_FIELD, usage);
+    writeIo(writer, IO_FIELD, usage);
+    writeNetwork(writer, NETWORK_FIELD, interfaces, usage.atMs);
+    writeProcesses(writer, PROCESS_FIELD, processes, usage.atMs);
   };
 }

@@ -1,15 +1,15 @@
 import { isAlive, type ContainerRecord, type ObjectRecord } from '../state/records.js';
 import type { Change } from '../state/transitions.js';
-import { DescriptorCensus } from '../stats/descriptor-census.js';
 import { upperFolder } from '../stats/layer-folder.js';
 import { LayerSizes } from '../stats/layer-sizes.js';
+import { ProcessCensus } from '../stats/process-census.js';
 import { UsageProbes } from '../stats/usage-probes.js';
 import type { Logger } from '../util/log.js';
 
 /** Everything that measures, told of each change of the picture. Asks no Engine. */
 export class Statistics {
   readonly probes = new UsageProbes();
-  readonly census = new DescriptorCensus();
+  readonly census = new ProcessCensus();
   readonly layers: LayerSizes;
 
   constructor(log: Logger) {

@@ -1,6 +1,6 @@
-import { WireWriter, insideOf } from '../util/wire-writer.js';
+import { WireWriter } from '../util/wire-writer.js';
 
-/** The field that holds the entries, in the replies of all calls that list statistics. */
+/** The field that holds the entries, in the replies of all calls that answer statistics. */
 const ENTRIES_FIELD = 1;
 
 interface Kept {
@@ -10,55 +10,58 @@ interface Kept {
   measuredAtMs: number;
 }
 
+/** Writes the fields of an entry that change from call to call. */
+export type WriteFigures = (writer: WireWriter) => void;
+
 /**
  * Encodes entries of statistics. Names, labels and annotations, which make up most of an entry, are encoded once a
  * record; records are immutable.
  */
-export class StatsEntries<Record extends object, Stats> {
+export class StatsEntries<Record extends object> {
   readonly #kept = new WeakMap<Record, Kept>();
-  readonly #attributesOf: (record: Record) => Stats;
-  readonly #encode: (stats: Stats) => Buffer;
+  readonly #encodeAttributes: (record: Record) => Buffer;
   readonly #writer = new WireWriter();
 
-  /**
-   * `attributesOf` answers a message with the record's attributes alone; `encode` a reply that holds this one entry.
-   */
-  constructor(attributesOf: (record: Record) => Stats, encode: (stats: Stats) => Buffer) {
-    this.#attributesOf = attributesOf;
-    this.#encode = encode;
+  /** `encodeAttributes` answers an entry with nothing but what tells whose it is. */
+  constructor(encodeAttributes: (record: Record) => Buffer) {
+    this.#encodeAttributes = encodeAttributes;
+  }
+
+  /** An entry of the record, with figures behind its attributes. */
+  encode(record: Record, writeFigures: WriteFigures): Buffer {
+    const { attributes } = this.#keptFor(record);
+    return this.#writer.encode(() => {
+      this.#writer.bytes(attributes);
+      writeFigures(this.#writer);
+    });
   }
 
   /**
-   * The record's entry, without what makes it a reply; undefined when it is not to be listed. `measure` answers the
-   * encoded figures, and is asked unless those of an earlier call are younger than `maxAgeMs`.
+   * The record's entry in lists. `measure` answers how to write the figures, or undefined when the record is not to be
+   * listed; it is not asked when an earlier answer is younger than `maxAgeMs`.
    */
-  entry(record: Record, measure: () => Buffer | undefined, maxAgeMs = 0): Buffer | undefined {
+  entry(record: Record, measure: () => WriteFigures | undefined, maxAgeMs = 0): Buffer | undefined {
     const kept = this.#keptFor(record);
     const nowMs = performance.now();
-    if (maxAgeMs === 0 || nowMs - kept.measuredAtMs >= maxAgeMs) {
-      const figures = measure();
-      kept.entry = figures && Buffer.concat([kept.attributes, figures]);
+    if (nowMs - kept.measuredAtMs >= maxAgeMs) {
+      const writeFigures = measure();
+      kept.entry = writeFigures && this.encode(record, writeFigures);
       kept.measuredAtMs = nowMs;
     }
     return kept.entry;
   }
 
-  /** An entry with these figures alone. */
-  encode(figures: Stats): Buffer {
-    return insideOf(this.#encode(figures));
-  }
-
   /** A reply of these entries; such replies may be joined. */
   reply(entries: readonly Buffer[]): Buffer {
-    for (const entry of entries) this.#writer.field(ENTRIES_FIELD, entry);
-    return this.#writer.take();
+    return this.#writer.encode(() => {
+      for (const entry of entries) this.#writer.encoded(ENTRIES_FIELD, entry);
+    });
   }
 
   #keptFor(record: Record): Kept {
     let kept = this.#kept.get(record);
     if (kept === undefined) {
-      const attributes = this.encode(this.#attributesOf(record));
-      kept = { attributes, entry: undefined, measuredAtMs: -Infinity };
+      kept = { attributes: this.#encodeAttributes(record), entry: undefined, measuredAtMs: -Infinity };
       this.#kept.set(record, kept);
     }
     return kept;

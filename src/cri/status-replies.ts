@@ -44,11 +44,14 @@ export class StatusReplies {
 
   /** PodSandboxStatusResponse without `info`, as of now. */
   sandbox(sandbox: SandboxRecord, members: readonly ContainerRecord[]): Buffer {
-    this.#writer.bytes(this.#sandboxStatus(sandbox));
-    for (const member of members) this.#writer.field(CONTAINERS_STATUSES, insideOf(this.container(member)));
     const timestamp = String(BigInt(Date.now()) * 1_000_000n);
-    this.#writer.bytes(this.#encode('PodSandboxStatus', { timestamp }));
-    return this.#writer.take();
+    return this.#writer.encode(() => {
+      this.#writer.bytes(this.#sandboxStatus(sandbox));
+      for (const member of members) {
+        this.#writer.encoded(CONTAINERS_STATUSES, insideOf(this.container(member)));
+      }
+      this.#writer.bytes(this.#encode('PodSandboxStatus', { timestamp }));
+    });
   }
 
   #sandboxStatus(sandbox: SandboxRecord): Buffer {

@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { hasCode, Code, CriError } from '../util/cri-error.js';
 import type { Logger } from '../util/log.js';
+import { measured } from '../util/measured.js';
 import { parseEndpoint } from './endpoint.js';
 import type {
   AttachStreams,
@@ -298,16 +299,7 @@ export class DockerodeEngine implements Engine {
   }
 
   async #measured<T>(operation: string, call: () => Promise<T>): Promise<T> {
-    const startMs = performance.now();
-    let code: Code | undefined;
-    try {
-      return await call();
-    } catch (error) {
-      code = error instanceof CriError ? error.code : Code.INTERNAL;
-      throw error;
-    } finally {
-      this.#onCall?.(operation, performance.now() - startMs, code);
-    }
+    return measured(call, (durationMs, code) => this.#onCall?.(operation, durationMs, code));
   }
 }
 

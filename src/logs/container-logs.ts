@@ -68,6 +68,11 @@ export class ContainerLogs {
     return this.#followers.get(id)?.isDone ?? true;
   }
 
+  /** How many containers' logs are being written. */
+  get followed(): number {
+    return [...this.#followers.values()].filter(({ isDone }) => !isDone).length;
+  }
+
   /** The containers whose log is not written now. */
   get problems(): { id: string; problem: LogProblem }[] {
     return [...this.#followers].flatMap(([id, { problem }]) =>

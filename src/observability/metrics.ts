@@ -51,6 +51,9 @@ export function createMetrics(): Metrics {
     labelNames: ['reason'],
     registers: [registry],
   });
+  const sessions = durations('cri_streaming_session_duration_seconds', 'Time that sessions were open.', [
+    'kind',
+  ]);
   const lifeEvents = new Counter({
     name: 'cri_life_events_total',
     help: 'Steps in the lives of sandboxes and containers.',
@@ -65,6 +68,7 @@ export function createMetrics(): Metrics {
     stateResync: (reason) => resyncs.inc({ reason }),
     stateDivergence: (objects) => divergences.inc(objects),
     streamingRefused: (reason) => refusals.inc({ reason }),
+    streamingSession: (kind, durationMs) => sessions.observe({ kind }, durationMs / 1000),
     lifeEvent: (transition) => lifeEvents.inc({ transition }),
     watch: (name, help, read) => {
       const gauge: Gauge = new Gauge({ name, help, registers: [registry], collect: () => gauge.set(read()) });

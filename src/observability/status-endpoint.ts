@@ -8,8 +8,8 @@ import type { Metrics } from './metrics.js';
 export interface StatusEndpointOptions {
   readonly metrics: Pick<Metrics, 'text'>;
   readonly log: Logger;
-  /** Why CRI calls would fail now, or undefined when they would not. */
-  readonly whyNotReady: () => string | undefined;
+  /** Why pods cannot be run now, in a line or more; undefined when they can. */
+  readonly whyNotReady: () => Promise<string | undefined>;
 }
 
 const PLAIN = 'text/plain; charset=utf-8';
@@ -17,8 +17,8 @@ const PLAIN = 'text/plain; charset=utf-8';
 const EXPOSITION = 'text/plain; version=0.0.4; charset=utf-8';
 
 /**
- * Plain HTTP for whoever watches the node: `/metrics` for Prometheus, `/healthz` (200 while the process answers) and
- * `/readyz` (200 while the Engine is followed, else 503 with the reason).
+ * Plain HTTP for whoever watches the node: `/metrics` for Prometheus, `/healthz` (200 while the process answers: when
+ * it does not, a restart may help) and `/readyz` (200 while pods can be run, else 503 with the reason).
  */
 export class StatusEndpoint {
   readonly #options: StatusEndpointOptions;
@@ -65,7 +65,7 @@ export class StatusEndpoint {
         send(response, 200, 'ok\n');
         break;
       case '/readyz': {
-        const problem = this.#options.whyNotReady();
+        const problem = await this.#options.whyNotReady();
         send(response, problem === undefined ? 200 : 503, `${problem ?? 'ok'}\n`);
         break;
       }

@@ -8,7 +8,7 @@ import { unlessAborted } from '../util/unless-aborted.js';
 import { Picture } from './picture.js';
 import type { ObjectRecord } from './records.js';
 import { Refresher } from './refresher.js';
-import type { Change } from './transitions.js';
+import { startOf, type Change } from './transitions.js';
 
 /** What changes the state of a container, and nothing else: the exec events of probes stay in the Engine. */
 const WATCHED_ACTIONS = [
@@ -64,8 +64,8 @@ export class Mirror {
   readonly #stop = new AbortController();
   /** When the last inspect of each object began, unix ns: events from before it are in the record that it gives. */
   readonly #readAtNs = new Map<string, bigint>();
-  /** Objects that the Engine told to have started, while no reading shows it yet. */
-  readonly #startsSeen = new Set<string>();
+  /** How many runs of each object the Engine has told of, and how many readings have shown. */
+  readonly #runs = new Map<string, { told: number; shown: number }>();
   /** True once the picture was whole for the first time. */
   #complete = false;
   /** Objects that were made a moment ago and not read yet: who reads the picture has them read first. */
@@ -246,9 +246,8 @@ export class Mirror {
 
   #onEvent(event: EngineEvent): void {
     const id = event.Actor.ID;
-    const readAtNs = this.#readAtNs.get(id);
-    if (readAtNs !== undefined && event.timeNano < readAtNs) return;
-    if (event.Action === 'start') this.#startsSeen.add(id);
+    if (event.Action === 'start') this.#runsOf(id).told += 1;
+    if (this.#isRead(id, event.timeNano)) return;
     if (!this.#due.has(id)) setTimeout(() => this.#readDue(id), READING_PAUSE_MS);
     this.#due.set(id, event.timeNano);
   }
@@ -257,8 +256,14 @@ export class Mirror {
   #readDue(id: string): void {
     const toldAtNs = this.#due.get(id) ?? 0n;
     this.#due.delete(id);
-    if (this.#stop.signal.aborted || toldAtNs < (this.#readAtNs.get(id) ?? 0n)) return;
+    if (this.#stop.signal.aborted || this.#isRead(id, toldAtNs)) return;
     this.#refresher.request(id).catch((error: unknown) => this.#startOver(error));
+  }
+
+  /** True when the last reading began after what was told then, and no run is left to be shown. */
+  #isRead(id: string, toldAtNs: bigint): boolean {
+    const { told, shown } = this.#runsOf(id);
+    return toldAtNs < (this.#readAtNs.get(id) ?? 0n) && told <= shown;
   }
 
   async #readExpected(): Promise<void> {
@@ -289,35 +294,48 @@ export class Mirror {
 
   async #readOne(id: string): Promise<void> {
     const beganNs = BigInt(Date.now()) * 1_000_000n;
+    const runsTold = this.#runs.get(id)?.told ?? 0;
     try {
       this.#readAtNs.set(id, beganNs);
       const record = await this.#options.read(await this.#options.engine.inspectContainer(id));
-      if (record === undefined) this.#forget(id);
-      else this.#put(record);
+      if (record === undefined) this.#forget(id, runsTold);
+      else this.#put(record, runsTold);
     } catch (error) {
       if (!hasCode(error, Code.NOT_FOUND)) throw error;
-      this.#forget(id);
+      this.#forget(id, runsTold);
     }
   }
 
-  #put(record: ObjectRecord): void {
+  /** `runsTold`: those that the Engine had told of before the reading began, so that it is not older than any of them. */
+  #put(record: ObjectRecord, runsTold: number): void {
     this.#expected.delete(record.id);
     const before = this.#picture.get(record.id);
     this.#picture.put(record);
-    const startSeen = this.#startsSeen.has(record.id);
-    if (record.inspect.State.StartedAt !== before?.inspect.State.StartedAt)
-      this.#startsSeen.delete(record.id);
-    this.#options.onChange({ before, after: record, startSeen }, this.#complete);
+    const runs = this.#runsOf(record.id);
+    if (startOf(record) !== 0n && startOf(record) !== startOf(before)) runs.shown += 1;
+    const missedRuns = Math.max(0, runsTold - runs.shown);
+    runs.shown += missedRuns;
+    this.#options.onChange({ before, after: record, missedRuns }, this.#complete);
   }
 
-  #forget(id: string): void {
+  #forget(id: string, runsTold: number): void {
     this.#expected.delete(id);
     this.#readAtNs.delete(id);
-    const startSeen = this.#startsSeen.delete(id);
+    const missedRuns = Math.max(0, runsTold - this.#runsOf(id).shown);
+    this.#runs.delete(id);
     const before = this.#picture.get(id);
     if (before === undefined) return;
     this.#picture.delete(id);
-    this.#options.onChange({ before, after: undefined, startSeen }, this.#complete);
+    this.#options.onChange({ before, after: undefined, missedRuns }, this.#complete);
+  }
+
+  #runsOf(id: string): { told: number; shown: number } {
+    let runs = this.#runs.get(id);
+    if (runs === undefined) {
+      runs = { told: 0, shown: 0 };
+      this.#runs.set(id, runs);
+    }
+    return runs;
   }
 
   async #pause(ms: number): Promise<void> {

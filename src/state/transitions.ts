@@ -10,17 +10,36 @@ export interface Change {
   readonly before: ObjectRecord | undefined;
   /** What is known now; undefined for an object that is gone. */
   readonly after: ObjectRecord | undefined;
-  /** The Engine told of a start since `before` was read: of a short life nothing else may be seen. */
-  readonly startSeen: boolean;
+  /** Runs that the Engine told of and that no reading has shown: they were over before one was made. */
+  readonly missedRuns: number;
 }
 
 /**
  * The steps between two readings of an object, in their order. Each is told once however many readings lie between,
  * and steps that fell between two readings are not left out.
  */
-export function transitionsOf({ before, after, startSeen }: Change): Transition[] {
+export function transitionsOf({ before, after, missedRuns }: Change): Transition[] {
+  const steps = shownSteps(before, after);
+  const isRunning = after !== undefined && stageOf(after) === 'running';
+  const at = steps.findLastIndex((step) => step === 'started' || step === 'deleted');
+  // Before the run that is shown now; if that was told already, the object is where it was and the steps lead back there.
+  const run: Transition[] = at === -1 && isRunning ? ['stopped', 'started'] : ['started', 'stopped'];
+  const missed = Array.from({ length: missedRuns }, () => run).flat();
+  return steps.toSpliced(at === -1 ? steps.length : at, 0, ...missed);
+}
+
+/** When the object's last run began, Unix ns; 0n for never. */
+export function startOf(record: ObjectRecord | undefined): bigint {
+  return record === undefined ? 0n : parseTimeNs(record.inspect.State.StartedAt);
+}
+
+/** The steps that the two readings themselves show. */
+function shownSteps(before: ObjectRecord | undefined, after: ObjectRecord | undefined): Transition[] {
   const from = before && stageOf(before);
-  if (after === undefined) return from === undefined ? [] : endOf(from, startSeen);
+  if (after === undefined) {
+    if (from === undefined) return [];
+    return from === 'running' ? ['stopped', 'deleted'] : ['deleted'];
+  }
   const to = stageOf(after);
   const steps: Transition[] = from === undefined ? ['created'] : [];
   const isAnotherRun = to !== 'created' && startOf(after) !== 0n && startOf(after) !== startOf(before);
@@ -43,15 +62,4 @@ function stageOf(record: ObjectRecord): Stage {
   // A failed start leaves a container `created` for Docker; for the CRI it has exited.
   const hasFailed = record.kind === 'container' && record.status === 'created' && record.phase.reason !== '';
   return startOf(record) === 0n && !hasFailed ? 'created' : 'stopped';
-}
-
-/** When its last run began, Unix ns; 0n for never. */
-function startOf(record: ObjectRecord | undefined): bigint {
-  return record === undefined ? 0n : parseTimeNs(record.inspect.State.StartedAt);
-}
-
-function endOf(from: Stage, startSeen: boolean): Transition[] {
-  if (from === 'running') return ['stopped', 'deleted'];
-  if (from === 'created' && startSeen) return ['started', 'stopped', 'deleted'];
-  return ['deleted'];
 }

@@ -1,43 +1,32 @@
-import type {
-  Cgroup,
-  CpuDetails,
-  DeviceTraffic,
-  HugePages,
-  MemoryDetails,
-  MemoryFigures,
-  PressureResource,
-} from './cgroup.js';
+import type { Cgroup, CpuDetails, DeviceTraffic, MemoryDetails, MemoryFigures } from './cgroup.js';
 import { CgroupFiles } from './cgroup-files.js';
 import type { CgroupFolders } from './cgroup-folders.js';
 import type { KernelFiles } from './kernel-file.js';
-import { belowUnlimited, limitOf, linesOf, numberOf } from './keyed-text.js';
-import { parsePressure, type Pressure } from './pressure.js';
+import { CommonFigures } from './common-figures.js';
+import { belowUnlimited, numberOf } from './keyed-text.js';
 
 /** cpuacct.stat counts in USER_HZ, which is 100 on every architecture that Docker runs on. */
 const NS_PER_TICK = 10_000_000;
 
-const HUGE_PAGE_USAGE = /^hugetlb\.(.+)\.usage_in_bytes$/;
-
 /** cgroup v1 (kernel: Documentation/admin-guide/cgroup-v1), with pressure from the v2 hierarchy of hybrid hosts. */
-export class CgroupV1 implements Cgroup {
+export class CgroupV1 extends CommonFigures implements Cgroup {
   readonly #cpuacct: CgroupFiles;
   readonly #cpu: CgroupFiles;
   readonly #memory: CgroupFiles;
   readonly #blkio: CgroupFiles;
-  readonly #pids: CgroupFiles;
-  readonly #hugetlb: CgroupFiles;
-  readonly #unified: CgroupFiles;
-  #hugePageSizes: string[] | undefined;
+  readonly #all: readonly CgroupFiles[];
 
   constructor({ controllers, unified }: CgroupFolders, files: KernelFiles) {
     const open = (name: string): CgroupFiles => new CgroupFiles(controllers.get(name), files);
-    this.#cpuacct = open('cpuacct');
-    this.#cpu = open('cpu');
-    this.#memory = open('memory');
-    this.#blkio = open('blkio');
-    this.#pids = open('pids');
-    this.#hugetlb = open('hugetlb');
-    this.#unified = new CgroupFiles(unified, files);
+    const [cpuacct, cpu, memory, blkio] = [open('cpuacct'), open('cpu'), open('memory'), open('blkio')];
+    const [pids, hugePages, pressure] = [open('pids'), open('hugetlb'), new CgroupFiles(unified, files)];
+    const hugePageFiles = { usage: 'usage_in_bytes', maxUsage: 'max_usage_in_bytes' };
+    super({ pressure, processes: memory, pids, hugePages, hugePageFiles });
+    this.#cpuacct = cpuacct;
+    this.#cpu = cpu;
+    this.#memory = memory;
+    this.#blkio = blkio;
+    this.#all = [cpuacct, cpu, memory, blkio, pids, hugePages, pressure];
   }
 
   cpuUsageNs(): number | undefined {
@@ -45,47 +34,18 @@ export class CgroupV1 implements Cgroup {
   }
 
   memory(): MemoryFigures | undefined {
-    const usage = this.#memory.readNumber('memory.usage_in_bytes');
     const stat = this.#memory.read('memory.stat');
-    if (usage === undefined || stat === undefined) return undefined;
-    const limit = belowUnlimited(numberOf(stat, 'hierarchical_memory_limit'));
-    const limitWithSwap = belowUnlimited(numberOf(stat, 'hierarchical_memsw_limit'));
-    const swapUsage = numberOf(stat, 'total_swap');
-    return {
-      usage,
-      workingSet: Math.max(0, usage - (numberOf(stat, 'total_inactive_file') ?? 0)),
-      limit,
-      anonymous: numberOf(stat, 'total_rss') ?? 0,
-      pageFaults: numberOf(stat, 'total_pgfault') ?? 0,
-      majorPageFaults: numberOf(stat, 'total_pgmajfault') ?? 0,
-      swap: swapUsage === undefined ? undefined : { usage: swapUsage, limit: minus(limitWithSwap, limit) },
-    };
-  }
-
-  pressure(resource: PressureResource): Pressure | undefined {
-    return parsePressure(this.#unified.read(`${resource}.pressure`));
-  }
-
-  threads(): number | undefined {
-    return this.#pids.readNumber('pids.current');
-  }
-
-  processIds(): string[] | undefined {
-    return linesOf(this.#memory.read('cgroup.procs'));
-  }
-
-  maxThreads(): number | undefined {
-    return limitOf(this.#pids.read('pids.max'));
+    return stat === undefined ? undefined : this.#memoryFigures(stat);
   }
 
   cpuDetails(): CpuDetails | undefined {
+    const usageNs = this.cpuUsageNs();
     const stat = this.#cpu.read('cpu.stat');
-    const ticks = this.#cpuacct.read('cpuacct.stat');
-    if (stat === undefined || ticks === undefined) return undefined;
+    if (usageNs === undefined || stat === undefined) return undefined;
     return {
-      userNs: this.#cpuacct.readNumber('cpuacct.usage_user') ?? (numberOf(ticks, 'user') ?? 0) * NS_PER_TICK,
-      systemNs:
-        this.#cpuacct.readNumber('cpuacct.usage_sys') ?? (numberOf(ticks, 'system') ?? 0) * NS_PER_TICK,
+      usageNs,
+      userNs: this.#cpuacct.readNumber('cpuacct.usage_user') ?? this.#ticksNs('user'),
+      systemNs: this.#cpuacct.readNumber('cpuacct.usage_sys') ?? this.#ticksNs('system'),
       periods: numberOf(stat, 'nr_periods') ?? 0,
       throttledPeriods: numberOf(stat, 'nr_throttled') ?? 0,
       throttledNs: numberOf(stat, 'throttled_time') ?? 0,
@@ -94,8 +54,10 @@ export class CgroupV1 implements Cgroup {
 
   memoryDetails(): MemoryDetails | undefined {
     const stat = this.#memory.read('memory.stat');
-    if (stat === undefined) return undefined;
+    const figures = stat === undefined ? undefined : this.#memoryFigures(stat);
+    if (stat === undefined || figures === undefined) return undefined;
     return {
+      ...figures,
       cache: numberOf(stat, 'total_cache') ?? 0,
       mappedFile: numberOf(stat, 'total_mapped_file') ?? 0,
       activeFile: numberOf(stat, 'total_active_file') ?? 0,
@@ -121,29 +83,30 @@ export class CgroupV1 implements Cgroup {
     }));
   }
 
-  hugePages(): HugePages[] {
-    this.#hugePageSizes ??= this.#hugetlb
-      .names()
-      .map((name) => HUGE_PAGE_USAGE.exec(name)?.[1])
-      .filter((size) => size !== undefined);
-    return this.#hugePageSizes.map((size) => ({
-      size,
-      usage: this.#hugetlb.readNumber(`hugetlb.${size}.usage_in_bytes`) ?? 0,
-      maxUsage: this.#hugetlb.readNumber(`hugetlb.${size}.max_usage_in_bytes`),
-    }));
+  close(): void {
+    for (const files of this.#all) files.close();
   }
 
-  close(): void {
-    const all = [
-      this.#cpuacct,
-      this.#cpu,
-      this.#memory,
-      this.#blkio,
-      this.#pids,
-      this.#hugetlb,
-      this.#unified,
-    ];
-    for (const files of all) files.close();
+  #memoryFigures(stat: string): MemoryFigures | undefined {
+    const usage = this.#memory.readNumber('memory.usage_in_bytes');
+    if (usage === undefined) return undefined;
+    const limit = belowUnlimited(numberOf(stat, 'hierarchical_memory_limit'));
+    const limitWithSwap = belowUnlimited(numberOf(stat, 'hierarchical_memsw_limit'));
+    const swapUsage = numberOf(stat, 'total_swap');
+    return {
+      usage,
+      workingSet: Math.max(0, usage - (numberOf(stat, 'total_inactive_file') ?? 0)),
+      limit,
+      anonymous: numberOf(stat, 'total_rss') ?? 0,
+      pageFaults: numberOf(stat, 'total_pgfault') ?? 0,
+      majorPageFaults: numberOf(stat, 'total_pgmajfault') ?? 0,
+      swap: swapUsage === undefined ? undefined : { usage: swapUsage, limit: minus(limitWithSwap, limit) },
+    };
+  }
+
+  /** Older kernels tell the parts of CPU time in ticks alone. */
+  #ticksNs(part: 'user' | 'system'): number {
+    return (numberOf(this.#cpuacct.read('cpuacct.stat') ?? '', part) ?? 0) * NS_PER_TICK;
   }
 }
 

@@ -18,8 +18,8 @@ export interface MemoryFigures {
   readonly swap: { readonly usage: number; readonly limit: number | undefined } | undefined;
 }
 
-/** What metrics tell beyond MemoryFigures, in bytes and counts. */
-export interface MemoryDetails {
+/** What metrics tell of memory, in bytes and counts. */
+export interface MemoryDetails extends MemoryFigures {
   readonly cache: number;
   readonly mappedFile: number;
   readonly activeFile: number;
@@ -35,7 +35,9 @@ export interface MemoryDetails {
   readonly ownMajorPageFaults: number;
 }
 
+/** What metrics tell of CPU time. */
 export interface CpuDetails {
+  readonly usageNs: number;
   readonly userNs: number;
   readonly systemNs: number;
   readonly periods: number;
@@ -60,27 +62,29 @@ export interface HugePages {
   readonly maxUsage: number | undefined;
 }
 
-/** A cgroup whose figures can be read. Everything is undefined once the cgroup is gone. */
+export type PressureResource = 'cpu' | 'memory' | 'io';
+
+/** A cgroup whose figures can be read. Each call reads anew. Everything is undefined, or empty, once the cgroup is gone. */
 export interface Cgroup {
   /** CPU time since the cgroup was made. */
   cpuUsageNs(): number | undefined;
   memory(): MemoryFigures | undefined;
+  cpuDetails(): CpuDetails | undefined;
+  memoryDetails(): MemoryDetails | undefined;
+  deviceTraffic(): DeviceTraffic[];
   /** Undefined where the kernel does not tell: on cgroup v1 alone, or without PSI. */
   pressure(resource: PressureResource): Pressure | undefined;
   /** Threads in the cgroup and all below it. */
   threads(): number | undefined;
-  /** Ids of the processes in the cgroup itself, those in cgroups below it left out. */
-  processIds(): string[] | undefined;
   /** Undefined when threads are not limited. */
   maxThreads(): number | undefined;
-  cpuDetails(): CpuDetails | undefined;
-  memoryDetails(): MemoryDetails | undefined;
-  deviceTraffic(): DeviceTraffic[];
+  /** Ids of the processes in the cgroup itself, those in cgroups below it left out. */
+  processIds(): string[];
+  /** How many `processIds` there are. */
+  processCount(): number | undefined;
   hugePages(): HugePages[];
   close(): void;
 }
-
-export type PressureResource = 'cpu' | 'memory' | 'io';
 
 /** The reader for a cgroup: v1 where that hierarchy has the memory controller, v2 otherwise. */
 export function openCgroup(folders: CgroupFolders, files: KernelFiles): Cgroup {

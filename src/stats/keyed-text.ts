@@ -1,8 +1,8 @@
 /** The number after `key ` at the start of a line, as in memory.stat and cpu.stat; undefined when there is no such line. */
 export function numberOf(text: string, key: string): number | undefined {
-  const at = text.startsWith(`${key} `) ? 0 : text.indexOf(`\n${key} `) + 1;
-  if (at === 0 && !text.startsWith(`${key} `)) return undefined;
-  const from = at + key.length + 1;
+  const inner = text.indexOf(`\n${key} `);
+  if (inner === -1 && !text.startsWith(`${key} `)) return undefined;
+  const from = inner + 1 + key.length + 1;
   const end = text.indexOf('\n', from);
   return Number(end === -1 ? text.slice(from) : text.slice(from, end));
 }
@@ -18,9 +18,4 @@ export function limitOf(text: string | undefined): number | undefined {
 
 export function belowUnlimited(limit: number | undefined): number | undefined {
   return limit === undefined || limit >= UNLIMITED_V1 ? undefined : limit;
-}
-
-/** The lines of a text, each of which ends in a line feed; undefined for no text. */
-export function linesOf(text: string | undefined): string[] | undefined {
-  return text?.split('\n').slice(0, -1);
 }

@@ -14,25 +14,25 @@ export interface Traffic {
 
 const LOOPBACK = 'lo';
 
+/** A name, which may hold a colon, and of both halves of the columns the first four: bytes, packets, errs, drop. */
+const LINE = /^ *(\S+): *(\d+) +(\d+) +(\d+) +(\d+) +\d+ +\d+ +\d+ +\d+ +(\d+) +(\d+) +(\d+) +(\d+)/gm;
+
 /** The interfaces of /proc/<pid>/net/dev, in the file's order, without loopback. */
 export function parseNetDev(text: string): InterfaceTraffic[] {
   const interfaces: InterfaceTraffic[] = [];
-  for (const line of text.split('\n').slice(2)) {
-    const colon = line.lastIndexOf(':'); // a name may hold one, the numbers do not
-    const name = line.slice(0, colon).trim();
-    if (colon === -1 || name === LOOPBACK) continue;
-    const columns = line
-      .slice(colon + 1)
-      .trim()
-      .split(/ +/)
-      .map(Number);
-    interfaces.push({ name, received: traffic(columns, 0), sent: traffic(columns, 8) });
+  for (const columns of text.matchAll(LINE)) {
+    const name = columns[1] ?? '';
+    if (name === LOOPBACK) continue;
+    interfaces.push({ name, received: traffic(columns, 2), sent: traffic(columns, 6) });
   }
   return interfaces;
 }
 
-/** Both halves of a line begin with bytes, packets, errs, drop. */
-function traffic(columns: number[], from: number): Traffic {
-  const [bytes = 0, packets = 0, errors = 0, dropped = 0] = columns.slice(from, from + 4);
-  return { bytes, packets, errors, dropped };
+function traffic(columns: readonly string[], from: number): Traffic {
+  return {
+    bytes: Number(columns[from]),
+    packets: Number(columns[from + 1]),
+    errors: Number(columns[from + 2]),
+    dropped: Number(columns[from + 3]),
+  };
 }

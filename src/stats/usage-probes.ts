@@ -1,7 +1,7 @@
 import { openCgroup, type Cgroup } from './cgroup.js';
 import { containerCgroup, parentCgroup, parseCgroupMounts, type CgroupMounts } from './cgroup-folders.js';
 import { CpuRate } from './cpu-rate.js';
-import { KernelFiles } from './kernel-file.js';
+import { KernelFiles, type KernelFile } from './kernel-file.js';
 import { parseNetDev, type InterfaceTraffic } from './net-dev.js';
 
 /** A running container or sandbox that is to be measured. */
@@ -24,6 +24,8 @@ export interface Probe extends MeasuredCgroup {
   readonly pid: number;
   /** The path of its cgroup inside the hierarchies. */
   readonly path: string;
+  /** The interfaces in its network namespace. Once it was read it keeps the namespace, like all that is open, until the probe is closed. */
+  readonly netDev: KernelFile;
   /** The pod's cgroup, for a sandbox that is in one. */
   readonly pod: MeasuredCgroup | undefined;
 }
@@ -86,9 +88,9 @@ export class UsageProbes {
     return probe;
   }
 
-  /** Interfaces in the network namespace of a process; none when it has ended. Kept open, the file would keep the namespace. */
-  interfaces(pid: number): InterfaceTraffic[] {
-    const text = this.#files.readOnce(`${this.#proc}/${pid}/net/dev`);
+  /** Interfaces in its network namespace; none when it does not run. */
+  interfaces(id: string): InterfaceTraffic[] {
+    const text = this.of(id)?.netDev.read();
     return text === undefined ? [] : parseNetDev(text);
   }
 
@@ -121,6 +123,7 @@ export class UsageProbes {
       ...measured(openCgroup(folders, this.#files)),
       pid: subject.pid,
       path: folders.path,
+      netDev: this.#files.file(`${this.#proc}/${subject.pid}/net/dev`),
       pod: subject.inPodCgroup ? measured(openCgroup(parentCgroup(folders), this.#files)) : undefined,
     };
   }
@@ -129,6 +132,7 @@ export class UsageProbes {
     const probe = this.#probes.get(id);
     probe?.cgroup.close();
     probe?.pod?.cgroup.close();
+    probe?.netDev.close();
     this.#probes.delete(id);
   }
 }

@@ -28,6 +28,12 @@ export type Negotiate = (request: IncomingMessage, session: StreamRequest) => Re
 /** Serves a session on its connection, from the answer to the upgrade on. Resolves when it is over; never rejects. */
 export type ServeSession = (socket: Duplex, head: Buffer, stop: AbortSignal) => Promise<void>;
 
+/** A session whose client may have it. */
+interface Admitted {
+  readonly kind: StreamRequest['kind'];
+  readonly serve: ServeSession;
+}
+
 export interface StreamingServerOptions {
   readonly host: string;
   /** 0 lets the kernel choose. */
@@ -94,6 +100,11 @@ export class StreamingServer implements StreamingUrls {
     for (const socket of this.#sockets) socket.destroy();
   }
 
+  /** How many sessions are open. */
+  get sessionCount(): number {
+    return this.#sessions.size;
+  }
+
   urlFor(request: StreamRequest): string {
     const pair = this.#keyPair?.changed();
     if (pair !== undefined && this.#server instanceof https.Server) this.#server.setSecureContext(pair);
@@ -106,8 +117,12 @@ export class StreamingServer implements StreamingUrls {
     this.#sockets.add(socket);
     socket.once('close', () => this.#sockets.delete(socket));
     const outcome = this.#admit(request);
-    if (typeof outcome === 'function') {
-      const session = outcome(socket, head, this.#stop.signal).finally(() => this.#sessions.delete(session));
+    if ('serve' in outcome) {
+      const startMs = performance.now();
+      const session = outcome.serve(socket, head, this.#stop.signal).finally(() => {
+        this.#sessions.delete(session);
+        metrics.streamingSession(outcome.kind, performance.now() - startMs);
+      });
       this.#sessions.add(session);
       return;
     }
@@ -118,16 +133,18 @@ export class StreamingServer implements StreamingUrls {
     refuse(socket, outcome);
   }
 
-  #admit(request: IncomingMessage): Refusal | ServeSession {
+  #admit(request: IncomingMessage): Refusal | Admitted {
     if (!isTrustedOrigin(request)) return { status: 403, message: 'not for web pages' };
     const [, kind, token = ''] =
       /^\/cri\/([a-z]+)\/([0-9a-f]+)$/.exec(request.url?.split('?')[0] ?? '') ?? [];
     if (request.method !== 'GET' && request.method !== 'POST')
       return { status: 405, message: 'GET or POST only' };
-    let answer: Refusal | ServeSession = { status: 404, message: 'no such session' };
+    let answer: Refusal | Admitted = { status: 404, message: 'no such session' };
     this.#tokens.take(token, (session) => {
-      if (session.kind === kind) answer = this.#options.negotiate(request, session);
-      return typeof answer === 'function';
+      if (session.kind !== kind) return false;
+      const serve = this.#options.negotiate(request, session);
+      answer = typeof serve === 'function' ? { kind: session.kind, serve } : serve;
+      return typeof serve === 'function';
     });
     return answer;
   }

@@ -9,3 +9,11 @@ export class EncodedReply {
     this.bytes = bytes;
   }
 }
+
+/** One reply of parts that are laid out as it is. */
+export async function joined(parts: AsyncIterable<EncodedReply>): Promise<EncodedReply> {
+  const pieces: Buffer[] = [];
+  for await (const { bytes } of parts) pieces.push(bytes);
+  const [only] = pieces;
+  return new EncodedReply(pieces.length === 1 && only !== undefined ? only : Buffer.concat(pieces));
+}

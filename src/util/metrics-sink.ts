@@ -12,6 +12,8 @@ export interface MetricsSink {
   stateDivergence(objects: number): void;
   /** A streaming connection was refused; `reason` is a short constant such as `token`. */
   streamingRefused(reason: string): void;
+  /** An `exec`, `attach` or `portforward` session is over. */
+  streamingSession(kind: string, durationMs: number): void;
   /** A step in the life of a sandbox or container, such as `started`, was noted. */
   lifeEvent(transition: string): void;
 }
@@ -24,5 +26,6 @@ export const silentMetrics: MetricsSink = {
   stateResync: () => undefined,
   stateDivergence: () => undefined,
   streamingRefused: () => undefined,
+  streamingSession: () => undefined,
   lifeEvent: () => undefined,
 };

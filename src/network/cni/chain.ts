@@ -1,4 +1,5 @@
 import { Code, CriError, messageOf } from '../../util/cri-error.js';
+import { measured } from '../../util/measured.js';
 import type { Attachment } from './attachment.js';
 import { runPlugin, type PluginRun } from './invoke.js';
 import type { JsonObject } from './json-object.js';
@@ -13,7 +14,11 @@ export interface ValidAttachment {
   ifname: string;
 }
 
-type Command = PluginRun['command'];
+/** What can be asked of a network's plugins. */
+export type CniCommand = PluginRun['command'];
+
+/** Told of each operation that was run, once for all plugins of the chain, and of the code it failed with. */
+export type OnCniOperation = (command: CniCommand, durationMs: number, code: Code | undefined) => void;
 
 /**
  * Runs the plugins of a network one after the other (CNI section 3). All methods throw a CriError: UNKNOWN in the
@@ -21,47 +26,55 @@ type Command = PluginRun['command'];
  */
 export class PluginChain {
   readonly #binDirs: readonly string[];
+  readonly #onOperation: OnCniOperation;
 
   /** @param binDirs the folders with plugin binaries */
-  constructor(binDirs: readonly string[]) {
+  constructor(binDirs: readonly string[], onOperation: OnCniOperation = () => undefined) {
     this.#binDirs = binDirs;
+    this.#onOperation = onOperation;
   }
 
   /** Runs ADD, each plugin on the result of the one before. Returns the last result. Undoes nothing. */
   async add(attachment: Attachment, signal: AbortSignal): Promise<JsonObject> {
     const { cniVersion, plugins } = attachment.network;
-    let result: JsonObject | undefined;
-    for (const plugin of plugins) {
-      const stdout = await this.#attach('ADD', attachment, plugin, result, signal);
-      result = readResult(plugin, stdout, cniVersion);
-    }
-    return result ?? {};
+    return this.#measured('ADD', async () => {
+      let result: JsonObject | undefined;
+      for (const plugin of plugins) {
+        const stdout = await this.#attach('ADD', attachment, plugin, result, signal);
+        result = readResult(plugin, stdout, cniVersion);
+      }
+      return result ?? {};
+    });
   }
 
   /** Runs DEL in reverse order with the result of ADD, as far as it is known. Stops at the first failure. */
   async del(attachment: Attachment, signal: AbortSignal): Promise<void> {
     const { network } = attachment;
     const prevResult = isAtLeast(network.cniVersion, '0.4.0') ? recordedResult(attachment) : undefined;
-    for (const plugin of network.plugins.toReversed()) {
-      await this.#attach('DEL', attachment, plugin, prevResult, signal);
-    }
+    await this.#measured('DEL', async () => {
+      for (const plugin of network.plugins.toReversed()) {
+        await this.#attach('DEL', attachment, plugin, prevResult, signal);
+      }
+    });
   }
 
   /** Runs CHECK, where the configuration's version has it and the configuration allows it. */
   async check(attachment: Attachment, signal: AbortSignal): Promise<void> {
     const { network } = attachment;
     if (network.disableCheck || !isAtLeast(network.cniVersion, '0.4.0')) return;
-    for (const plugin of network.plugins) {
-      await this.#attach('CHECK', attachment, plugin, recordedResult(attachment), signal);
-    }
+    await this.#measured('CHECK', async () => {
+      for (const plugin of network.plugins) {
+        await this.#attach('CHECK', attachment, plugin, recordedResult(attachment), signal);
+      }
+    });
   }
 
   /** Asks the plugins whether they can serve ADD, where the configuration's version has STATUS. */
   async status(network: NetworkConfig, signal: AbortSignal): Promise<void> {
     if (!isAtLeast(network.cniVersion, '1.1.0')) return;
-    for (const plugin of network.plugins) {
-      await this.#run('STATUS', network, plugin, {}, {}, signal);
-    }
+    await this.#measured('STATUS', async () => {
+      for (const plugin of network.plugins) await this.#run('STATUS', network, plugin, {}, {}, signal);
+    });
   }
 
   /**
@@ -72,17 +85,23 @@ export class PluginChain {
     if (network.disableGc || !isAtLeast(network.cniVersion, '1.1.0')) return;
     // The second name is the one that early implementations of 1.1.0 read.
     const members = { 'cni.dev/valid-attachments': valid, 'cni.dev/attachments': valid };
-    const failures: unknown[] = [];
-    for (const plugin of network.plugins) {
-      await this.#run('GC', network, plugin, {}, members, signal).catch((error: unknown) =>
-        failures.push(error),
-      );
-    }
-    if (failures.length > 0) throw failures[0];
+    await this.#measured('GC', async () => {
+      const failures: unknown[] = [];
+      for (const plugin of network.plugins) {
+        await this.#run('GC', network, plugin, {}, members, signal).catch((error: unknown) =>
+          failures.push(error),
+        );
+      }
+      if (failures.length > 0) throw failures[0];
+    });
+  }
+
+  async #measured<T>(command: CniCommand, work: () => Promise<T>): Promise<T> {
+    return measured(work, (durationMs, code) => this.#onOperation(command, durationMs, code));
   }
 
   async #attach(
-    command: Command,
+    command: CniCommand,
     attachment: Attachment,
     plugin: PluginConfig,
     prevResult: JsonObject | undefined,
@@ -106,7 +125,7 @@ export class PluginChain {
   }
 
   async #run(
-    command: Command,
+    command: CniCommand,
     network: NetworkConfig,
     plugin: PluginConfig,
     env: Record<string, string>,

@@ -6,7 +6,7 @@ import type { NetworkCondition, PodNetwork, PodNetworkRequest, PodNetworkResult 
 import { goneSandbox, loopbackOf, newAttachment, POD_INTERFACE, type Attachment } from './attachment.js';
 import { AttachmentCache } from './cache.js';
 import { bandwidthArgs, capabilityArgs, declaredArgs } from './capabilities.js';
-import { PluginChain } from './chain.js';
+import { PluginChain, type OnCniOperation } from './chain.js';
 import { ConfigSource } from './config-source.js';
 import { GcGate } from './gc-gate.js';
 import type { JsonObject } from './json-object.js';
@@ -27,6 +27,7 @@ export interface CniNetworkOptions {
   log: Logger;
   /** How long all plugins together may take to attach or detach one pod. */
   pluginTimeoutMs?: number;
+  onOperation?: OnCniOperation;
 }
 
 /** As in cri-dockerd. */
@@ -58,7 +59,7 @@ export class CniNetwork implements PodNetwork {
     this.#log = options.log;
     this.#config = new ConfigSource(options.confDir, options.binDirs, options.log);
     this.#cache = new AttachmentCache(options.cacheDir, options.log);
-    this.#chain = new PluginChain(options.binDirs);
+    this.#chain = new PluginChain(options.binDirs, options.onOperation);
     this.#statusProbe = new StatusProbe(this.#chain);
     this.#podCidr = options.podCidr;
   }

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { containerAttributes } from '../../../src/cri/container-stats.js';
-import { METRICS } from '../../../src/cri/metric-descriptors.js';
-import { MetricSeries } from '../../../src/cri/metric-series.js';
+import { METRICS, type MetricName } from '../../../src/cri/metric-descriptors.js';
+import { encodeHeads, MetricSeries } from '../../../src/cri/metric-series.js';
 import { StatsEntries } from '../../../src/cri/stats-entries.js';
-import type { Metric } from '../../../src/gen/runtime/v1/Metric.js';
 import { MetricType } from '../../../src/gen/runtime/v1/MetricType.js';
 import type { ContainerRecord } from '../../../src/state/records.js';
 import { EncodedReply } from '../../../src/util/encoded-reply.js';
@@ -25,9 +24,6 @@ const EXPECTED_BY_CRITEST = `blkio_device_usage_total cpu_cfs_periods_total cpu_
   sockets spec_cpu_period spec_cpu_quota spec_cpu_shares spec_memory_limit_bytes spec_memory_reservation_limit_bytes
   spec_memory_swap_limit_bytes start_time_seconds threads threads_max ulimits_soft`;
 
-const encodeMetric = (metric: Metric): Buffer =>
-  insideOf(insideOf(protocol.encodeReply('ListPodSandboxMetrics', { pod_metrics: [{ metrics: [metric] }] })));
-
 describe('METRICS', () => {
   it('has every name that critest expects', () => {
     const names = EXPECTED_BY_CRITEST.split(/\s+/).map((name) => `container_${name}`);
@@ -40,50 +36,51 @@ describe('METRICS', () => {
 });
 
 describe('MetricSeries', () => {
+  const written = (series: MetricSeries, name: MetricName, value?: number, labels: string[] = []): Buffer => {
+    const writer = new WireWriter();
+    return writer.encode(() => series.write(writer, name, value, labels));
+  };
+
   it('encodes as the protobuf library does, for values of any size', () => {
     const common = ['pod', 'namespace', 'container', '/path', 'image'];
-    const series = new MetricSeries(common, encodeMetric);
+    const series = new MetricSeries(encodeHeads(), common);
     for (const value of [0, 1, 127, 128, 16_383, 16_384, 2 ** 31, 2 ** 32 + 5, 2 ** 53 - 1]) {
-      const writer = new WireWriter();
-      series.write(writer, 'container_fs_usage_bytes', value, ['/dev/sda']);
       const name = 'container_fs_usage_bytes';
       const metric = { name, metric_type: MetricType.GAUGE, label_values: [...common, '/dev/sda'] };
       const expected = protocol.encodeReply('ListPodSandboxMetrics', {
         pod_metrics: [{ metrics: [{ ...metric, value: { value } }] }],
       });
+      const bytes = written(series, name, value, ['/dev/sda']);
       // The library leaves zeros out, where here a 0 is written; to a reader they are the same.
-      if (value > 0) assert.deepEqual(writer.take(), insideOf(expected), String(value));
+      if (value > 0) assert.deepEqual(bytes, insideOf(expected), String(value));
     }
   });
 
   it('cuts fractions off and leaves out what is unknown or no number', () => {
-    const series = new MetricSeries([], encodeMetric);
-    const written = (value: number | undefined): Buffer => {
-      const writer = new WireWriter();
-      series.write(writer, 'container_processes', value, []);
-      return writer.take();
-    };
-    assert.deepEqual(written(1.9), written(1));
-    for (const value of [undefined, NaN, -1]) assert.equal(written(value).length, 0);
+    const series = new MetricSeries(encodeHeads(), []);
+    assert.deepEqual(written(series, 'container_processes', 1.9), written(series, 'container_processes', 1));
+    for (const value of [undefined, NaN, -1]) {
+      assert.equal(written(series, 'container_processes', value).length, 0);
+    }
   });
 });
 
 describe('StatsEntries', () => {
-  it('joins attributes and figures to an entry, as if it were encoded whole', async (t) => {
+  it('joins attributes and figures to an entry', async (t) => {
     const record = {
       id: 'a'.repeat(64),
       metadata: { name: 'c', attempt: 2 },
       labels: { labels: { app: 'web' }, annotations: { note: 'n'.repeat(300) } },
     } as unknown as ContainerRecord;
-    const entries = new StatsEntries(containerAttributes, (stats) =>
-      protocol.encodeReply('ListContainerStats', { stats: [stats] }),
+    const entries = new StatsEntries<ContainerRecord>((container) =>
+      insideOf(protocol.encodeReply('ListContainerStats', { stats: [containerAttributes(container)] })),
     );
-    const figures = { cpu: { timestamp: '5', usage_core_nano_seconds: { value: 7 } } };
-    const other = { ...record };
-    const both = [
-      entries.entry(record, () => entries.encode(figures)),
-      entries.entry(other, () => entries.encode({})),
-    ];
+    const write = (writer: WireWriter): void => {
+      const cpu = writer.begin(2);
+      writer.wrapped(2, 7);
+      writer.end(cpu);
+    };
+    const both = [entries.entry(record, () => write), entries.entry({ ...record }, () => () => undefined)];
     const reply = entries.reply(both.filter((entry) => entry !== undefined));
     const { client } = await serveCri(t, {
       runtime: { ListContainerStats: () => Promise.resolve(new EncodedReply(reply)) },
@@ -97,10 +94,7 @@ describe('StatsEntries', () => {
   });
 
   it('measures once for calls in a row', () => {
-    const entries = new StatsEntries(
-      () => ({}),
-      (stats: object) => protocol.encodeReply('ListContainerStats', { stats: [stats] }),
-    );
+    const entries = new StatsEntries(() => Buffer.alloc(0));
     let measured = 0;
     const measure = (): undefined => {
       measured += 1;

@@ -11,7 +11,11 @@ describe('StatusEndpoint', () => {
     metrics.watch('cri_sandboxes', 'Pod sandboxes.', () => 7);
     metrics.rpc('Version', 'OK', 2);
     let problem: string | undefined = 'no Engine yet';
-    const endpoint = new StatusEndpoint({ metrics, log: silentLogger, whyNotReady: () => problem });
+    const endpoint = new StatusEndpoint({
+      metrics,
+      log: silentLogger,
+      whyNotReady: () => Promise.resolve(problem),
+    });
     const { port } = await endpoint.listen({ host: '127.0.0.1', port: 0 });
     t.after(() => endpoint.close());
     const ask = async (path: string, method = 'GET'): Promise<[number, string]> => {
@@ -32,7 +36,11 @@ describe('StatusEndpoint', () => {
   });
 
   it('says so when the address cannot be had', async (t) => {
-    const options = { metrics: createMetrics(), log: silentLogger, whyNotReady: () => undefined };
+    const options = {
+      metrics: createMetrics(),
+      log: silentLogger,
+      whyNotReady: () => Promise.resolve(undefined),
+    };
     const first = new StatusEndpoint(options);
     const { port } = await first.listen({ host: '127.0.0.1', port: 0 });
     t.after(() => first.close());

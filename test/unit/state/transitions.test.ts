@@ -89,19 +89,36 @@ const CONTAINER_ROWS: [string, string, Transition[]][] = [
   ['exited', '-', ['deleted']],
 ];
 
+/** The same where the Engine told of another run that is not shown. */
+const MISSED_ROWS: [string, string, Transition[]][] = [
+  ['created', '-', ['started', 'stopped', 'deleted']],
+  ['created', 'running', ['started', 'stopped', 'started']],
+  ['exited', 'running again', ['started', 'stopped', 'started']],
+  ['exited', 'exited again', ['started', 'stopped', 'started', 'stopped']],
+  ['exited', 'exited', ['started', 'stopped']],
+  ['exited', '-', ['started', 'stopped', 'deleted']],
+  ['running', 'running', ['stopped', 'started']],
+  ['running', 'running again', ['stopped', 'started', 'stopped', 'started']],
+  ['running', 'exited', ['stopped', 'started', 'stopped']],
+  ['running', '-', ['stopped', 'started', 'stopped', 'deleted']],
+];
+
 describe('transitionsOf', () => {
   for (const [from, to, expected] of CONTAINER_ROWS) {
     it(`container: ${from} to ${to}: ${expected.join(', ') || 'nothing'}`, async () => {
       const before = from === '-' ? undefined : await container(from);
       const after = to === '-' ? undefined : await container(to);
-      assert.deepEqual(transitionsOf({ before, after, startSeen: false }), expected);
+      assert.deepEqual(transitionsOf({ before, after, missedRuns: 0 }), expected);
     });
   }
 
-  it('tells the whole life of a container whose start was seen only by the Engine', async () => {
-    const change = { before: await container('created'), after: undefined, startSeen: true };
-    assert.deepEqual(transitionsOf(change), ['started', 'stopped', 'deleted']);
-  });
+  for (const [from, to, expected] of MISSED_ROWS) {
+    it(`container: ${from} to ${to}, and a run that was not shown: ${expected.join(', ')}`, async () => {
+      const after = to === '-' ? undefined : await container(to);
+      const change = { before: await container(from), after, missedRuns: 1 };
+      assert.deepEqual(transitionsOf(change), expected);
+    });
+  }
 
   it('counts a sandbox as started when it is ready, and as stopped once', async () => {
     const steps = [
@@ -115,7 +132,7 @@ describe('transitionsOf', () => {
     ];
     const told = steps
       .slice(1)
-      .flatMap((after, index) => transitionsOf({ before: steps[index], after, startSeen: false }));
+      .flatMap((after, index) => transitionsOf({ before: steps[index], after, missedRuns: 0 }));
     assert.deepEqual(told, ['created', 'started', 'stopped', 'deleted']);
   });
 });

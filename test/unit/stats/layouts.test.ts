@@ -50,6 +50,7 @@ for (const [layout, expected] of Object.entries(LAYOUTS)) {
       assert.equal(Math.round(details.throttledNs / 1e6), 655);
       assert.equal(details.userNs, expected.v2 ? 245_801_000 : 272_000_000);
       assert.deepEqual(cgroup.processIds(), ['9676', '10038']);
+      assert.equal(cgroup.processCount(), 2);
       assert.equal(cgroup.threads(), 2);
       assert.equal(cgroup.maxThreads(), expected.v2 ? 100 : undefined);
     });
@@ -93,7 +94,7 @@ for (const [layout, expected] of Object.entries(LAYOUTS)) {
       assert.ok((probe.pod?.cgroup.memory()?.usage ?? 0) > 0);
       assert.ok((probe.pod?.cgroup.cpuUsageNs() ?? 0) > 0);
       assert.deepEqual(
-        probes.interfaces(PID).map(({ name }) => name),
+        probes.interfaces(ID).map(({ name }) => name),
         ['eth0'],
       );
       assert.equal(probes.openFilesLimit(PID), 20_000);

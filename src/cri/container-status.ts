@@ -8,7 +8,7 @@ import type { ContainerStatusRequest__Output } from '../gen/runtime/v1/Container
 import type { ContainerStatusResponse } from '../gen/runtime/v1/ContainerStatusResponse.js';
 import type { ContainerRecord } from '../state/records.js';
 import type { CallContext } from '../util/call-context.js';
-import { logModeOf } from './container-log.js';
+import { logModeOf, logProblemOf } from './container-log.js';
 import type { CriDeps } from './deps.js';
 import { containerOrThrow } from './lookup.js';
 import { nodeLimitsOf } from './node-limits.js';
@@ -65,7 +65,7 @@ function verboseInfo(deps: CriDeps, container: ContainerRecord): Record<string, 
     dockerState: inspect.State,
     logMode: logModeOf(container),
     logComplete: deps.logs.isComplete(container.id),
-    logProblem: deps.logs.problemOf(container.id),
+    logProblem: logProblemOf(deps, container),
     hostConfig: inspect.HostConfig,
   };
 }

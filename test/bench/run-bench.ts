@@ -8,7 +8,7 @@ import { forEachLimited } from '../../src/util/concurrency.js';
 import { startCridock, testDockerEndpoint, type CridockProcess } from '../support/cridock-process.js';
 import { makePod, removePod, type MadePod } from '../support/pod-worker.js';
 import { RUN_ON, containerConfig, kubeletMounts, podConfig } from '../support/pods.js';
-import { cpuMs, interleaved, median, rssMb, timedMs } from './measure.js';
+import { SHIPPED_NODE_FLAGS, cpuMs, interleaved, median, rssMb, timedMs } from './measure.js';
 import { RawCri, idOf, requestEncoder } from './raw-cri.js';
 import { RawEngine } from './raw-engine.js';
 
@@ -17,8 +17,6 @@ const CONTAINERS_PER_POD = 2;
 const CALLERS = 4;
 const READ_ROUNDS = 300;
 const WRITE_ROUNDS = 30;
-/** As the packages start it. */
-const SHIPPED_NODE_FLAGS = ['--max-semi-space-size=1'];
 
 /**
  * `npm run bench`: cridock against the raw requests of the Engine, in turn, with 100 containers in 50 pods on the node. The

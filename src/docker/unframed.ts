@@ -1,0 +1,98 @@
+import { connect, type Socket } from 'node:net';
+import { addAbortSignal } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
+import { connect as connectTls } from 'node:tls';
+import type { Endpoint } from './endpoint.js';
+
+const LONGEST_HEAD_BYTES = 64 * 1024;
+const HEAD_END = '\r\n\r\n';
+/** After a small piece the next waits this long, so that it is larger: each piece costs much the same. */
+const GATHER_MS = 10;
+const SMALL_BYTES = 8 * 1024;
+
+export interface UnframedGet {
+  endpoint: Endpoint;
+  pathAndQuery: string;
+  signal: AbortSignal | undefined;
+  /** What is read, until it is handed on. Many may share one: it is used within one callback only. */
+  buffer: Uint8Array;
+  /** Called when the body begins. */
+  onOpen: () => void;
+  /** Called with each piece of the body, valid during the call; no more is read while the promise it returns is open. */
+  onBytes: (bytes: Buffer) => Promise<void> | undefined;
+}
+
+/**
+ * Sends a GET over HTTP/1.0, where the answer's body is all that comes until the connection ends. In HTTP/1.1 the Engine
+ * sends each line of a followed log as a chunk of its own, and to take them apart costs more than all else that is done
+ * with the line. But then a connection that is lost looks like the end of the answer.
+ * Resolves at that end; with false, and nothing is called, when the status is not 200. Throws what the connection fails with,
+ * and what the callbacks throw.
+ */
+export async function getUnframed(get: UnframedGet): Promise<boolean> {
+  const state: { head: Buffer | undefined; refused: boolean; failure: { error: unknown } | undefined } = {
+    head: Buffer.alloc(0),
+    refused: false,
+    failure: undefined,
+  };
+  /** Takes the head of the answer off; what is left is body. */
+  const bodyIn = (bytes: Buffer): Buffer => {
+    if (state.head === undefined) return bytes;
+    const read = Buffer.concat([state.head, bytes]);
+    const end = read.indexOf(HEAD_END);
+    if (end === -1) {
+      if (read.length > LONGEST_HEAD_BYTES) throw new Error('the head of an answer has no end');
+      state.head = read;
+      return read.subarray(read.length);
+    }
+    state.head = undefined;
+    state.refused = !/^HTTP\/1\.[01] 200 /.test(read.toString('latin1', 0, end));
+    if (!state.refused) get.onOpen();
+    return read.subarray(end + HEAD_END.length);
+  };
+  /** Says whether to go on reading at once. */
+  const take = (length: number): boolean => {
+    try {
+      const body = bodyIn(Buffer.from(get.buffer.buffer, get.buffer.byteOffset, length));
+      if (state.refused) socket.destroy();
+      const taken = state.refused || body.length === 0 ? undefined : get.onBytes(body);
+      if (taken === undefined && length >= SMALL_BYTES) return true;
+      void goOnAfter(taken, length);
+    } catch (error) {
+      fail(error);
+    }
+    return false;
+  };
+  const goOnAfter = async (taken: Promise<void> | undefined, length: number): Promise<void> => {
+    try {
+      await taken;
+      if (length < SMALL_BYTES) await delay(GATHER_MS);
+      socket.resume();
+    } catch (error) {
+      fail(error);
+    }
+  };
+  const fail = (error: unknown): void => {
+    state.failure ??= { error };
+    socket.destroy();
+  };
+
+  const socket = dial(get.endpoint, { buffer: get.buffer, callback: take });
+  socket.on('error', fail);
+  if (get.signal !== undefined) addAbortSignal(get.signal, socket);
+  socket.write(`GET ${get.pathAndQuery} HTTP/1.0\r\nHost: docker\r\n\r\n`);
+  await new Promise((resolve) => socket.on('close', resolve));
+  if (state.failure !== undefined) throw state.failure.error;
+  if (state.head !== undefined) throw new Error('the connection ended within the head of an answer');
+  return !state.refused;
+}
+
+function dial(
+  endpoint: Endpoint,
+  onread: { buffer: Uint8Array; callback: (bytes: number) => boolean },
+): Socket {
+  if (endpoint.kind === 'unix') return connect({ path: endpoint.socketPath, onread });
+  const { hostname, port, tls } = endpoint;
+  const address = { host: hostname.replace(/^\[|\]$/g, ''), port, keepAlive: true, onread };
+  return tls === undefined ? connect(address) : connectTls({ ...address, ...tls });
+}

@@ -5,6 +5,7 @@ import { connect as connectTls } from 'node:tls';
 import type { Endpoint } from './endpoint.js';
 
 const LONGEST_HEAD_BYTES = 64 * 1024;
+const NOTHING = Buffer.alloc(0);
 const HEAD_END = '\r\n\r\n';
 /** After a small piece the next waits this long, so that it is larger: each piece costs much the same. */
 const GATHER_MS = 10;
@@ -30,61 +31,82 @@ export interface UnframedGet {
  * and what the callbacks throw.
  */
 export async function getUnframed(get: UnframedGet): Promise<boolean> {
-  const state: { head: Buffer | undefined; refused: boolean; failure: { error: unknown } | undefined } = {
-    head: Buffer.alloc(0),
-    refused: false,
-    failure: undefined,
-  };
+  return new UnframedAnswer(get).read();
+}
+
+class UnframedAnswer {
+  readonly #get: UnframedGet;
+  readonly #socket: Socket;
+  /** What has come of the head, until it is complete. */
+  #head: Buffer | undefined = Buffer.alloc(0);
+  #refused = false;
+  #failure: { error: unknown } | undefined;
+
+  constructor(get: UnframedGet) {
+    this.#get = get;
+    const onread = { buffer: get.buffer, callback: (length: number) => this.#take(length) };
+    this.#socket = dial(get.endpoint, onread);
+    this.#socket.on('error', (error) => this.#fail(error));
+    if (get.signal !== undefined) addAbortSignal(get.signal, this.#socket);
+    this.#socket.write(`GET ${get.pathAndQuery} HTTP/1.0\r\nHost: docker\r\n\r\n`);
+  }
+
+  /** Resolves when the connection has ended; says whether it was an answer. */
+  async read(): Promise<boolean> {
+    await new Promise((resolve) => this.#socket.on('close', resolve));
+    if (this.#failure !== undefined) throw this.#failure.error;
+    if (this.#head !== undefined) throw new Error('the connection ended within the head of an answer');
+    return !this.#refused;
+  }
+
+  /** Takes so many bytes of the buffer. Says whether to go on reading at once. */
+  #take(length: number): boolean {
+    const { buffer, onBytes } = this.#get;
+    try {
+      const body = this.#bodyIn(Buffer.from(buffer.buffer, buffer.byteOffset, length));
+      const taken = body.length === 0 ? undefined : onBytes(body);
+      if (taken === undefined && length >= SMALL_BYTES) return true;
+      void this.#goOnAfter(taken, length);
+    } catch (error) {
+      this.#fail(error);
+    }
+    return false;
+  }
+
   /** Takes the head of the answer off; what is left is body. */
-  const bodyIn = (bytes: Buffer): Buffer => {
-    if (state.head === undefined) return bytes;
-    const read = Buffer.concat([state.head, bytes]);
+  #bodyIn(bytes: Buffer): Buffer {
+    if (this.#head === undefined) return bytes;
+    const read = Buffer.concat([this.#head, bytes]);
     const end = read.indexOf(HEAD_END);
     if (end === -1) {
       if (read.length > LONGEST_HEAD_BYTES) throw new Error('the head of an answer has no end');
-      state.head = read;
-      return read.subarray(read.length);
+      this.#head = read;
+      return NOTHING;
     }
-    state.head = undefined;
-    state.refused = !/^HTTP\/1\.[01] 200 /.test(read.toString('latin1', 0, end));
-    if (!state.refused) get.onOpen();
+    this.#head = undefined;
+    this.#refused = !/^HTTP\/1\.[01] 200 /.test(read.toString('latin1', 0, end));
+    if (this.#refused) {
+      this.#socket.destroy();
+      return NOTHING;
+    }
+    this.#get.onOpen();
     return read.subarray(end + HEAD_END.length);
-  };
-  /** Says whether to go on reading at once. */
-  const take = (length: number): boolean => {
-    try {
-      const body = bodyIn(Buffer.from(get.buffer.buffer, get.buffer.byteOffset, length));
-      if (state.refused) socket.destroy();
-      const taken = state.refused || body.length === 0 ? undefined : get.onBytes(body);
-      if (taken === undefined && length >= SMALL_BYTES) return true;
-      void goOnAfter(taken, length);
-    } catch (error) {
-      fail(error);
-    }
-    return false;
-  };
-  const goOnAfter = async (taken: Promise<void> | undefined, length: number): Promise<void> => {
+  }
+
+  async #goOnAfter(taken: Promise<void> | undefined, length: number): Promise<void> {
     try {
       await taken;
       if (length < SMALL_BYTES) await delay(GATHER_MS);
-      socket.resume();
+      this.#socket.resume();
     } catch (error) {
-      fail(error);
+      this.#fail(error);
     }
-  };
-  const fail = (error: unknown): void => {
-    state.failure ??= { error };
-    socket.destroy();
-  };
+  }
 
-  const socket = dial(get.endpoint, { buffer: get.buffer, callback: take });
-  socket.on('error', fail);
-  if (get.signal !== undefined) addAbortSignal(get.signal, socket);
-  socket.write(`GET ${get.pathAndQuery} HTTP/1.0\r\nHost: docker\r\n\r\n`);
-  await new Promise((resolve) => socket.on('close', resolve));
-  if (state.failure !== undefined) throw state.failure.error;
-  if (state.head !== undefined) throw new Error('the connection ended within the head of an answer');
-  return !state.refused;
+  #fail(error: unknown): void {
+    this.#failure ??= { error };
+    this.#socket.destroy();
+  }
 }
 
 function dial(

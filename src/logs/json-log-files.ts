@@ -88,7 +88,6 @@ class JsonLines {
   readonly #onMessages: JsonLogOptions['onMessages'];
   /** Messages from before it are left out; unix ms. */
   #sinceMs: number;
-  readonly #chunk = Buffer.allocUnsafe(CHUNK_BYTES);
   /** The beginning of a line that is not complete. */
   #rest = Buffer.alloc(0);
 
@@ -99,10 +98,11 @@ class JsonLines {
 
   /** Reads from where the last reading of this file ended. */
   async readRest(file: FileHandle): Promise<void> {
+    const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
     for (;;) {
-      const { bytesRead } = await file.read(this.#chunk, 0, CHUNK_BYTES, null);
+      const { bytesRead } = await file.read(chunk, 0, CHUNK_BYTES, null);
       if (bytesRead === 0) return;
-      const messages = this.#split(this.#chunk.subarray(0, bytesRead));
+      const messages = this.#split(chunk.subarray(0, bytesRead));
       if (messages.length > 0) await this.#onMessages(messages);
     }
   }

@@ -10,6 +10,8 @@ import { recordsBehind, type Anchor } from './log-tail.js';
 
 const FIRST_RETRY_MS = 100;
 const LONGEST_RETRY_MS = 2_000;
+/** The journal has all lines of a container so long after its end: they are put there by another process. */
+const JOURNAL_DELAY_MS = 2_000;
 /** Of a log that has ended so many messages are read to see that it is complete. */
 const TAIL_MESSAGES = 100;
 
@@ -112,7 +114,8 @@ export class LogFollower {
         const container = await this.#engine.inspectContainer(this.#source.id, this.#stop);
         if (!container.State.Running) this.noteEnd();
         const beganMs = performance.now();
-        if (await this.#readToEnd(this.#logOf(container), container.State.Running)) break;
+        const isAll = await this.#readToEnd(this.#logOf(container), container.State.Running);
+        if (isAll && hasSettled(container)) break;
         pauseMs = performance.now() - beganMs > LONGEST_RETRY_MS ? 0 : nextPause(pauseMs, 1);
       } catch (error) {
         if (this.#isFinal(error)) break;
@@ -249,6 +252,13 @@ export class LogFollower {
     this.#problem = undefined;
     this.#log.info('the log of this container is written again', { reason });
   }
+}
+
+/** Whether what can be read of the log of a container that has ended is all there will be. */
+function hasSettled({ State: state, HostConfig: hostConfig }: ContainerInspect): boolean {
+  return (
+    hostConfig.LogConfig?.Type !== 'journald' || Date.now() - Date.parse(state.FinishedAt) > JOURNAL_DELAY_MS
+  );
 }
 
 function nextPause(pauseMs: number, firstMs: number): number {

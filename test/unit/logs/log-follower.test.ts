@@ -117,6 +117,20 @@ describe('LogFollower', () => {
     }
   });
 
+  it('waits a while for what the journal tells only after the end', async (t) => {
+    const hostConfig = { LogConfig: { Type: 'journald', Config: {} } };
+    id = await engine.createContainer('j', { Image: 'busybox', HostConfig: hostConfig });
+    await engine.startContainer(id);
+    write('a\n', 0);
+    engine.exit(id, 0);
+    const follower = follow(t);
+    await untilLogged(1);
+    write('b\n', 1);
+    await untilLogged(2);
+    await follower.done;
+    assert.deepEqual(logged(path), ['stdout F a', 'stdout F b']);
+  });
+
   it('finds its place across rotated files, also empty ones', async (t) => {
     for (let index = 0; index < 5; index += 1) write(`${index}\n`, 5);
     engine.exit(id, 0);

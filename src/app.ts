@@ -4,7 +4,7 @@ import { compareConfigs, type ReloadableConfig } from './cli/reload.js';
 import { readBuildInfo } from './cli/version.js';
 import { pinnedBy } from './convert/pinned-images.js';
 import { containerEntry } from './cri/container-list.js';
-import { observeLog } from './cri/container-log.js';
+import { logProblems, observeLog } from './cri/container-log.js';
 import { containerAttributes } from './cri/container-stats.js';
 import type { CriDeps, CriSettings } from './cri/deps.js';
 import { EntryList } from './cri/entry-list.js';
@@ -304,7 +304,8 @@ function connectEngine(config: Config, metrics: MetricsSink, log: Logger): Engin
 }
 
 /** What an operator wants to see besides the rates of calls. */
-function watchState(metrics: Metrics, { mirror, events, logs }: CriDeps, streaming: StreamingServer): void {
+function watchState(metrics: Metrics, deps: CriDeps, streaming: StreamingServer): void {
+  const { mirror, events, logs } = deps;
   metrics.watch('cri_engine_up', '1 while the picture is kept in step with the Engine.', () =>
     mirror.problem === undefined ? 1 : 0,
   );
@@ -320,7 +321,7 @@ function watchState(metrics: Metrics, { mirror, events, logs }: CriDeps, streami
   metrics.watch(
     'cri_logs_failing',
     'Containers whose log cannot be written now.',
-    () => logs.problems.length,
+    () => logProblems(deps).length,
   );
 }
 

@@ -17,8 +17,8 @@ export interface ContainerLogSettings {
 
 /**
  * The Engine's own copy of a log: bounded, and read by cridock. By default with `local`, which keeps bytes as they are and
- * is read faster, where `json-file` replaces what is no UTF-8. Before API 1.42 `local` gives broken lines to those who
- * follow it, and `json-file` is the default. A link needs a `json-file`, which the Engine's own configuration decides on, as
+ * is read faster, where `json-file` replaces what is no UTF-8. Before API 1.42 lines of more than 16 KiB never end with
+ * `local`, and `json-file` is the default. A link needs a `json-file`, which the Engine's own configuration decides on, as
  * with cri-dockerd. Undefined leaves it to the Engine.
  */
 export function logConfig(

@@ -1,7 +1,8 @@
 import { CRI_LOG_MODE, LOG_MODE } from '../convert/log-config.js';
 import type { ContainerLogs } from '../logs/container-logs.js';
-import type { LogSource } from '../logs/log-follower.js';
+import type { LogProblem, LogSource } from '../logs/log-follower.js';
 import { isAlive, type ContainerRecord } from '../state/records.js';
+import type { CriDeps } from './deps.js';
 
 /** `symlink` for containers adopted from cri-dockerd, and those made so. */
 export function logModeOf({ labels }: ContainerRecord): 'cri' | 'symlink' | 'none' {
@@ -27,4 +28,28 @@ export async function observeLog(logs: ContainerLogs, container: ContainerRecord
   // One that was never started has no log, and the Engine would wait for its start.
   if (source === undefined || container.status === 'created') return;
   await logs.observe(source, isAlive(container));
+}
+
+/** Why the kubelet does not find this container's log, or not all of it, at its path; undefined when it does. */
+export function logProblemOf(
+  { logs }: Pick<CriDeps, 'logs'>,
+  container: ContainerRecord,
+): LogProblem | undefined {
+  const { LogPath: dockerLogPath, HostConfig: hostConfig } = container.inspect;
+  if (logModeOf(container) !== 'symlink' || dockerLogPath || container.status === 'created') {
+    return logs.problemOf(container.id);
+  }
+  const driver = hostConfig.LogConfig?.Type ?? '';
+  return {
+    reason: 'NothingToLink',
+    message: `the container's log driver ${driver} keeps no file to link to`,
+  };
+}
+
+/** The containers that have such a problem. */
+export function logProblems(deps: Pick<CriDeps, 'logs' | 'mirror'>): { id: string; problem: LogProblem }[] {
+  return [...deps.mirror.lastKnown.containers.values()].flatMap((container) => {
+    const problem = logProblemOf(deps, container);
+    return problem === undefined ? [] : [{ id: container.id, problem }];
+  });
 }

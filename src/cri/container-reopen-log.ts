@@ -10,7 +10,7 @@ import { containerOrThrow } from './lookup.js';
 /**
  * Goes on in a new file at the log's path, after the kubelet has renamed the old one (CRI: ReopenContainerLog). After an
  * error there is no new file: the kubelet renames the old one back. FAILED_PRECONDITION for a container that does not
- * run, or whose log is a link to Docker's own file.
+ * run, unless there is a new file already, and for one whose log is a link to Docker's own file.
  */
 export async function reopenContainerLog(
   deps: CriDeps,
@@ -18,7 +18,7 @@ export async function reopenContainerLog(
   ctx: CallContext,
 ): Promise<ReopenContainerLogResponse> {
   const container = containerOrThrow(await deps.mirror.current(ctx.signal), request.container_id);
-  if (!isAlive(container)) {
+  if (!isAlive(container) && !deps.logs.awaitsReopen(container.id)) {
     throw new CriError(Code.FAILED_PRECONDITION, `container_id: container ${container.id} does not run`);
   }
   if (logModeOf(container) !== 'cri') {

@@ -10,7 +10,7 @@ import type { ContainerStatusResponse } from '../gen/runtime/v1/ContainerStatusR
 import type { ContainerRecord } from '../state/records.js';
 import type { CallContext } from '../util/call-context.js';
 import { EncodedReply } from '../util/encoded-reply.js';
-import { logModeOf } from './container-log.js';
+import { logModeOf, logProblemOf } from './container-log.js';
 import type { CriDeps } from './deps.js';
 import { containerOrThrow } from './lookup.js';
 import { nodeLimitsOf } from './node-limits.js';
@@ -68,7 +68,7 @@ function verboseInfo(deps: CriDeps, container: ContainerRecord): Record<string, 
     dockerState: inspect.State,
     logMode: logModeOf(container),
     logComplete: deps.logs.isComplete(container.id),
-    logProblem: deps.logs.problemOf(container.id),
+    logProblem: logProblemOf(deps, container),
     hostConfig: inspect.HostConfig,
   };
 }

@@ -5,6 +5,7 @@ import type { RuntimeHandler } from '../gen/runtime/v1/RuntimeHandler.js';
 import type { StatusRequest__Output } from '../gen/runtime/v1/StatusRequest.js';
 import type { StatusResponse } from '../gen/runtime/v1/StatusResponse.js';
 import type { CallContext } from '../util/call-context.js';
+import { logProblems } from './container-log.js';
 import type { CriDeps } from './deps.js';
 
 /**
@@ -44,12 +45,12 @@ async function networkReady(deps: CriDeps, signal?: AbortSignal): Promise<Runtim
   return { type: 'NetworkReady', status: ready, reason, message };
 }
 
-/** Beside the two conditions that the kubelet acts on: whether all container logs are written. */
+/** Beside the two conditions that the kubelet acts on: whether all container logs can be had. */
 function logsReady(deps: CriDeps): RuntimeCondition {
-  const { problems } = deps.logs;
+  const problems = logProblems(deps);
   const [first] = problems;
   if (first === undefined) return { type: 'ContainerLogsReady', status: true, reason: '', message: '' };
-  const message = `${problems.length} container logs are not written; ${first.id}: ${first.problem.message}`;
+  const message = `${problems.length} container logs are missing or incomplete; ${first.id}: ${first.problem.message}`;
   return { type: 'ContainerLogsReady', status: false, reason: first.problem.reason, message };
 }
 

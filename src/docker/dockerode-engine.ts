@@ -246,17 +246,27 @@ export class DockerodeEngine implements Engine {
     this.#session.forget();
   }
 
-  async readLogs(id: string, { signal, tty, follow, since, onMessages }: LogReadOptions): Promise<void> {
+  async readLogs(id: string, options: LogReadOptions): Promise<void> {
+    const { signal, tty, follow, since, tail, onOpen = () => undefined, onMessages } = options;
     const query = {
       stdout: '1',
       stderr: '1',
       timestamps: '1',
       follow: follow ? '1' : '0',
       ...(since !== undefined && { since }),
+      ...(tail !== undefined && { tail: String(tail) }),
     };
     const request = { method: 'GET', path: `${containerPath(id)}/logs`, query, signal, long: true } as const;
     const reader = new LogReader(tty);
-    await this.#session.chunks(request, (chunk) => onMessages(reader.push(chunk)));
+    const onChunk = (chunk: Buffer): Promise<void> | undefined => {
+      const messages = reader.push(chunk);
+      return messages.length === 0 ? undefined : onMessages(messages);
+    };
+    if (follow) {
+      await this.#session.unframedChunks(request, onOpen, onChunk);
+      return; // what the reader has left may have been cut off
+    }
+    await this.#session.chunks(request, onOpen, onChunk);
     const rest = reader.end();
     if (rest !== undefined) await onMessages([rest]);
   }

@@ -55,11 +55,21 @@ export interface LogMessage {
 export interface LogReadOptions extends CallOptions {
   /** Whether the container has a terminal: its log then comes as one stream, told as stdout. */
   tty: boolean;
-  /** Whether to stay, until the container ends, for what it will write. */
+  /**
+   * Whether to stay, until the container ends, for what it will write. A lost connection may pass for that end, and the last
+   * message of a terminal is left out when it has no newline: to be sure of all, read once more without `follow`.
+   */
   follow: boolean;
   /** Unix seconds with nine digits after the point; messages from before it at the beginning are left out. */
   since?: string | undefined;
-  /** Called with the messages as they come, in order; nothing more is read while the promise it returns is open. */
+  /** Only so many of the last messages. */
+  tail?: number;
+  /** Called once, when the Engine has begun to answer. */
+  onOpen?: () => void;
+  /**
+   * Called with the messages as they come, in order; nothing more is read while the promise it returns is open. Their bytes
+   * are valid during the call only.
+   */
   onMessages: (messages: readonly LogMessage[]) => Promise<void> | undefined;
 }
 

@@ -29,10 +29,15 @@ export class LogReader {
     this.#demultiplexer = demultiplexer;
   }
 
-  /** The messages that this chunk completes. Throws UNKNOWN for an answer that is no log, such as the Engine's own error. */
+  /**
+   * The messages that this chunk completes; their bytes may be the chunk's own. Throws UNKNOWN for an answer that is no log,
+   * such as the Engine's own error.
+   */
   push(chunk: Buffer): readonly LogMessage[] {
     if (this.#demultiplexer === undefined) this.#pushUnmarked(chunk);
     else this.#demultiplex(this.#demultiplexer, chunk);
+    // What is kept must be a copy: the chunk is its reader's.
+    if (this.#pieces.length > 0) this.#pieces = [Buffer.concat(this.#pieces)];
     const complete = this.#complete;
     this.#complete = [];
     return complete;

@@ -22,6 +22,9 @@ interface Agreement extends Negotiated {
   header: string;
 }
 
+/** Takes a piece of an answer; nothing more is read while the promise it returns is open. */
+type OnChunk = (chunk: Buffer) => Promise<void> | undefined;
+
 /** A request under the negotiated version. */
 export interface SessionRequest extends EngineRequest {
   /** Sending it twice does no more than once, so it may be repeated after a reset connection. Always so for GET and DELETE. */
@@ -87,11 +90,9 @@ export class Session {
   }
 
   /** Sends a request and calls `onChunk` for each piece of its answer; what that throws is thrown as it is. */
-  async chunks(
-    request: SessionRequest,
-    onChunk: (chunk: Buffer) => Promise<void> | undefined,
-  ): Promise<void> {
+  async chunks(request: SessionRequest, onOpen: () => void, onChunk: OnChunk): Promise<void> {
     const response = await this.#open(request);
+    onOpen();
     let failure: { error: unknown } | undefined;
     await this.#connected(request, async () => {
       for await (const chunk of response as AsyncIterable<Buffer>) {
@@ -104,6 +105,38 @@ export class Session {
       }
     });
     if (failure !== undefined) throw failure.error;
+  }
+
+  /**
+   * As `chunks`, for less work with small pieces. But a piece is valid during the call of `onChunk` only, and a connection
+   * that is lost looks like the end of the answer.
+   */
+  async unframedChunks(request: SessionRequest, onOpen: () => void, onChunk: OnChunk): Promise<void> {
+    const { apiVersion } = this.#agreement ?? (await this.negotiate(request));
+    let failure: { error: unknown } | undefined;
+    const onBytes = (bytes: Buffer): Promise<void> | undefined => {
+      try {
+        return onChunk(bytes)?.catch(note);
+      } catch (error) {
+        return note(error);
+      }
+    };
+    const note = (error: unknown): never => {
+      failure = { error };
+      throw error;
+    };
+    const isAnswer = await this.#connected(request, async () => {
+      try {
+        const versioned = { ...request, path: `/v${apiVersion}${request.path}` };
+        return await this.#transport.readUnframed(versioned, { onOpen, onBytes });
+      } catch (error) {
+        if (failure === undefined) throw error;
+        return true;
+      }
+    });
+    if (failure !== undefined) throw failure.error;
+    // The usual way tells what is wrong.
+    if (!isAnswer) await this.chunks(request, onOpen, onChunk);
   }
 
   /** Sends a request that takes the connection over, such as the start of an exec, and answers that connection. */

@@ -5,9 +5,11 @@ import { inspect } from 'node:util';
 import { createAgent, closeIdle } from './agent.js';
 import type { Endpoint } from './endpoint.js';
 import { abortError } from './errors.js';
+import { getUnframed, type UnframedGet } from './unframed.js';
 
 /** Requests that answer soon share this many connections. */
 const MAX_SHORT_CONNECTIONS = 32;
+const UNFRAMED_BUFFER_BYTES = 64 * 1024;
 
 /** One HTTP request to the Engine. */
 export interface EngineRequest {
@@ -34,6 +36,7 @@ export class Transport {
   readonly endpoint: Endpoint;
   readonly #short;
   readonly #long;
+  readonly #unframedBuffer = new Uint8Array(UNFRAMED_BUFFER_BYTES);
 
   constructor(endpoint: Endpoint) {
     this.endpoint = endpoint;
@@ -47,6 +50,17 @@ export class Transport {
     if (answer instanceof IncomingMessage) return answer;
     answer.destroy();
     throw new Error('an upgrade that was not asked for');
+  }
+
+  /** Sends a GET for a long answer of small pieces; see `getUnframed`. Resolves with false when its status is not 200. */
+  async readUnframed(
+    request: EngineRequest,
+    { onOpen, onBytes }: Pick<UnframedGet, 'onOpen' | 'onBytes'>,
+  ): Promise<boolean> {
+    const { endpoint } = this;
+    const pathAndQuery = `${request.path}?${new URLSearchParams(request.query).toString()}`;
+    const buffer = this.#unframedBuffer;
+    return getUnframed({ endpoint, pathAndQuery, signal: request.signal, buffer, onOpen, onBytes });
   }
 
   /** Asks for the connection itself. Resolves with it, or with the response that says why it cannot be had. */

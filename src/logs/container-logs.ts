@@ -38,7 +38,9 @@ export class ContainerLogs {
    */
   async observe(source: LogSource, running: boolean): Promise<void> {
     const follower = this.#followers.get(source.id) ?? this.#follow(source);
-    if (running || follower.problem !== undefined) return;
+    if (running) return;
+    follower.noteEnd();
+    if (follower.problem !== undefined) return;
     let timer: NodeJS.Timeout | undefined;
     const tooLong = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, LONGEST_DRAIN_MS);
@@ -47,15 +49,24 @@ export class ContainerLogs {
     clearTimeout(timer);
   }
 
-  /** Goes on in a new file (CRI: ReopenContainerLog). Throws FAILED_PRECONDITION when the log is not written here. */
+  /** Goes on in a new file (CRI: ReopenContainerLog). Throws FAILED_PRECONDITION when no log is written, or no longer. */
   async reopen(id: string): Promise<void> {
     const follower = this.#followers.get(id);
     if (follower === undefined) throw new CriError(Code.FAILED_PRECONDITION, `no log is written for ${id}`);
     try {
       await follower.reopen();
     } catch (error) {
+      if (error instanceof CriError) throw error;
       throw new CriError(Code.INTERNAL, `cannot reopen the log: ${messageOf(error)}`, { cause: error });
     }
+  }
+
+  /**
+   * Whether this log goes on in a file that cridock made unasked: the kubelet renamed the old one while cridock was not there,
+   * and is about to ask for a new one. If it were refused that, it would put the old one in the place of what was written since.
+   */
+  awaitsReopen(id: string): boolean {
+    return this.#followers.get(id)?.madeFileUnasked ?? false;
   }
 
   /** Why the log of this container is not written, or undefined. */
@@ -71,13 +82,6 @@ export class ContainerLogs {
   /** How many containers' logs are being written. */
   get followed(): number {
     return [...this.#followers.values()].filter(({ isDone }) => !isDone).length;
-  }
-
-  /** The containers whose log is not written now. */
-  get problems(): { id: string; problem: LogProblem }[] {
-    return [...this.#followers].flatMap(([id, { problem }]) =>
-      problem === undefined ? [] : [{ id, problem }],
-    );
   }
 
   /** Forgets the complete logs of all but these containers. */

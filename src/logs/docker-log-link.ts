@@ -5,9 +5,13 @@ import { Code, CriError, messageOf } from '../util/cri-error.js';
 /**
  * Makes `logPath`, where the kubelet looks for a container's log, a symbolic link to the json-file log that Docker
  * writes at `dockerLogPath`: cri-dockerd's way. Makes the folder above it, and replaces an older link in one step.
- * Throws FAILED_PRECONDITION when something else than a link is there, INTERNAL for other file errors.
+ * Throws FAILED_PRECONDITION when something else than a link is there, or `dockerLogPath` is empty as with other drivers,
+ * and INTERNAL for other file errors.
  */
 export async function linkDockerLog(logPath: string, dockerLogPath: string): Promise<void> {
+  if (dockerLogPath === '') {
+    throw new CriError(Code.FAILED_PRECONDITION, `the log driver keeps no file to link log ${logPath} to`);
+  }
   const directory = dirname(logPath);
   const unfinished = join(directory, `.${basename(logPath)}.unfinished`);
   await reported(`cannot link log ${logPath} to ${dockerLogPath}`, async () => {

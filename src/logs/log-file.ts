@@ -1,15 +1,19 @@
+import { existsSync } from 'node:fs';
 import { mkdir, open, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { messageOf } from '../util/cri-error.js';
-import { readTorn } from './log-tail.js';
+import { Code, CriError, messageOf } from '../util/cri-error.js';
+import { readAnchor, readTorn, type Anchor } from './log-tail.js';
 
 /** Records wait this long for others, to be written with them. */
-const GATHER_MS = 20;
+const GATHER_MS = 50;
+/** How often it is looked whether the file is still there. */
+const CHECK_EVERY_MS = 1_000;
 /** With this much waiting it is written at once, and who appends has to wait. */
 const FULL_BYTES = 256 * 1024;
 const RETRY_MS = 1_000;
 const NEWLINE = 0x0a;
+const NOTHING = Buffer.alloc(0);
 
 /** Something was exchanged under us: what to write must be found out anew from what is there. */
 export class StartOver extends Error {
@@ -35,11 +39,16 @@ export class LogFile {
   readonly #signal: AbortSignal;
   #handle: FileHandle | undefined;
   /** The beginning of a record that a crash left at the end of the file, until it is completed. */
-  #torn: Buffer = Buffer.alloc(0);
+  #torn: Buffer = NOTHING;
   #waiting: Buffer[] = [];
   #waitingBytes = 0;
   #timer: NodeJS.Timeout | undefined;
+  /** The writing that is under way, also while it waits for the disk: never more than one. */
+  #flushing: Promise<void> | undefined;
   #gone = false;
+  #closed = false;
+  #madeUnasked = false;
+  #checkedAtMs = -Infinity;
   #failing = false;
   /** The last of the operations on the file. Never rejects. */
   #last: Promise<void> = Promise.resolve();
@@ -51,18 +60,22 @@ export class LogFile {
   }
 
   /**
-   * Begins to write at the end of the file, and forgets what waited: what to write is found out from what is there. Makes
-   * the file, and the folders above it, where there is none. Throws what the file system says.
+   * Begins to write at the end of the file, and forgets what waited: what to write is found out from what is there, of which
+   * the anchor is the last. Makes the file, and the folders above it, where there is none. Throws what the file system says.
    */
-  async begin(): Promise<void> {
-    await this.#inOrder(async () => {
+  async begin(notBefore: string): Promise<Anchor | undefined> {
+    return this.#inOrder(async () => {
       this.#take();
       this.#gone = false;
-      if (this.#handle !== undefined) return;
-      const { handle, torn } = await this.#openHandle();
-      this.#handle = handle;
-      this.#torn = torn;
+      this.#failing = false; // if it still does, that is told anew
+      const handle = this.#handle ?? (await this.#beginHandle());
+      return readAnchor(handle, this.#path, notBefore);
     });
+  }
+
+  /** Whether there was no file to begin with, and none was asked for by `reopen`: somebody may be about to. */
+  get madeUnasked(): boolean {
+    return this.#madeUnasked;
   }
 
   /**
@@ -70,54 +83,98 @@ export class LogFile {
    * Throws StartOver.
    */
   append(records: Buffer): Promise<void> | undefined {
-    if (this.#gone) throw new StartOver(`log ${this.#path} was replaced`);
+    this.#throwIfGone();
     this.#waiting.push(records);
     this.#waitingBytes += records.length;
-    if (this.#waitingBytes >= FULL_BYTES) return this.flush();
-    this.#timer ??= setTimeout(() => void this.#flushQuietly(), GATHER_MS);
+    if (this.#waitingBytes >= FULL_BYTES) return this.#drain();
+    if (this.#flushing === undefined) this.#timer ??= setTimeout(() => this.#drainUnawaited(), GATHER_MS);
     return undefined;
   }
 
   /**
-   * Resolves when all that was added is written; while the disk is full, that is when it no longer is. Throws StartOver, or an
-   * AbortError.
+   * Resolves when all that was added stands in the file at the path; while the disk is full, that is when it no longer is.
+   * Throws StartOver, or an AbortError.
    */
   async flush(): Promise<void> {
-    while (!(await this.#inOrder(() => this.#tryWriting()))) {
-      await delay(RETRY_MS, undefined, { signal: this.#signal });
-    }
-    if (this.#gone) throw new StartOver(`log ${this.#path} was replaced`);
+    await this.#drain();
+    this.#checkedAtMs = -Infinity;
+    await this.#inOrder(async () => {
+      if (this.#handle !== undefined && (await this.#isUnlinked(this.#handle)))
+        await this.#abandon(this.#handle);
+    });
+    this.#throwIfGone();
   }
 
-  /** From now on writes to a new file at the path, whatever the old one has become. If that fails, to the old one. */
+  /**
+   * From now on writes to a new file at the path, whatever the old one has become. If that fails, to the old one. Once the log
+   * is closed only a file that was made unasked is accepted as the new one. Throws what the file system says, and
+   * FAILED_PRECONDITION.
+   */
   async reopen(): Promise<void> {
     await this.#inOrder(async () => {
+      if (this.#closed && !this.#madeUnasked) {
+        throw new CriError(Code.FAILED_PRECONDITION, `log ${this.#path} is complete`);
+      }
+      this.#madeUnasked = false;
+      if (this.#closed) return;
+      // Before the new one is looked at: it is the same file when nobody has renamed it.
+      if (this.#handle !== undefined) await this.#dropTorn(this.#handle);
       const { handle, torn } = await this.#openHandle();
-      if (this.#torn.length > 0 && this.#handle) await cutOff(this.#handle, this.#torn.length);
       await this.#handle?.close();
       this.#handle = handle;
       this.#torn = torn;
     });
-    void this.#flushQuietly();
+    this.#drainUnawaited();
   }
 
   /** Writes what can be written, and closes. */
   async close(): Promise<void> {
     await this.#inOrder(async () => {
+      this.#closed = true;
       await this.#tryWriting();
       await this.#handle?.close();
       this.#handle = undefined;
     });
   }
 
+  async #beginHandle(): Promise<FileHandle> {
+    const isNew = !existsSync(this.#path);
+    const { handle, torn } = await this.#openHandle();
+    this.#madeUnasked ||= isNew;
+    this.#handle = handle;
+    this.#torn = torn;
+    return handle;
+  }
+
   async #openHandle(): Promise<{ handle: FileHandle; torn: Buffer }> {
     await mkdir(dirname(this.#path), { recursive: true, mode: 0o755 });
-    const handle = await open(this.#path, 'a', 0o640);
+    const handle = await open(this.#path, 'a+', 0o640);
     try {
-      return { handle, torn: await readTorn(this.#path) };
+      return { handle, torn: await readTorn(handle) };
     } catch (error) {
       await handle.close();
       throw error;
+    }
+  }
+
+  async #drain(): Promise<void> {
+    if (this.#waiting.length > 0) this.#flushing ??= this.#writeAll();
+    await this.#flushing;
+    this.#throwIfGone();
+  }
+
+  #throwIfGone(): void {
+    if (this.#gone) throw new StartOver(`log ${this.#path} was replaced`);
+  }
+
+  async #writeAll(): Promise<void> {
+    try {
+      do {
+        const done = await this.#inOrder(() => this.#tryWriting());
+        if (!done) await delay(RETRY_MS, undefined, { signal: this.#signal });
+      } while (this.#waiting.length > 0);
+    } finally {
+      this.#flushing = undefined;
     }
   }
 
@@ -128,8 +185,7 @@ export class LogFile {
     const handle = this.#handle;
     if (handle === undefined || this.#waiting.length === 0) return true;
     try {
-      const { nlink } = await handle.stat();
-      if (nlink === 0) await this.#abandon(handle);
+      if (await this.#isUnlinked(handle)) await this.#abandon(handle);
       else await this.#write(handle, this.#take());
     } catch (error) {
       this.#tell(messageOf(error));
@@ -161,11 +217,18 @@ export class LogFile {
    * same record as a rule, and is completed without a step that readers could take for a new file.
    */
   async #completeTorn(handle: FileHandle, records: Buffer): Promise<number> {
-    const same = records.subarray(0, this.#torn.length).equals(this.#torn);
     const bytes = this.#torn.length;
-    if (!same) await cutOff(handle, bytes);
-    this.#torn = Buffer.alloc(0);
-    return same ? bytes : 0;
+    if (!records.subarray(0, bytes).equals(this.#torn)) {
+      await this.#dropTorn(handle);
+      return 0;
+    }
+    this.#torn = NOTHING;
+    return bytes;
+  }
+
+  async #dropTorn(handle: FileHandle): Promise<void> {
+    if (this.#torn.length > 0) await cutOff(handle, this.#torn.length);
+    this.#torn = NOTHING;
   }
 
   /** All that waits, as one piece. */
@@ -177,8 +240,18 @@ export class LogFile {
     return records;
   }
 
+  /** Not looked up each time: what was written to such a file meanwhile is then found missing, and written anew. */
+  async #isUnlinked(handle: FileHandle): Promise<boolean> {
+    const nowMs = performance.now();
+    if (nowMs - this.#checkedAtMs < CHECK_EVERY_MS) return false;
+    this.#checkedAtMs = nowMs;
+    return (await handle.stat()).nlink === 0;
+  }
+
+  /** Nobody would read what is written here: it is found out anew what the file at the path lacks. */
   async #abandon(handle: FileHandle): Promise<void> {
     this.#gone = true;
+    this.#take();
     this.#handle = undefined;
     await handle.close();
   }
@@ -189,8 +262,8 @@ export class LogFile {
     this.#onProblem(problem);
   }
 
-  async #flushQuietly(): Promise<void> {
-    await this.flush().catch(() => undefined); // the next `append` tells
+  #drainUnawaited(): void {
+    this.#drain().catch(() => undefined); // the next `append` tells
   }
 
   async #inOrder<T>(action: () => Promise<T>): Promise<T> {

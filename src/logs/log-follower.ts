@@ -1,13 +1,19 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Engine, LogMessage } from '../docker/engine.js';
+import type { Engine, LogReadOptions } from '../docker/engine.js';
+import type { ContainerInspect } from '../docker/types.js';
 import { Code, CriError, hasCode, messageOf } from '../util/cri-error.js';
 import type { Logger } from '../util/log.js';
+import { jsonLogFilesOf, readJsonLog } from './json-log-files.js';
 import { LogFile, StartOver } from './log-file.js';
 import { formatRecords, isRecord, isYounger } from './log-record.js';
-import { readAnchor, type Anchor } from './log-tail.js';
+import { recordsBehind, type Anchor } from './log-tail.js';
 
 const FIRST_RETRY_MS = 100;
 const LONGEST_RETRY_MS = 2_000;
+/** The journal has all lines of a container so long after its end: they are put there by another process. */
+const JOURNAL_DELAY_MS = 2_000;
+/** Of a log that has ended so many messages are read to see that it is complete. */
+const TAIL_MESSAGES = 100;
 
 /** A container whose log is written here. */
 export interface LogSource {
@@ -19,15 +25,25 @@ export interface LogSource {
   readonly createdAt: string;
 }
 
+type OnMessages = LogReadOptions['onMessages'];
+
+/** The Engine's log of a container, as the Engine gives it or from its files. */
+interface EngineLog {
+  /** As `Engine.readLogs`. Says whether that was all: the container has ended, and what is read then does not change. */
+  read(options: Pick<LogReadOptions, 'follow' | 'since' | 'onOpen' | 'onMessages'>): Promise<boolean>;
+  /** Reads so many of the last messages of a container that has ended, where that can be done for less. */
+  readTail?: (count: number, onMessages: OnMessages) => Promise<void>;
+}
+
 /** A place in the Engine's messages: behind so many, of which this, as a record, is the last. */
 interface Position {
   readonly count: number;
   readonly last: Buffer;
 }
 
-/** Why a container's log is not being written now. */
+/** Why a container's log is not at its path, or is not being written now. */
 export interface LogProblem {
-  readonly reason: 'DriverNotReadable' | 'CannotRead' | 'CannotWrite';
+  readonly reason: 'DriverNotReadable' | 'NothingToLink' | 'CannotRead' | 'CannotWrite';
   readonly message: string;
 }
 
@@ -43,7 +59,10 @@ export class LogFollower {
   readonly #log: Logger;
   readonly #file: LogFile;
   readonly #stop = new AbortController();
+  readonly #ended = new AbortController();
   #problem: LogProblem | undefined;
+  /** The last line of ours that the Engine did not have. */
+  #missed: Buffer | undefined;
   #isDone = false;
 
   constructor(engine: Engine, source: LogSource, log: Logger) {
@@ -66,6 +85,16 @@ export class LogFollower {
     return this.#problem;
   }
 
+  /** Whether there was no file to go on in: see `LogFile`. */
+  get madeFileUnasked(): boolean {
+    return this.#file.madeUnasked;
+  }
+
+  /** To be told when the container has ended: who reads the Engine's own files does not learn it there. */
+  noteEnd(): void {
+    this.#ended.abort();
+  }
+
   /** Goes on in a new file at the log's path. Throws what the file system says; then the old file is written on. */
   async reopen(): Promise<void> {
     await this.#file.reopen();
@@ -82,11 +111,11 @@ export class LogFollower {
     while (!this.#stop.signal.aborted) {
       try {
         await delay(pauseMs, undefined, { signal: this.#stop.signal });
-        const { State: state } = await this.#engine.inspectContainer(this.#source.id, this.#stop);
+        const container = await this.#engine.inspectContainer(this.#source.id, this.#stop);
+        if (!container.State.Running) this.noteEnd();
         const beganMs = performance.now();
-        await this.#readToEnd();
-        // What was read after the container had ended is all there is.
-        if (!state.Running) break;
+        const isAll = await this.#readToEnd(this.#logOf(container), container.State.Running);
+        if (isAll && hasSettled(container)) break;
         pauseMs = performance.now() - beganMs > LONGEST_RETRY_MS ? 0 : nextPause(pauseMs, 1);
       } catch (error) {
         if (this.#isFinal(error)) break;
@@ -98,14 +127,19 @@ export class LogFollower {
     });
   }
 
-  /** One reading of the Engine's log, from where the file ends. Ends with the container. */
-  async #readToEnd(): Promise<void> {
-    await this.#file.begin();
-    const anchor = await readAnchor(this.#source.path, this.#source.createdAt);
-    const known = anchor && (await this.#find(anchor));
+  /**
+   * One reading of the Engine's log, from where the file ends: to its present end, or until the container ends. Says whether
+   * the file is complete.
+   */
+  async #readToEnd(log: EngineLog, follow: boolean): Promise<boolean> {
+    const anchor = await this.#file.begin(this.#source.createdAt);
+    this.#solved('CannotWrite'); // that of opening and reading it; a full disk is told by the file
+    if (!follow && anchor && (await this.#finish(anchor, log))) return true;
+    const known = anchor && (await this.#find(anchor, log));
     let left = known?.count ?? 0;
-    await this.#read(true, anchor?.since, (messages) => {
-      this.#solved('CannotRead');
+    // Finding the place does not solve it: what cannot be read may come behind it.
+    const onOpen = (): void => this.#solved('CannotRead');
+    const onMessages: OnMessages = (messages) => {
       if (left === 0) return this.#file.append(formatRecords(messages));
       const last = messages[left - 1];
       const fresh = messages.slice(left);
@@ -113,41 +147,80 @@ export class LogFollower {
       // Between the two readings the Engine has dropped its oldest messages: the count no longer holds.
       if (last && known && !isRecord(last, known.last)) throw new StartOver('the Engine dropped messages');
       return fresh.length === 0 ? undefined : this.#file.append(formatRecords(fresh));
-    });
+    };
+    const isAll = await log.read({ follow, since: anchor?.since, onOpen, onMessages });
     await this.#file.flush();
+    return isAll;
+  }
+
+  /**
+   * Writes what comes behind the anchor when that is among the last messages of a log that has ended: as a rule it is the very
+   * last, and nothing else has to be read again. Says whether that is so.
+   */
+  async #finish(anchor: Anchor, { readTail }: EngineLog): Promise<boolean> {
+    if (readTail === undefined) return false;
+    const records: Buffer[] = [];
+    await readTail(TAIL_MESSAGES, (messages) => {
+      records.push(...messages.map((message) => formatRecords([message])));
+      return undefined;
+    });
+    this.#solved('CannotRead');
+    const isWhole = records.length < TAIL_MESSAGES;
+    const rest = recordsBehind(anchor, records, isWhole);
+    if (rest === undefined) return false;
+    if (rest.length > 0) await this.#file.append(Buffer.concat(rest));
+    await this.#file.flush();
+    return true;
   }
 
   /**
    * How far the Engine's messages since the anchor's `since` are written. When it no longer has our last one, that is up to
    * the last that is not younger.
    */
-  async #find(anchor: Anchor): Promise<Position | undefined> {
+  async #find(anchor: Anchor, log: EngineLog): Promise<Position | undefined> {
     let count = 0;
     let occurrences = 0;
     let found: Position | undefined;
-    let notYounger: { count: number; message: LogMessage } | undefined;
-    await this.#read(false, anchor.since, (messages) => {
+    let notYounger: Position | undefined;
+    const onMessages: OnMessages = (messages) => {
+      const before = count;
+      const last = messages.findLastIndex((message) => !isYounger(message, anchor.record));
+      const message = messages[last];
+      if (message) notYounger = { count: before + last + 1, last: formatRecords([message]) };
       for (const message of messages) {
         count += 1;
-        if (!isYounger(message, anchor.record)) notYounger = { count, message };
         if (occurrences === anchor.occurrences || !isRecord(message, anchor.record)) continue;
         occurrences += 1;
         found = { count, last: anchor.record };
       }
       return undefined;
-    });
+    };
+    await log.read({ follow: false, since: anchor.since, onMessages });
     if (found !== undefined) return found;
+    // Files are renamed while they are read, ours by the kubelet and the Engine's by itself: only what is seen twice is so.
+    if (!this.#missed?.equals(anchor.record)) {
+      this.#missed = anchor.record;
+      throw new StartOver('the last line was not found');
+    }
     this.#log.warn('the Engine no longer has the line that the log ends with; lines in between may be lost');
-    return notYounger && { count: notYounger.count, last: formatRecords([notYounger.message]) };
+    return notYounger;
   }
 
-  async #read(
-    follow: boolean,
-    since: string | undefined,
-    onMessages: (messages: readonly LogMessage[]) => Promise<void> | undefined,
-  ): Promise<void> {
+  #logOf(container: ContainerInspect): EngineLog {
     const { id, tty } = this.#source;
-    await this.#engine.readLogs(id, { tty, follow, since, signal: this.#stop.signal, onMessages });
+    const { signal } = this.#stop;
+    const files = this.#engine.supports('1.42') ? undefined : jsonLogFilesOf(container);
+    if (files !== undefined) {
+      return { read: (options) => readJsonLog(files, { ...options, signal, ended: this.#ended.signal }) };
+    }
+    return {
+      read: async (options) => {
+        await this.#engine.readLogs(id, { ...options, tty, signal });
+        return !options.follow;
+      },
+      readTail: (tail, onMessages) =>
+        this.#engine.readLogs(id, { follow: false, tail, onMessages, tty, signal }),
+    };
   }
 
   /** Takes note of why a reading ended, and says whether another one makes no sense. */
@@ -179,6 +252,13 @@ export class LogFollower {
     this.#problem = undefined;
     this.#log.info('the log of this container is written again', { reason });
   }
+}
+
+/** Whether what can be read of the log of a container that has ended is all there will be. */
+function hasSettled({ State: state, HostConfig: hostConfig }: ContainerInspect): boolean {
+  return (
+    hostConfig.LogConfig?.Type !== 'journald' || Date.now() - Date.parse(state.FinishedAt) > JOURNAL_DELAY_MS
+  );
 }
 
 function nextPause(pauseMs: number, firstMs: number): number {

@@ -1,4 +1,4 @@
-import { open, readdir, stat } from 'node:fs/promises';
+import { open, readdir, stat, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { isPart, TIME_BYTES, timeAndStream } from './log-record.js';
 
@@ -19,47 +19,76 @@ export interface Anchor {
 }
 
 /**
- * Reads at the end of the log file, and where that is too short of those that it was before, what was written last;
- * undefined when that is nothing from after `notBefore` (RFC 3339), when this container was made.
+ * Reads at the end of the log that `file`, open at `path`, is the newest file of, what was written last; undefined when that is
+ * nothing from after `notBefore` (RFC 3339), when this container was made. Where the file is too short, it is read on in
+ * those that it was before.
  *
- * The file itself tells where to go on, and nothing beside it has to be kept in step. The Engine's log is a fixed
+ * The files themselves tell where to go on, and nothing beside them has to be kept in step. The Engine's log is a fixed
  * sequence, and what we wrote is a run of it: the place to go on is behind our last record, found by its bytes.
  */
-export async function readAnchor(path: string, notBefore: string): Promise<Anchor | undefined> {
-  const records = recordsIn(await readEnd(path));
-  for (const rotated of await rotatedFiles(path)) {
+export async function readAnchor(
+  file: FileHandle,
+  path: string,
+  notBefore: string,
+): Promise<Anchor | undefined> {
+  const records = recordsIn(await readEnd(file));
+  const { ino } = await file.stat();
+  for (const rotated of await rotatedFiles(path, ino)) {
     if (oldestNeeded(records) > 0) break;
-    records.unshift(...recordsIn(await readEnd(rotated)));
+    records.unshift(...recordsIn(await readEndAt(rotated)));
   }
   const last = records.at(-1);
   const marks = last && timeAndStream(last);
   if (last === undefined || marks === undefined || marks < notBefore.slice(0, 19)) return undefined;
   return {
-    record: last,
+    record: Buffer.from(last), // a copy, which does not keep the whole window in memory
     occurrences: records.filter((record) => record.equals(last)).length,
     since: sinceOf(records, marks),
   };
 }
 
-/** What stands behind the last newline of a file: a record that a crash cut. */
-export async function readTorn(path: string): Promise<Buffer> {
-  const end = await readEnd(path);
-  return end.subarray(end.lastIndexOf(NEWLINE) + 1);
+/**
+ * Of the last records of a log those behind the anchor; undefined where that cannot be told from them. `isWhole` says that they
+ * are all there are.
+ */
+export function recordsBehind(
+  anchor: Anchor,
+  records: readonly Buffer[],
+  isWhole: boolean,
+): readonly Buffer[] | undefined {
+  const first = records.findIndex((record) => record.equals(anchor.record));
+  // Those that are equal to it are of one line, and to be counted from its beginning.
+  if (!isWhole && oldestNeeded(records.slice(0, first + 1)) === 0) return undefined;
+  let occurrences = 0;
+  const place = records.findIndex(
+    (record) => record.equals(anchor.record) && (occurrences += 1) === anchor.occurrences,
+  );
+  return place === -1 ? undefined : records.slice(place + 1);
 }
 
-/** The file's last bytes, at most a window of them; none when there is no file. */
-async function readEnd(path: string): Promise<Buffer> {
+/** What stands behind the last newline of a file: a record that a crash cut. */
+export async function readTorn(file: FileHandle): Promise<Buffer> {
+  const end = await readEnd(file);
+  return Buffer.from(end.subarray(end.lastIndexOf(NEWLINE) + 1)); // a copy: as above
+}
+
+async function readEndAt(path: string): Promise<Buffer> {
   const file = await open(path, 'r').catch(nothingIfMissing);
   if (file === undefined) return Buffer.alloc(0);
   try {
-    const { size } = await file.stat();
-    const start = Math.max(0, size - WINDOW_BYTES);
-    const buffer = Buffer.alloc(size - start);
-    const { bytesRead } = await file.read(buffer, 0, buffer.length, start);
-    return buffer.subarray(0, bytesRead);
+    return await readEnd(file);
   } finally {
     await file.close();
   }
+}
+
+/** The file's last bytes, at most a window of them. */
+async function readEnd(file: FileHandle): Promise<Buffer> {
+  const { size } = await file.stat();
+  const start = Math.max(0, size - WINDOW_BYTES);
+  const buffer = Buffer.alloc(size - start);
+  const { bytesRead } = await file.read(buffer, 0, buffer.length, start);
+  return buffer.subarray(0, bytesRead);
 }
 
 /** The complete records in the end of a file; the first line may lack its beginning and is then none. */
@@ -86,17 +115,18 @@ function oldestNeeded(records: readonly Buffer[]): number {
 }
 
 /**
- * The files that the log was renamed to, such as `0.log.20060102-150405`, the newest first. The kubelet compresses all
- * but that one.
+ * The files that the log was renamed to, such as `0.log.20060102-150405`, the newest first, but for the one that is open: it
+ * may be renamed at any time. The kubelet compresses all but the newest.
  */
-async function rotatedFiles(path: string): Promise<string[]> {
+async function rotatedFiles(path: string, openIno: number): Promise<string[]> {
   const prefix = `${basename(path)}.`;
   const names = (await readdir(dirname(path)).catch(nothingIfMissing)) ?? [];
   const files: { path: string; mtimeNs: bigint }[] = [];
   for (const name of names.filter((each) => each.startsWith(prefix) && !/\.(gz|tmp)$/.test(each))) {
     const candidate = join(dirname(path), name);
     const status = await stat(candidate, { bigint: true }).catch(nothingIfMissing);
-    if (status?.isFile()) files.push({ path: candidate, mtimeNs: status.mtimeNs });
+    if (status?.isFile() && Number(status.ino) !== openIno)
+      files.push({ path: candidate, mtimeNs: status.mtimeNs });
   }
   files.sort((a, b) =>
     a.mtimeNs === b.mtimeNs ? (a.path < b.path ? 1 : -1) : a.mtimeNs < b.mtimeNs ? 1 : -1,

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Deadline } from '@grpc/grpc-js';
 import type { CallContext } from '../util/call-context.js';
 import { Code, CriError } from '../util/cri-error.js';
@@ -44,6 +45,7 @@ export interface Serving {
 export function beginServing(method: Method, call: Call, { log, metrics, inFlight }: ServingDeps): Serving {
   const startedAtMs = performance.now();
   const abort = new AbortController();
+  setMaxListeners(0, abort.signal); // one for each request to the Engine: a pod may have many containers
   let ended = false;
   // grpc-js emits this after each reply too.
   call.on('cancelled', () => {

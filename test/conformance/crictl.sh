@@ -48,6 +48,13 @@ id_from() {
   "$@" >"$work/id" || { cat "$work/id" && return 1; }
   tail -n 1 "$work/id" | grep -xE '[0-9a-f]{64}' >"$file" || { cat "$work/id" && return 1; }
 }
+prints_bytes() {
+  local count=$1
+  shift
+  "$@" >"$work/printed" && [ "$(wc -c <"$work/printed")" = "$count" ]
+}
+# ends_with FILE WHOLE: FILE is not empty, and is what WHOLE ends with.
+ends_with() { [ -s "$1" ] && tail -c "$(wc -c <"$1")" "$2" | cmp - "$1"; }
 is_empty() {
   "$@" >"$work/rest" || return
   if [ -s "$work/rest" ]; then head -n 5 "$work/rest" && return 1; fi
@@ -105,7 +112,7 @@ JSON
 
 # The forms of crictl logs, on a container that writes 60 lines in 6 seconds while its log is rotated.
 logs() {
-  local pod container log rotation
+  local pod container log rotation followers=() since
   cat >"$work/pod.json" <<JSON
 { "metadata": { "name": "logs", "namespace": "conformance", "uid": "uid-logs", "attempt": 1 },
   "log_directory": "$work/logs", "linux": {} }
@@ -126,23 +133,38 @@ JSON
   check 'logs: start' crictl start "$container"
   check 'inspect: the mode of the log' prints '"logMode": "cri"' crictl inspect "$container"
   crictl logs -f "$container" >"$work/followed" 2>&1 &
+  followers=("$!")
   for rotation in 1 2 3; do
     sleep 1
     mv "$log" "$log.$rotation"
     check "logs --reopen, rotation $rotation" crictl logs --reopen "$container"
+    [ "$rotation" = 2 ] || continue
+    wait_until 5 test -s "$log"
+    crictl logs -f --tail 1 "$container" >"$work/followed-tail" 2>&1 &
+    followers+=("$!")
+    crictl logs -f --since "$(head -n 1 "$log" | cut -d' ' -f1)" "$container" >"$work/followed-since" 2>&1 &
+    followers+=("$!")
   done
-  wait $!
+  wait "${followers[@]}"
   { seq -f 'line %g' 60 && echo error; } >"$work/expected"
   check 'logs -f over three rotations misses nothing' cmp "$work/expected" "$work/followed"
+  check 'logs -f --tail over a rotation: from there to the end' ends_with "$work/followed-tail" "$work/expected"
+  check 'logs -f --since over a rotation: all from then on' \
+    cmp <(cat "$log.3" "$log" | cut -d' ' -f4-) "$work/followed-since"
   crictl logs "$container" 2>/dev/null >"$work/rest"
   check 'the files together hold each line once' \
     sh -c "cut -d' ' -f4- '$log.1' '$log.2' '$log.3' '$log' | cmp '$work/expected' -"
   check 'logs' cmp <(cut -d' ' -f4- "$log" | grep -v error) "$work/rest"
   check 'logs --tail' prints 'line 60' crictl logs --tail 2 "$container"
   check 'logs --tail: no more' sh -c "[ \"\$('$tools/crictl' --config /dev/null --runtime-endpoint 'unix://$cri_socket' logs --tail 2 '$container' 2>&1 | grep -c line)\" = 1 ]"
+  check 'logs --tail 0' is_empty crictl logs --tail 0 "$container"
+  check 'logs --limit-bytes' prints_bytes 10 crictl logs --limit-bytes 10 "$container"
   check 'logs --since: all' prints 'line 60' crictl logs --since 1h "$container"
   check 'logs --since: none' is_empty crictl logs --since 2999-01-01T00:00:00Z "$container"
-  check 'logs --timestamps' prints "$(date -u +%Y-%m-%dT)" crictl logs --timestamps "$container"
+  since=$(tail -n 3 "$log" | head -n 1 | cut -d' ' -f1)
+  check 'logs --since: from a time on' cmp <(tail -n 3 "$log" | cut -d' ' -f4-) <(crictl logs --since "$since" "$container" 2>&1)
+  check 'logs --timestamps' cmp <(cut -d' ' -f1,4- "$log") <(crictl logs --timestamps "$container" 2>&1)
+  check 'logs -f of an ended container ends' prints 'line 60' crictl logs -f "$container"
   check 'logs --reopen of an ended container fails' fails crictl logs --reopen "$container"
   sed -i 's/"attempt": 0/"attempt": 1/; s|writer/0.log|writer/1.log|; s/-lt 60/-lt 3/' "$work/container.json"
   check 'logs: a second attempt' id_from "$work/container" crictl create "$pod" "$work/container.json" "$work/pod.json"

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Runs critest, the CRI's validation suite, against cridock.
 #
-# Usage:  critest.sh [--all | --streaming | --websocket] [ENGINE]
+# Usage:  critest.sh [--all | --logs | --streaming | --websocket] [ENGINE]
 #                      ENGINE: 20.10, 26.1, 28.5.2, 28.5.2+containerd (default: 28.5.2)
 #         --all        every group, not only those in groups.txt
+#         --logs       the groups whose specs read container logs only
 #         --streaming  the Streaming group and execSync only, over SPDY
 #         --websocket  the Streaming group only, over WebSocket
 # Input:  a finished build in dist/; Go, where critest is not built yet; groups.txt and exceptions.txt beside this,
@@ -19,6 +20,7 @@ here=$repo_root/test/conformance
 focus=(-ginkgo.focus "$(grep -v '^#' "$here/groups.txt" | paste -sd '|')")
 case ${1:-} in
   --all) focus=() && shift ;;
+  --logs) focus=(-ginkgo.focus 'support log|Security Context|Multiple Containers') && shift ;;
   --streaming) focus=(-ginkgo.focus 'Streaming|execSync') && shift ;;
   --websocket)
     focus=(-ginkgo.focus Streaming -websocket-exec -websocket-attach -websocket-portforward)

@@ -26,10 +26,12 @@ export class FakeLogs {
   }
 
   async read(id: string, running: () => boolean, options: LogReadOptions): Promise<void> {
-    const { follow, since, signal, onMessages } = options;
+    const { follow, since, tail = Infinity, signal, onOpen, onMessages } = options;
+    onOpen?.();
     const all = this.#of(id);
     let next = all.findIndex(({ bytes }) => since === undefined || secondsOf(bytes) >= Number(since));
     if (next === -1) next = all.length;
+    next = Math.max(next, all.length - tail);
     for (;;) {
       const messages = all.slice(next);
       next = all.length;

@@ -2,7 +2,8 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import { lineText, type LineSpec } from './numbered-lines.js';
 
 export interface LogFault {
-  readonly kind: 'lost' | 'doubled' | 'damaged';
+  /** `cut`: a line's beginning is missing, its end is there. */
+  readonly kind: 'lost' | 'doubled' | 'damaged' | 'cut';
   readonly stream: string;
   /** For a gap, the first line that is missing. */
   readonly line: number;
@@ -69,7 +70,9 @@ class StreamCheck {
     const number = Number(/^(\d+) /.exec(text.toString('latin1', 0, 20))?.[1] ?? '0');
     if (!lineText(this.#spec, number).equals(text)) {
       const detail = `${text.length} bytes, ${JSON.stringify(text.toString('latin1', 0, 60))}`;
-      this.#fault('damaged', this.#expected, detail);
+      const whole = lineText(this.#spec, this.#expected);
+      const isEnd = text.length < whole.length && text.equals(whole.subarray(whole.length - text.length));
+      this.#fault(isEnd ? 'cut' : 'damaged', this.#expected, detail);
       this.#expected += 1;
       return;
     }

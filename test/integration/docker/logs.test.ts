@@ -32,9 +32,11 @@ describe('logs of a real Engine', { skip: noEngine }, () => {
     });
     ids.push(id);
     await engine.startContainer(id);
+    await engine.readLogs(id, { tty, follow: true, onMessages: () => undefined }); // until its end
     const messages: LogMessage[] = [];
-    const collect = (more: readonly LogMessage[]): undefined => void messages.push(...more);
-    await engine.readLogs(id, { tty, follow: true, onMessages: collect });
+    const collect = (more: readonly LogMessage[]): undefined =>
+      void messages.push(...more.map(({ stream, bytes }) => ({ stream, bytes: Buffer.from(bytes) })));
+    await engine.readLogs(id, { tty, follow: false, onMessages: collect });
     return {
       messages,
       texts: messages.map(({ stream, bytes }) => `${stream}: ${bytes.toString('latin1', 31)}`),

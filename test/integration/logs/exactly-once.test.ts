@@ -14,7 +14,7 @@ import { noEngine, startCridock, type CridockProcess } from '../../support/crido
 import { testEngineSupports } from '../../support/engine-supports.js';
 import { checkLog } from '../../support/log-check.js';
 import { writeCommand, type LineSpec } from '../../support/numbered-lines.js';
-import { removePod, untilAnswered } from '../../support/pod-worker.js';
+import { untilAnswered } from '../../support/pod-worker.js';
 import { containerConfig, podConfig } from '../../support/pods.js';
 import { seededRandom } from '../../support/random.js';
 import { until } from '../../support/until.js';
@@ -37,25 +37,22 @@ describe('container logs under kill -9 and rotation', { skip: noEngine }, () => 
   const random = seededRandom(Number(process.env['CRIDOCK_TEST_SEED'] ?? 5));
   const sandbox = podConfig('logs', '', {});
   let cridock: CridockProcess;
+  let sandboxId = '';
 
   before(async () => {
-    cridock = await startCridock({ flags: ['--log-level=warn'] });
+    cridock = await startCridock({ flags: ['--log-level=warn'], nodeFlags: ['--trace-warnings'] });
   });
   after(async () => {
+    if (sandboxId !== '') await cridock.client.runtime.RemovePodSandbox({ pod_sandbox_id: sandboxId });
     await cridock.stop();
   });
 
-  it(`writes ${LINES} lines of ${CONTAINERS} containers over ${KILLS} kills`, async (t) => {
-    // Before that logs are kept by `json-file`, which replaces what is no UTF-8 and damages long lines as it rotates.
-    if (!(await testEngineSupports('1.42'))) {
-      t.skip(
-        'Engines before API 1.42 damage long lines when their own log rotates; CRIDOCK_TEST_ENGINE=28.5.2 runs it',
-      );
-      return;
-    }
+  it(`writes ${LINES} lines of ${CONTAINERS} containers over ${KILLS} kills`, async () => {
+    // Before that logs are kept by `json-file`, which replaces what is no UTF-8.
+    const keepsBytes = await testEngineSupports('1.42');
     const { client, directory } = cridock;
     const config = { ...sandbox, log_directory: path.join(directory, 'logs'), linux: hostNetwork };
-    const { pod_sandbox_id: sandboxId } = await client.runtime.RunPodSandbox({ config });
+    ({ pod_sandbox_id: sandboxId } = await client.runtime.RunPodSandbox({ config }));
     const writers: { id: string; log: string; spec: LineSpec }[] = [];
     for (const [index, spec] of specs().entries()) {
       const container: ContainerConfig = {
@@ -67,7 +64,8 @@ describe('container logs under kill -9 and rotation', { skip: noEngine }, () => 
         config: container,
         sandbox_config: config,
       });
-      writers.push({ id, log: path.join(directory, 'logs', `c${index}`, '0.log'), spec });
+      const kept = keepsBytes ? spec : { ...spec, unit: Buffer.from(spec.unit.toString()) };
+      writers.push({ id, log: path.join(directory, 'logs', `c${index}`, '0.log'), spec: kept });
     }
     for (const { id } of writers) await client.runtime.StartContainer({ container_id: id });
 
@@ -96,11 +94,19 @@ describe('container logs under kill -9 and rotation', { skip: noEngine }, () => 
     const faults = writers.flatMap(({ log, spec }, index) =>
       checkLog(filesOf(log), spec).map((fault) => ({ container: index, ...fault })),
     );
-    console.log(`${rotations} rotations`);
-    assert.deepEqual(faults.slice(0, 20), [], `${faults.length} faults`);
-    if (rotations < CONTAINERS) assert.fail(`only ${rotations} rotations`);
-    await removePod(client, { sandboxId, containerIds: ids }, untilAnswered);
+    const written = writers.reduce((sum, { spec }) => sum + spec.lines * spec.streams.length, 0);
+    console.log(`${written} lines, ${rotations} rotations`);
+    // What of an unfinished line was in the Engine's memory when it ended is in no log: no one can write it.
+    const cut = faults.filter(({ kind }) => ENGINE_RESTART !== undefined && kind === 'cut');
+    if (cut.length > 0) console.log(`cut by the Engine's restart: ${JSON.stringify(cut)}`);
+    const streamsCut = new Set(cut.map(({ container, stream }) => `${container} ${stream}`));
+    assert.equal(streamsCut.size, cut.length, 'one line of a stream at most');
+    const others = faults.filter((fault) => !cut.includes(fault));
+    assert.deepEqual(others.slice(0, 20), [], `${others.length} faults`);
+    assert.ok(rotations > 0, 'nothing was rotated');
+    await untilAnswered(() => client.runtime.RemovePodSandbox({ pod_sandbox_id: sandboxId }));
     for (const { log } of writers) assert.ok(existsSync(log), 'the log stays when its container is removed');
+    assert.doesNotMatch(cridock.log(), /Warning: /);
   });
 
   /** The kubelet's way: rename, reopen, and rename back when that fails. */

@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { beforeEach, describe, it, type TestContext } from 'node:test';
 import { LogFollower } from '../../../src/logs/log-follower.js';
 import { silentLogger } from '../../../src/util/log.js';
@@ -93,6 +93,44 @@ describe('LogFollower', () => {
     }
   });
 
+  it('goes on in the log of an ended container that is longer than what is looked at first', async (t) => {
+    const count = 250;
+    for (let index = 0; index < count; index += 1) write(index % 3 === 0 ? 'part' : `${index}\n`, index);
+    write('part', count); // many equal ones of one line
+    for (let index = 0; index < 150; index += 1) write('part', count);
+    write('end\n', count);
+    engine.exit(id, 0);
+    await follow(t).done;
+    const whole = readFileSync(path, 'utf8');
+    const lines = whole.split('\n');
+    assert.equal(lines.length - 1, count + 152);
+    for (const kept of [lines.length - 1, lines.length - 2, 398, 320, 252, 251, 250, 249, 160, 10, 1, 0]) {
+      writeFileSync(
+        path,
+        lines
+          .slice(0, kept)
+          .map((line) => `${line}\n`)
+          .join(''),
+      );
+      await follow(t).done;
+      assert.equal(readFileSync(path, 'utf8'), whole, `${kept} lines were there`);
+    }
+  });
+
+  it('waits a while for what the journal tells only after the end', async (t) => {
+    const hostConfig = { LogConfig: { Type: 'journald', Config: {} } };
+    id = await engine.createContainer('j', { Image: 'busybox', HostConfig: hostConfig });
+    await engine.startContainer(id);
+    write('a\n', 0);
+    engine.exit(id, 0);
+    const follower = follow(t);
+    await untilLogged(1);
+    write('b\n', 1);
+    await untilLogged(2);
+    await follower.done;
+    assert.deepEqual(logged(path), ['stdout F a', 'stdout F b']);
+  });
+
   it('finds its place across rotated files, also empty ones', async (t) => {
     for (let index = 0; index < 5; index += 1) write(`${index}\n`, 5);
     engine.exit(id, 0);
@@ -168,6 +206,15 @@ describe('LogFollower', () => {
     writeFileSync(path, foreign);
     await follow(t).done;
     assert.deepEqual(logged(path), ['stdout F foreign', 'stdout F a']);
+  });
+
+  it('tells while its folder cannot be made, and no longer when it can, also when nothing is written', async (t) => {
+    const parent = dirname(dirname(path));
+    writeFileSync(join(parent, 'logs'), 'a file where the folder should be');
+    const follower = follow(t);
+    await until('the problem', () => follower.problem?.reason === 'CannotWrite');
+    rmSync(join(parent, 'logs'));
+    await until('it to be solved', () => follower.problem === undefined);
   });
 
   it('waits for an Engine that is away, and goes on', async (t) => {

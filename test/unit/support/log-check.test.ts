@@ -69,6 +69,15 @@ describe('checkLog', () => {
     ]);
   });
 
+  it('tells a line without its beginning from other damage', () => {
+    assert.deepEqual(faultsOf(whole.with(8, record('stdout', lineText(spec, 5).subarray(3)))), [
+      'cut stdout 5',
+    ]);
+    assert.deepEqual(faultsOf(whole.with(8, record('stdout', lineText(spec, 5).subarray(0, -3)))), [
+      'damaged stdout 5',
+    ]);
+  });
+
   it('knows exactly what the shell command writes', () => {
     const oneStream: LineSpec = { ...spec, streams: ['stdout'] };
     const written = execFileSync('busybox', ['sh', '-c', writeCommand(oneStream)]);

@@ -7,8 +7,13 @@ const CHUNK_BYTES = 16 * 1024;
 const KEPT_SHARE = 0.5;
 const FALLBACK_LIMIT = 1024;
 
-/** The object behind the file is gone, or the kernel does not offer what the file is for. */
-const GONE: ReadonlySet<unknown> = new Set(['ENOENT', 'ENODEV', 'ESRCH', 'ENOTDIR', 'EOPNOTSUPP', 'EACCES']);
+/**
+ * The object behind the file is gone, or the kernel does not offer what the file is for. EINVAL: the mounts or the network
+ * of a process that has ended, until its parent has taken note.
+ */
+const GONE: ReadonlySet<unknown> = new Set([
+  ...['ENOENT', 'ENODEV', 'ESRCH', 'ENOTDIR', 'EOPNOTSUPP', 'EACCES', 'EINVAL'],
+]);
 
 /**
  * Opens small files that the kernel makes up when they are read, below /proc and /sys/fs/cgroup. They are read in one

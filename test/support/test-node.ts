@@ -149,7 +149,10 @@ export class TestNode {
 /** A container counts as started a moment before the OCI runtime gives way to its program. */
 function isRuntime(pid: number): boolean {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'latin1').startsWith('runc\0init\0');
+    const commandLine = readFileSync(`/proc/${pid}/cmdline`, 'latin1');
+    // Empty while one program takes the place of the other, and after the end.
+    if (commandLine === '') return statusOf(pid).get('State')?.startsWith('Z') !== true;
+    return commandLine.startsWith('runc\0init\0');
   } catch {
     return false; // it has ended already
   }

@@ -9,6 +9,6 @@ set -euo pipefail
 arguments=(--detach --name cridock --restart always --privileged --network host --pid host --cgroupns host)
 for folder in /run /var/lib/cri-dockerd /var/lib/cni /var/lib/docker /var/lib/kubelet /var/log/pods /etc/cni/net.d /opt/cni/bin /sys/fs/cgroup; do
   mkdir -p "$folder"
-  arguments+=(--volume "$folder:$folder:rshared")
+  arguments+=(--volume "$folder:$folder:rslave")
 done
 exec "${DOCKER:-docker}" run "${arguments[@]}" "${CRIDOCK_IMAGE:-cridock}" "$@"

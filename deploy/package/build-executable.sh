@@ -74,5 +74,6 @@ chmod 755 "$work/cridock"
 # Symbols for debuggers are a tenth of the file; binutils strip the files of their own kind of machine only.
 strip "$work/cridock" 2>/dev/null || echo "build-executable: not stripped: no binutils for $arch" >&2
 node_modules/.bin/postject "$work/cridock" NODE_SEA_BLOB "$work/cridock.blob" --sentinel-fuse "$fuse" >&2
-mv "$work/cridock" "$out"
+# Written in one go: of a file that was written here and there, as by postject, the page cache maps far more into memory.
+install -m 755 "$work/cridock" "$out"
 echo "$out"

@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { existsSync, lstatSync, readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { promisify } from 'node:util';
 import { DockerodeEngine } from '../../../src/docker/dockerode-engine.js';
 import type { ContainerInspect } from '../../../src/docker/types.js';
 import { ContainerState } from '../../../src/gen/runtime/v1/ContainerState.js';
 import { PodSandboxState } from '../../../src/gen/runtime/v1/PodSandboxState.js';
+import type { Survey } from '../../../src/migrate/survey.js';
 import { silentLogger } from '../../../src/util/log.js';
 import {
   kubeletLabels,
@@ -70,6 +73,32 @@ describe('pods of cri-dockerd', { skip: noEngine }, () => {
   after(async () => {
     await cridock.stop();
     engine.close();
+  });
+
+  it('are what a migration says it will take over', async () => {
+    const { directory } = cridock;
+    const { stdout } = await promisify(execFile)(process.execPath, [
+      path.join(import.meta.dirname, '../../../src/main.js'),
+      ...['migrate', '--from', 'cri-dockerd', '--dry-run', '--json', '--docker-endpoint', testDockerEndpoint],
+      ...['--cri-dockerd-root-directory', path.join(directory, 'root')],
+      ...['--cni-cache-dir', path.join(directory, 'cni-cache')],
+    ]);
+    const { survey } = JSON.parse(stdout) as { survey: Survey };
+    const found = survey.pods.filter(({ namespace }) => namespace === 'adopted');
+    for (const { name, shape } of KINDS) {
+      const { pod } = pods.get(name) ?? assert.fail(`no pod ${name}`);
+      assert.deepEqual(
+        found.find((one) => one.name === name),
+        {
+          namespace: 'adopted',
+          name,
+          sandboxId: pod.sandboxId,
+          running: true,
+          containers: [{ name: 'c', id: pod.containerId, running: true, shape, log: 'docker' }],
+          remarks: [],
+        },
+      );
+    }
   });
 
   for (const { name } of KINDS) {

@@ -106,11 +106,6 @@ export const PANELS: readonly Panel[] = [
     ],
   },
   {
-    title: 'Log bytes written',
-    unit: 'bytes',
-    lines: (history) => rate(history, 'cri_log_bytes_total', named('a second')),
-  },
-  {
     title: 'CPU of cridock',
     unit: 'share',
     lines: (history) => [

@@ -38,7 +38,7 @@ import { DockerBridgeNetwork } from './network/docker-bridge.js';
 import type { PodNetwork } from './network/network.js';
 import { podAddresses } from './network/pod-addresses.js';
 import { createLogger } from './observability/logger.js';
-import { createMetrics, type Metrics } from './observability/metrics.js';
+import type { Metrics } from './observability/metrics.js';
 import { StatusEndpoint } from './observability/status-endpoint.js';
 import { loadProtocol } from './server/descriptor.js';
 import { CriServer } from './server/grpc-server.js';
@@ -56,7 +56,7 @@ import { nameOfCode } from './util/cri-error.js';
 import { KeyedMutex } from './util/keyed-mutex.js';
 import { optimiseFromNowOn } from './util/own-program.js';
 import type { Logger } from './util/log.js';
-import type { MetricsSink } from './util/metrics-sink.js';
+import { silentMetrics, type MetricsSink } from './util/metrics-sink.js';
 import { insideOf } from './util/wire-writer.js';
 import { SharedCalls } from './util/shared-calls.js';
 
@@ -81,7 +81,9 @@ export interface App {
 
 /** Builds every part and wires them. Nothing runs before `start`. */
 export async function createApp(config: Config, log: Logger, overrides: AppOverrides = {}): Promise<App> {
-  const metrics = createMetrics();
+  // Whoever does not want the figures does not pay for the library that keeps them.
+  const watched = config.metricsAddress && (await import('./observability/metrics.js')).createMetrics();
+  const metrics = watched ?? silentMetrics;
   const engine = overrides.engine ?? connectEngine(config, metrics, log);
   const network = createNetwork(config, metrics, log);
   const images = new KnownImages(engine);
@@ -201,19 +203,18 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
     metrics,
   });
   let serving: 'not yet' | 'now' | 'no longer' = 'not yet';
-  const status = new StatusEndpoint({
-    metrics,
-    log,
-    whyNotReady: async () => (serving === 'now' ? whyNotReady(deps) : `the CRI is served ${serving}`),
-  });
-  watchState(metrics, deps, streaming);
+  const status =
+    watched &&
+    new StatusEndpoint({
+      metrics: watched,
+      log,
+      whyNotReady: async () => (serving === 'now' ? whyNotReady(deps) : `the CRI is served ${serving}`),
+    });
+  if (watched) watchState(watched, deps, streaming);
 
   return {
     start: async () => {
-      if (config.metricsAddress !== undefined) {
-        metrics.watchProcess();
-        await status.listen(config.metricsAddress);
-      }
+      if (config.metricsAddress !== undefined) await status?.listen(config.metricsAddress);
       await checkpoints.prepare();
       await deps.heldLimits.prepare();
       await deps.podResources.prepare();
@@ -235,7 +236,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
       await streaming.stop();
       await mirror.stop();
       await logs.stop();
-      await status.close();
+      await status?.close();
       await mirror.stop();
       await statistics.stop();
       await deps.imageInodes.stop();
@@ -306,6 +307,7 @@ function connectEngine(config: Config, metrics: MetricsSink, log: Logger): Engin
 /** What an operator wants to see besides the rates of calls. */
 function watchState(metrics: Metrics, deps: CriDeps, streaming: StreamingServer): void {
   const { mirror, events, logs } = deps;
+  metrics.watchProcess();
   metrics.watch('cri_engine_up', '1 while the picture is kept in step with the Engine.', () =>
     mirror.problem === undefined ? 1 : 0,
   );

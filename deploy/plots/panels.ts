@@ -106,11 +106,6 @@ export const PANELS: readonly Panel[] = [
     ],
   },
   {
-    title: 'Log bytes written',
-    unit: 'bytes',
-    lines: (history) => rate(history, 'cri_log_bytes_total', named('a second')),
-  },
-  {
     title: 'CPU of cridock',
     unit: 'share',
     lines: (history) => [
@@ -127,11 +122,8 @@ export const PANELS: readonly Panel[] = [
     ],
   },
   {
-    title: 'Delay of the event loop',
+    title: 'Delay of the event loop when it was scraped',
     unit: 'seconds',
-    lines: (history) => [
-      ...gauge(history, 'nodejs_eventloop_lag_p99_seconds', named('99 of 100')),
-      ...gauge(history, 'nodejs_eventloop_lag_p50_seconds', named('median')),
-    ],
+    lines: (history) => gauge(history, 'nodejs_eventloop_lag_seconds', named('delay')),
   },
 ];

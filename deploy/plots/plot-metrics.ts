@@ -23,6 +23,11 @@ const history: Scrape[] = [await scrape(url)];
 const endMs = Date.now() + Number(seconds) * 1000;
 while (Date.now() < endMs && !interrupted.signal.aborted) {
   await delay(Number(every) * 1000, undefined, { signal: interrupted.signal }).catch(() => undefined);
-  history.push(await scrape(url));
+  try {
+    history.push(await scrape(url));
+  } catch (error) {
+    console.error(`plot-metrics: drawing what there is: ${String(error)}`);
+    break;
+  }
 }
 process.stdout.write(renderPage(`cridock at ${new URL(url).host}`, PANELS, history));

@@ -3,7 +3,7 @@ import type { MeasuredCgroup, Probe } from '../stats/usage-probes.js';
 
 /** As much of a cgroup as a pod's statistics need. */
 interface SummedCgroup {
-  readonly cgroup: Pick<MeasuredCgroup['cgroup'], 'cpuUsageNs' | 'memory' | 'pressure'>;
+  readonly cgroup: Pick<MeasuredCgroup['cgroup'], 'cpuUsageNs' | 'memory' | 'pressure' | 'threads'>;
   readonly rate: Pick<MeasuredCgroup['rate'], 'nanoCores'>;
 }
 
@@ -19,6 +19,7 @@ export function summedCgroup(probes: readonly Probe[]): SummedCgroup {
       memory: () =>
         summedMemory(probes.map(({ cgroup }) => cgroup.memory()).filter((each) => each !== undefined)),
       pressure: () => undefined,
+      threads: () => sum(probes.map(({ cgroup }) => cgroup.threads() ?? 0)),
     },
     rate: {
       nanoCores: ({ atMs }) => {
@@ -28,11 +29,6 @@ export function summedCgroup(probes: readonly Probe[]): SummedCgroup {
       },
     },
   };
-}
-
-/** Processes of all these; of a cgroup that has its processes in others below it, the threads. */
-export function processCount(probes: readonly Probe[]): number {
-  return sum(probes.map(({ cgroup }) => cgroup.processCount() || (cgroup.threads() ?? 0)));
 }
 
 function summedMemory(parts: readonly MemoryFigures[]): MemoryFigures {

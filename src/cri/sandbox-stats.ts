@@ -11,7 +11,7 @@ import { LIST_MAX_AGE_MS, containerEntry } from './container-stats.js';
 import type { CriDeps } from './deps.js';
 import { imageRoot } from './image-fs-info.js';
 import { sandboxOrThrow } from './lookup.js';
-import { processCount, summedCgroup } from './pod-sum.js';
+import { summedCgroup } from './pod-sum.js';
 import { sandboxesMatching } from './sandbox-list.js';
 import type { StatsEntries, WriteFigures } from './stats-entries.js';
 import { readUsage, writeCpu, writeIo, writeMemory, writeNetwork, writeProcesses } from './usage-messages.js';
@@ -122,7 +122,8 @@ function podFigures(
   const usage = readUsage(cgroup, rate);
   if (usage === undefined) return undefined;
   const interfaces = isHostNetwork(sandbox) ? [] : statistics.probes.interfaces(sandbox.id);
-  const processes = processCount(probes);
+  // Threads, for those are what a PID limit counts; that of the pod's cgroup holds all below it.
+  const processes = cgroup.threads() ?? 0;
   return (writer) => {
     writeCpu(writer, CPU_FIELD, usage);
     writeMemory(writer, MEMORY_FIELD, usage);

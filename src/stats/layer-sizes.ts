@@ -28,7 +28,7 @@ interface Layer {
 /**
  * Sizes of writable layers, measured off the request path by one walk at a time that takes at most 1 % of the time: a
  * size is at most a minute old as long as one walk through all layers takes less than 0.6 s of file system work, and
- * gets older in proportion beyond that. New layers go first. A stopped container's layer is measured once more.
+ * gets older in proportion beyond that. New layers, and once more those of containers that have ended, are measured at once.
  */
 export class LayerSizes {
   readonly #layers = new Map<string, Layer>();
@@ -56,6 +56,7 @@ export class LayerSizes {
     const known = this.#layers.get(id);
     if (known?.folder !== folder) this.#layers.set(id, { folder, size: undefined, dueAtMs: 0, live });
     else if (known.live !== live) Object.assign(known, { live, dueAtMs: 0 });
+    else return;
     this.#wake();
   }
 
@@ -76,8 +77,7 @@ export class LayerSizes {
   async #run(): Promise<void> {
     while (!this.#stop.signal.aborted) {
       const layer = this.#next();
-      if (layer === undefined) await this.#pause();
-      else await this.#measure(layer);
+      await this.#pause(layer === undefined ? LOOK_AGAIN_MS : (await this.#measure(layer)) * REST_FACTOR);
     }
   }
 
@@ -90,7 +90,8 @@ export class LayerSizes {
     return first !== undefined && first.dueAtMs <= Date.now() ? first : undefined;
   }
 
-  async #measure(layer: Layer): Promise<void> {
+  /** Answers for how many milliseconds it has worked since it last rested. */
+  async #measure(layer: Layer): Promise<number> {
     let startedMs = performance.now();
     const rest = async (): Promise<void> => {
       await this.#rest((performance.now() - startedMs) * REST_FACTOR);
@@ -107,11 +108,15 @@ export class LayerSizes {
         error: messageOf(error),
       });
     }
+    return performance.now() - startedMs;
   }
 
-  async #pause(): Promise<void> {
+  /** Ends early when a layer is to be measured at once. */
+  async #pause(ms: number): Promise<void> {
+    const isUrgent = [...this.#layers.values()].some(({ dueAtMs }) => dueAtMs === 0);
+    if (isUrgent || this.#stop.signal.aborted) return;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, LOOK_AGAIN_MS);
+      const timer = setTimeout(resolve, ms);
       this.#wake = () => {
         clearTimeout(timer);
         resolve();

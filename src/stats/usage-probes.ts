@@ -24,7 +24,7 @@ export interface Probe extends MeasuredCgroup {
   readonly pid: number;
   /** The path of its cgroup inside the hierarchies. */
   readonly path: string;
-  /** The interfaces in its network namespace. Once it was read it keeps the namespace, like all that is open, until the probe is closed. */
+  /** The interfaces of its network namespace. Open, it keeps that namespace: the probe must be closed with the process's end. */
   readonly netDev: KernelFile;
   /** The pod's cgroup, for a sandbox that is in one. */
   readonly pod: MeasuredCgroup | undefined;

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds crictl and critest, the CRI's own command line client and validation suite, from their Go module.
 #
-# Input:  CRI_TOOLS_VERSION (default below); Go on PATH, with a module proxy that it can reach.
+# Input:  CRI_TOOLS_VERSION (default below); Go on PATH, with a module proxy that it can reach. CRI_TOOLS_SOURCE, a folder with
+#         cri-tools' sources to build in place of the module: for a commit that is no release; then the version is a name.
 # Output: .cache/cri-tools/<version>/{crictl,critest}; that folder's path is the only line on stdout.
 # Exit:   0 built or already there; 3 no Go on this machine; else the failing command's status.
 set -euo pipefail
@@ -24,9 +25,10 @@ trap 'rm -rf "$work"' EXIT
 echo "build-tools: building crictl and critest $version (a few minutes, once)" >&2
 
 # The module cache is read-only, and a Go command run inside it would want to write go.sum: build from a copy.
-module=$(cd "$work" && GOFLAGS=-mod=mod go mod download -json "sigs.k8s.io/cri-tools@$version" |
+sources=${CRI_TOOLS_SOURCE:-}
+[ -n "$sources" ] || sources=$(cd "$work" && GOFLAGS=-mod=mod go mod download -json "sigs.k8s.io/cri-tools@$version" |
   sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
-cp -r "$module" "$work/src"
+cp -r "$sources" "$work/src"
 chmod -R u+w "$work/src"
 
 mkdir -p "$out"

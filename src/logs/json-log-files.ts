@@ -114,8 +114,8 @@ class JsonLines {
     for (let end = bytes.indexOf(NEWLINE); end !== -1; end = bytes.indexOf(NEWLINE, at)) {
       const line = bytes.subarray(at, end);
       at = end + 1;
-      if (timeOfJsonLogLine(line) < this.#sinceMs) continue;
-      this.#sinceMs = -Infinity;
+      if (this.#sinceMs > -Infinity && timeOfJsonLogLine(line) < this.#sinceMs) continue;
+      this.#sinceMs = -Infinity; // those after the first come all
       const message = parseJsonLogLine(line.toString());
       // What is none was cut by a crash of the Engine, which does not read it either.
       if (message !== undefined) messages.push(message);

@@ -35,12 +35,6 @@ interface EngineLog {
   readTail?: (count: number, onMessages: OnMessages) => Promise<void>;
 }
 
-/** A place in the Engine's messages: behind so many, of which this, as a record, is the last. */
-interface Position {
-  readonly count: number;
-  readonly last: Buffer;
-}
-
 /** Why a container's log is not at its path, or is not being written now. */
 export interface LogProblem {
   readonly reason: 'DriverNotReadable' | 'NothingToLink' | 'CannotRead' | 'CannotWrite';
@@ -136,17 +130,19 @@ export class LogFollower {
     this.#solved('CannotWrite'); // that of opening and reading it; a full disk is told by the file
     if (!follow && anchor && (await this.#finish(anchor, log))) return true;
     const known = anchor && (await this.#find(anchor, log));
-    let left = known?.count ?? 0;
+    const isLost = anchor !== undefined && known === undefined;
+    let left = known ?? 0;
     // Finding the place does not solve it: what cannot be read may come behind it.
     const onOpen = (): void => this.#solved('CannotRead');
     const onMessages: OnMessages = (messages) => {
-      if (left === 0) return this.#file.append(formatRecords(messages));
       const last = messages[left - 1];
-      const fresh = messages.slice(left);
-      left = Math.max(0, left - messages.length);
       // Between the two readings the Engine has dropped its oldest messages: the count no longer holds.
-      if (last && known && !isRecord(last, known.last)) throw new StartOver('the Engine dropped messages');
-      return fresh.length === 0 ? undefined : this.#file.append(formatRecords(fresh));
+      if (last && anchor && !isRecord(last, anchor.record))
+        throw new StartOver('the Engine dropped messages');
+      const fresh = left === 0 ? messages : messages.slice(left);
+      left = Math.max(0, left - messages.length);
+      const unwritten = isLost ? fresh.filter((message) => isYounger(message, anchor.record)) : fresh;
+      return unwritten.length === 0 ? undefined : this.#file.append(formatRecords(unwritten));
     };
     const isAll = await log.read({ follow, since: anchor?.since, onOpen, onMessages });
     await this.#file.flush();
@@ -174,24 +170,19 @@ export class LogFollower {
   }
 
   /**
-   * How far the Engine's messages since the anchor's `since` are written. When it no longer has our last one, that is up to
-   * the last that is not younger.
+   * How many of the Engine's messages since the anchor's `since` are written, of which the last is our last one; undefined when
+   * the Engine no longer has that: then all that is younger is to be written.
    */
-  async #find(anchor: Anchor, log: EngineLog): Promise<Position | undefined> {
+  async #find(anchor: Anchor, log: EngineLog): Promise<number | undefined> {
     let count = 0;
     let occurrences = 0;
-    let found: Position | undefined;
-    let notYounger: Position | undefined;
+    let found: number | undefined;
     const onMessages: OnMessages = (messages) => {
-      const before = count;
-      const last = messages.findLastIndex((message) => !isYounger(message, anchor.record));
-      const message = messages[last];
-      if (message) notYounger = { count: before + last + 1, last: formatRecords([message]) };
       for (const message of messages) {
         count += 1;
         if (occurrences === anchor.occurrences || !isRecord(message, anchor.record)) continue;
         occurrences += 1;
-        found = { count, last: anchor.record };
+        found = count;
       }
       return undefined;
     };
@@ -203,7 +194,7 @@ export class LogFollower {
       throw new StartOver('the last line was not found');
     }
     this.#log.warn('the Engine no longer has the line that the log ends with; lines in between may be lost');
-    return notYounger;
+    return undefined;
   }
 
   #logOf(container: ContainerInspect): EngineLog {

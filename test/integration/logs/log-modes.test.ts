@@ -36,39 +36,6 @@ describe('how container logs are kept', { skip: noEngine }, () => {
   });
   after(() => node.close());
 
-  async function infoOf(on: TestNode, id: string): Promise<LogInfo> {
-    const { info } = await on.runtime.ContainerStatus({ container_id: id, verbose: true });
-    return JSON.parse(info['info'] ?? '{}') as LogInfo;
-  }
-  async function logsReady(on: TestNode): Promise<[boolean, string]> {
-    const { status } = await on.runtime.Status({});
-    const condition = status?.conditions.find(({ type }) => type === 'ContainerLogsReady');
-    return [condition?.status ?? false, condition?.reason ?? 'no such condition'];
-  }
-  const textOf = (log: string): string =>
-    readFileSync(log, 'utf8')
-      .split('\n')
-      .map((line) => line.slice(31))
-      .join('\n');
-  async function driverOf(on: TestNode, id: string): Promise<HostConfig['LogConfig']> {
-    return (await on.engine.inspectContainer(id)).HostConfig.LogConfig;
-  }
-  /** Runs a command to its end on a cridock with these flags; its log, and what `inspect` looks at. */
-  async function withFlags(
-    flags: string[],
-    inspect: (on: TestNode, id: string) => Promise<void>,
-  ): Promise<void> {
-    const other = await TestNode.start(flags);
-    try {
-      const id = await other.create(await other.pod(), { run: 'echo one; echo two >&2' });
-      await other.runtime.StartContainer({ container_id: id });
-      await other.ended(id);
-      await inspect(other, id);
-    } finally {
-      await other.close();
-    }
-  }
-
   it('by default: written by cridock, from a bounded copy of the Engine', async () => {
     const id = await node.create(pod, { run: 'echo one; echo two >&2' });
     await node.runtime.StartContainer({ container_id: id });
@@ -104,63 +71,6 @@ describe('how container logs are kept', { skip: noEngine }, () => {
     await reopen(); // else the kubelet would rename the old file back
     assert.deepEqual([textOf(`${log}.20260101-000000`), textOf(log)], ['stdout F one\n', 'stdout F two\n']);
     assert.equal((await refusal(reopen())).code, 'FAILED_PRECONDITION');
-  });
-
-  it('with flags: driver and bounds as told', async () => {
-    const flags = [
-      '--container-log-driver=json-file',
-      '--container-log-max-size=500k',
-      '--container-log-max-files=5',
-    ];
-    await withFlags(flags, async (on, id) => {
-      assert.deepEqual(await driverOf(on, id), {
-        Type: 'json-file',
-        Config: { mode: 'blocking', 'max-size': '500k', 'max-file': '5', compress: 'false' },
-      });
-      assert.match(textOf((await on.status(id)).log_path), /stdout F one/);
-    });
-  });
-
-  it("with --container-log-driver=daemon: as the Engine's own configuration has it", async () => {
-    const { LoggingDriver: preset } = await node.engine.info();
-    await withFlags(['--container-log-driver=daemon'], async (on, id) => {
-      assert.deepEqual(await driverOf(on, id), { Type: preset, Config: {} });
-      assert.match(textOf((await on.status(id)).log_path), /stdout F one/);
-    });
-  });
-
-  it('with the driver journald, where the machine has a journal', async (t) => {
-    if (!existsSync('/run/systemd/journal/socket')) {
-      t.skip('no systemd-journald runs here');
-      return;
-    }
-    await withFlags(['--container-log-driver=journald'], async (on, id) => {
-      assert.equal((await driverOf(on, id))?.Type, 'journald');
-      const { log_path: log } = await on.status(id);
-      await until('both lines', () => textOf(log).split('\n').length === 3, 20_000);
-      assert.deepEqual(textOf(log).split('\n').sort(), ['', 'stderr F two', 'stdout F one']);
-    });
-  });
-
-  it('with --container-log-mode=symlink: a link to the json-file, which cannot be rotated and goes with the container', async () => {
-    await withFlags(['--container-log-mode=symlink'], async (on, id) => {
-      const { log_path: log } = await on.status(id);
-      assert.equal(readlinkSync(log), (await on.engine.inspectContainer(id)).LogPath);
-      assert.match(readFileSync(log, 'utf8'), /"log":"one\\n"/);
-      assert.equal((await infoOf(on, id)).logMode, 'symlink');
-      await on.runtime.RemoveContainer({ container_id: id });
-      assert.throws(() => lstatSync(log), { code: 'ENOENT' });
-    });
-  });
-
-  it('tells of a link that would point nowhere, as with other drivers than json-file', async () => {
-    await withFlags(['--container-log-mode=symlink', '--container-log-driver=local'], async (on, id) => {
-      assert.equal((await infoOf(on, id)).logProblem?.reason, 'NothingToLink');
-      assert.deepEqual(await logsReady(on), [false, 'NothingToLink']);
-      assert.match(on.cridock.log(), /level=warn msg="no log for this container".*keeps no file to link/);
-      await on.runtime.RemoveContainer({ container_id: id });
-      assert.deepEqual(await logsReady(on), [true, '']);
-    });
   });
 
   it('tells of a driver that cannot be read, while it exists; other logs are written', async () => {
@@ -221,6 +131,99 @@ describe('how container logs are kept', { skip: noEngine }, () => {
     await node.runtime.RemovePodSandbox({ pod_sandbox_id: sandboxId });
   });
 });
+
+/** Each with the only cridock on the Engine: two would both write the logs. */
+describe('how container logs are kept, by flags', { skip: noEngine }, () => {
+  it('with flags: driver and bounds as told', async () => {
+    const flags = [
+      '--container-log-driver=json-file',
+      '--container-log-max-size=500k',
+      '--container-log-max-files=5',
+    ];
+    await withFlags(flags, async (on, id) => {
+      assert.deepEqual(await driverOf(on, id), {
+        Type: 'json-file',
+        Config: { mode: 'blocking', 'max-size': '500k', 'max-file': '5', compress: 'false' },
+      });
+      assert.match(textOf((await on.status(id)).log_path), /stdout F one/);
+    });
+  });
+
+  it("with --container-log-driver=daemon: as the Engine's own configuration has it", async () => {
+    await withFlags(['--container-log-driver=daemon'], async (on, id) => {
+      const { LoggingDriver: preset } = await on.engine.info();
+      assert.deepEqual(await driverOf(on, id), { Type: preset, Config: {} });
+      assert.match(textOf((await on.status(id)).log_path), /stdout F one/);
+    });
+  });
+
+  it('with the driver journald, where the machine has a journal', async (t) => {
+    if (!existsSync('/run/systemd/journal/socket')) {
+      t.skip('no systemd-journald runs here');
+      return;
+    }
+    await withFlags(['--container-log-driver=journald'], async (on, id) => {
+      assert.equal((await driverOf(on, id))?.Type, 'journald');
+      await until('a complete log', async () => (await infoOf(on, id)).logComplete, 20_000);
+      const { log_path: log } = await on.status(id);
+      assert.deepEqual(textOf(log).split('\n').sort(), ['', 'stderr F two', 'stdout F one']);
+    });
+  });
+
+  it('with --container-log-mode=symlink: a link to the json-file, which cannot be rotated and goes with the container', async () => {
+    await withFlags(['--container-log-mode=symlink'], async (on, id) => {
+      const { log_path: log } = await on.status(id);
+      assert.equal(readlinkSync(log), (await on.engine.inspectContainer(id)).LogPath);
+      assert.match(readFileSync(log, 'utf8'), /"log":"one\\n"/);
+      assert.equal((await infoOf(on, id)).logMode, 'symlink');
+      await on.runtime.RemoveContainer({ container_id: id });
+      assert.throws(() => lstatSync(log), { code: 'ENOENT' });
+    });
+  });
+
+  it('tells of a link that would point nowhere, as with other drivers than json-file', async () => {
+    await withFlags(['--container-log-mode=symlink', '--container-log-driver=local'], async (on, id) => {
+      assert.equal((await infoOf(on, id)).logProblem?.reason, 'NothingToLink');
+      assert.deepEqual(await logsReady(on), [false, 'NothingToLink']);
+      assert.match(on.cridock.log(), /level=warn msg="no log for this container".*keeps no file to link/);
+      await on.runtime.RemoveContainer({ container_id: id });
+      assert.deepEqual(await logsReady(on), [true, '']);
+    });
+  });
+});
+
+async function infoOf(on: TestNode, id: string): Promise<LogInfo> {
+  const { info } = await on.runtime.ContainerStatus({ container_id: id, verbose: true });
+  return JSON.parse(info['info'] ?? '{}') as LogInfo;
+}
+async function logsReady(on: TestNode): Promise<[boolean, string]> {
+  const { status } = await on.runtime.Status({});
+  const condition = status?.conditions.find(({ type }) => type === 'ContainerLogsReady');
+  return [condition?.status ?? false, condition?.reason ?? 'no such condition'];
+}
+const textOf = (log: string): string =>
+  readFileSync(log, 'utf8')
+    .split('\n')
+    .map((line) => line.slice(31))
+    .join('\n');
+async function driverOf(on: TestNode, id: string): Promise<HostConfig['LogConfig']> {
+  return (await on.engine.inspectContainer(id)).HostConfig.LogConfig;
+}
+/** Runs a command to its end on a cridock with these flags; its log, and what `inspect` looks at. */
+async function withFlags(
+  flags: string[],
+  inspect: (on: TestNode, id: string) => Promise<void>,
+): Promise<void> {
+  const other = await TestNode.start(flags);
+  try {
+    const id = await other.create(await other.pod(), { run: 'echo one; echo two >&2' });
+    await other.runtime.StartContainer({ container_id: id });
+    await other.ended(id);
+    await inspect(other, id);
+  } finally {
+    await other.close();
+  }
+}
 
 const PAUSE_IMAGE = 'registry.k8s.io/pause:3.10';
 const ADOPTED_POD = 'adopted_cridock-test_uid-adopted';

@@ -6,6 +6,7 @@ import { createAgent, closeIdle } from './agent.js';
 import type { Endpoint } from './endpoint.js';
 import { abortError } from './errors.js';
 import { getUnframed, type UnframedGet } from './unframed.js';
+import { keepReading } from './keep-reading.js';
 
 /** Requests that answer soon share this many connections. */
 const MAX_SHORT_CONNECTIONS = 32;
@@ -65,7 +66,9 @@ export class Transport {
 
   /** Asks for the connection itself. Resolves with it, or with the response that says why it cannot be had. */
   async hijack(request: EngineRequest): Promise<Socket | IncomingMessage> {
-    return this.#dial({ ...request, long: true }, true);
+    const answer = await this.#dial({ ...request, long: true }, true);
+    if (answer instanceof Socket) keepReading(answer);
+    return answer;
   }
 
   /** Closes the connections that carry no request. */

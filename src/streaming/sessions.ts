@@ -17,7 +17,7 @@ import { openSpdyStreams, REMOTE_COMMAND_PROTOCOLS } from './spdy/remote-streams
 import type { SessionTimeouts } from './spdy/remote-streams.js';
 import { acceptUpgrade, chooseProtocol } from './spdy/upgrade.js';
 import { acceptWebSocket, chooseSubprotocol } from './websocket/accept.js';
-import { PORT_FORWARD_FORMS, serveWebSocketPortForward } from './websocket/port-forward.js';
+import { hasChannelsFor, PORT_FORWARD_FORMS, serveWebSocketPortForward } from './websocket/port-forward.js';
 import type { PortForwardSubprotocol } from './websocket/port-forward.js';
 import { openWebSocketStreams, REMOTE_COMMAND_FORMS } from './websocket/remote-streams.js';
 import type { RemoteCommandSubprotocol } from './websocket/remote-streams.js';
@@ -86,8 +86,9 @@ function webSocketPorts(request: IncomingMessage, session: PortForward, timeouts
   const known = [...(Object.keys(PORT_FORWARD_FORMS) as PortForwardSubprotocol[]), TUNNEL_PROTOCOL] as const;
   const protocol = chooseSubprotocol(request, known);
   if (typeof protocol !== 'string') return protocol;
-  if (protocol !== TUNNEL_PROTOCOL && session.ports.length === 0) {
-    return { status: 400, message: 'WebSocket channels need the ports in the PortForward request' };
+  if (protocol !== TUNNEL_PROTOCOL && !hasChannelsFor(session.ports, protocol)) {
+    const message = `${session.ports.length} ports in the PortForward request: WebSocket channels take some, not many`;
+    return { status: 400, message };
   }
   const serve: ServePorts = async (socket, head, dialer) => {
     const webSocket = await webSocketOrThrow(request, socket, head, protocol);

@@ -14,6 +14,13 @@ export const EXEC: StreamRequest = {
   stderr: false,
 };
 
+/** The headers of a WebSocket's handshake that are the same for all. */
+export const WEBSOCKET_UPGRADE = {
+  Upgrade: 'websocket',
+  'Sec-WebSocket-Version': '13',
+  'Sec-WebSocket-Key': Buffer.alloc(16).toString('base64'),
+};
+
 export interface StreamingFixture {
   readonly server: StreamingServer;
   /** Reasons of refusals, as they were counted. */

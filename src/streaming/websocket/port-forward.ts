@@ -15,6 +15,12 @@ export const PORT_FORWARD_FORMS = {
 } as const satisfies Record<string, ChannelForm>;
 export type PortForwardSubprotocol = keyof typeof PORT_FORWARD_FORMS;
 
+/** Each port takes two channels, and a message names its channel by a byte, or a digit. */
+export function hasChannelsFor(ports: readonly number[], protocol: PortForwardSubprotocol): boolean {
+  const channels = PORT_FORWARD_FORMS[protocol].base64 ? 10 : 256;
+  return ports.length > 0 && 2 * ports.length <= channels;
+}
+
 /**
  * Forwards one connection for each port until the client goes: channel 2n carries the data of the n-th port, channel
  * 2n+1 its error. Both begin with the port, 16 bits in little endian.

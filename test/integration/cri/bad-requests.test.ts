@@ -11,6 +11,7 @@ import { containerRows } from './bad-requests/container-rows.js';
 import { SECRET, imageRows } from './bad-requests/image-rows.js';
 import { objectRows } from './bad-requests/object-rows.js';
 import { sandboxRows } from './bad-requests/sandbox-rows.js';
+import { streamingRows } from './bad-requests/streaming-rows.js';
 import { notUtf8, servedRpcs, streamedRpcs } from './bad-requests/wire-rows.js';
 import type { World } from './bad-requests/world.js';
 import { idsWithLabel, makeWorld, removeWithLabel } from './bad-requests/world.js';
@@ -46,6 +47,7 @@ describe('bad requests', { skip: noEngine }, () => {
     ...containerRows,
     ...objectRows,
     ...imageRows,
+    ...streamingRows,
   ]) {
     it(`${rpc} with ${name}: ${code}`, async () => {
       const outcome = await outcomeOf(send(cridock.client, world));

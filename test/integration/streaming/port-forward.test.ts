@@ -3,7 +3,9 @@ import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import net from 'node:net';
 import type { AddressInfo } from 'node:net';
-import { readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import WebSocket from 'ws';
 import { NamespaceMode } from '../../../src/gen/runtime/v1/NamespaceMode.js';
@@ -25,6 +27,8 @@ interface Forwarded {
 describe('port-forward', { skip: noEngine }, () => {
   let cridock: CridockProcess;
   let pod: MadePod;
+  /** cridock's PATH. */
+  let tools = '';
   let v4: NetnsServer;
   /** Undefined where the pod has no ::1: Engines before 27 switch IPv6 off in pods. */
   let v6: NetnsServer | undefined;
@@ -62,7 +66,8 @@ describe('port-forward', { skip: noEngine }, () => {
   };
 
   before(async () => {
-    cridock = await startCridock({ flags: ['--log-level=info'] });
+    tools = nsenterAlone();
+    cridock = await startCridock({ flags: ['--log-level=info'], env: { PATH: tools } });
     const spec = { name: 'forward', image: 'busybox:latest', directory: cridock.directory, containers: 0 };
     pod = await makePod(cridock.client, spec);
     const pid = await pidOf(pod.sandboxId);
@@ -75,6 +80,7 @@ describe('port-forward', { skip: noEngine }, () => {
     await v6?.stop();
     await removePod(cridock.client, pod);
     await cridock.stop();
+    rmSync(tools, { recursive: true });
   });
 
   it('reaches servers on 127.0.0.1 only and on ::1 only, with one helper, which ends with the session', async (t) => {
@@ -211,6 +217,15 @@ describe('port-forward', { skip: noEngine }, () => {
     await until('the helper is gone', () => helpers() === 0);
   });
 });
+
+/** A folder with a link to nsenter: all that port-forward needs of the host. */
+function nsenterAlone(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'cridock-tools-'));
+  const folders = (process.env['PATH'] ?? '').split(':');
+  const nsenter = folders.map((path) => join(path, 'nsenter')).find((path) => existsSync(path));
+  symlinkSync(nsenter ?? assert.fail('no nsenter on PATH'), join(folder, 'nsenter'));
+  return folder;
+}
 
 function digest(bytes: Buffer): string {
   return createHash('sha256').update(bytes).digest('hex');

@@ -6,7 +6,6 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { forEachLimited } from '../../../src/util/concurrency.js';
 import { noEngine, startCridock, type CridockProcess } from '../../support/cridock-process.js';
-import { testEngineSupports } from '../../support/engine-supports.js';
 import { processesWith } from '../../support/host-processes.js';
 import { makePod, removePod, type MadePod } from '../../support/pod-worker.js';
 import { containerConfig } from '../../support/pods.js';
@@ -179,14 +178,7 @@ describe('exec and attach', { skip: noEngine }, () => {
     });
   });
 
-  it('gives a terminal its first size, later sizes and ctrl-p', async (t) => {
-    // From then on an exec is made with the size of its terminal.
-    if (!(await testEngineSupports('1.42'))) {
-      t.skip(
-        'does not end on Engines before API 1.42, the cause is not known yet; CRIDOCK_TEST_ENGINE=28.5.2 runs it',
-      );
-      return;
-    }
+  it('gives a terminal its first size, later sizes and ctrl-p', async () => {
     const session = await openRemote(await execUrl(['sh'], { tty: true, stdin: true }), {
       tty: true,
       stdin: true,

@@ -38,6 +38,16 @@ describe('StreamingServer', () => {
     (await upgrade(other, asked, 'GET')).socket.destroy();
   });
 
+  it('answers expired tokens with 404, and counts them', async (t) => {
+    const { server, refused } = await serveStreaming(t, hello);
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const url = server.urlFor(EXEC);
+    t.mock.timers.tick(60_000);
+    t.mock.timers.reset();
+    await assert.rejects(upgrade(url, asked), { status: 404 });
+    assert.deepEqual(refused, ['token']);
+  });
+
   it('is no use to web pages', async (t) => {
     const { server, refused } = await serveStreaming(t, hello);
     const url = server.urlFor(EXEC);

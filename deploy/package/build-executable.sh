@@ -8,9 +8,10 @@
 set -euo pipefail
 
 node_version=${CRIDOCK_NODE_VERSION:-24.21.0}
-# What the packed Node.js is always started with, to keep its memory small: a small young generation, and no optimising
-# compilers until the service is up (optimiseFromNowOn in src/util/own-program.ts).
-v8_flags=(--max-semi-space-size=1 --optimize-for-size --no-opt --no-maglev)
+# What the packed Node.js is always started with, to keep its memory small: a small young generation, an old one that is
+# collected before it has grown far, and no optimising compilers until the service is up (optimiseFromNowOn in
+# src/util/own-program.ts).
+v8_flags=(--max-semi-space-size=1 --optimize-for-size --heap-growing-percent=20 --v8-pool-size=1 --no-opt --no-maglev)
 # By which Node.js finds out that it holds a program: https://nodejs.org/api/single-executable-applications.html
 fuse=NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2
 

@@ -3,13 +3,14 @@ import { readFileSync } from 'node:fs';
 /** Linux counts CPU time in /proc in these units; it is 100 Hz everywhere that Node runs. */
 const TICKS_PER_SECOND = 100;
 
-/** How the packages start it: memory is kept small, as cridock has little to compute. */
+/** How deploy/package and deploy/systemd start it: memory is kept small, as cridock has little to compute. */
 export const SHIPPED_NODE_FLAGS = [
   '--max-semi-space-size=1',
   '--optimize-for-size',
   '--heap-growing-percent=20',
   '--v8-pool-size=1',
 ];
+
 export const SHIPPED_ENV = { MALLOC_ARENA_MAX: '1' };
 
 /** How long `work` takes, in milliseconds. */

@@ -117,8 +117,7 @@ export class LogFile {
       }
       this.#madeUnasked = false;
       if (this.#closed) return;
-      // Before the new one is looked at: it is the same file when nobody has renamed it.
-      if (this.#handle !== undefined) await this.#dropTorn(this.#handle);
+      await this.#leave();
       const { handle, torn } = await this.#openHandle();
       await this.#handle?.close();
       this.#handle = handle;
@@ -238,6 +237,16 @@ export class LogFile {
     this.#waiting = [];
     this.#waitingBytes = 0;
     return records;
+  }
+
+  /** Sees to it that nothing written to the present file is missing when another one takes its place. */
+  async #leave(): Promise<void> {
+    this.#checkedAtMs = -Infinity;
+    const handle = this.#handle;
+    if (handle === undefined) return;
+    if (await this.#isUnlinked(handle)) await this.#abandon(handle);
+    // Before the new one is looked at: it is the same file when nobody has renamed it.
+    else await this.#dropTorn(handle);
   }
 
   /** Not looked up each time: what was written to such a file meanwhile is then found missing, and written anew. */

@@ -12,6 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { beforeEach, describe, it, type TestContext } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { LogFollower } from '../../../src/logs/log-follower.js';
 import { silentLogger } from '../../../src/util/log.js';
 import { FakeEngine } from '../../support/fake-engine.js';
@@ -172,6 +173,23 @@ describe('LogFollower', () => {
     engine.exit(id, 0);
     await follower.done;
     assert.deepEqual(logged(path), ['stdout F a', 'stdout F b', 'stdout F c']);
+  });
+
+  it('loses nothing when its file was replaced and the next reopening comes before it has found out', async (t) => {
+    const follower = follow(t);
+    write('a\n', 0);
+    await untilLogged(1);
+    renameSync(path, `${path}.1`);
+    await follower.reopen();
+    renameSync(`${path}.1`, path);
+    write('b\n', 1); // to the file that was replaced
+    await delay(200);
+    renameSync(path, `${path}.2`);
+    await follower.reopen();
+    write('c\n', 2);
+    engine.exit(id, 0);
+    await follower.done;
+    assert.deepEqual(logged(`${path}.2`, path), ['stdout F a', 'stdout F b', 'stdout F c']);
   });
 
   it('replaces a torn line that the Engine no longer has', async (t) => {

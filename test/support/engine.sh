@@ -74,15 +74,24 @@ clean_up() {
   rm -rf "$run"
 }
 
+remove_containers() {
+  local docker=("$bin/usr/bin/docker" -H "unix://$socket") ids
+  ids=$("${docker[@]}" ps -aq)
+  # shellcheck disable=SC2086 # one argument for each id
+  [ -z "$ids" ] || "${docker[@]}" rm -fv $ids >/dev/null
+}
+
 # "keep" leaves alone what runs apart from the daemon.
 start() {
-  local arguments
+  local arguments goes_on=false
   if answers >/dev/null 2>&1; then
     say "$name is running already"
     echo "$socket"
     return
   fi
   [ "${1:-}" = keep ] || end_processes
+  if [ "${1:-}" = keep ] || [ -e "$run/halted" ]; then goes_on=true; fi
+  rm -f "$run/halted"
   mkdir -p "$run/exec" "$data"
   chmod 711 "$run"
   if ! make_bridge; then
@@ -116,6 +125,8 @@ start() {
     say "no Docker Engine can run here: $name did not start, the last lines of its log are above"
     exit 4
   fi
+  # A run that was killed has left its containers.
+  [ "$goes_on" = true ] || remove_containers
   echo "$socket"
 }
 
@@ -125,11 +136,9 @@ restart() {
 }
 
 stop() {
-  local docker=("$bin/usr/bin/docker" -H "unix://$socket") ids
+  local docker=("$bin/usr/bin/docker" -H "unix://$socket")
   if answers >/dev/null 2>&1; then
-    ids=$("${docker[@]}" ps -aq)
-    # shellcheck disable=SC2086 # one argument for each id
-    [ -z "$ids" ] || "${docker[@]}" rm -fv $ids >/dev/null
+    remove_containers
     "${docker[@]}" network prune -f >/dev/null
     "${docker[@]}" volume prune -f >/dev/null
     "${docker[@]}" image prune -f >/dev/null # those without a name: what newer ones have replaced
@@ -169,7 +178,7 @@ bin=$(binaries)
 case $command in
   start) start ;;
   restart) restart ;;
-  halt) end_processes ;;
+  halt) end_processes && touch "$run/halted" ;;
   stop) stop ;;
   docker) echo "$bin/usr/bin/docker" ;;
   *) fail "unknown command $command" ;;

@@ -35,3 +35,11 @@ export function kernelCpuNs(pid: number): number {
   const stat = readFileSync(`${folder(pid, 'cpu')}/cpu.stat`, 'utf8');
   return Number(/^usage_usec (\d+)$/m.exec(stat)?.[1]) * 1000;
 }
+
+/** Bytes that an interface in a process's network has sent, with all headers and repeats. */
+export function kernelSentBytes(pid: number, name: string): number {
+  const line = readFileSync(`/proc/${pid}/net/dev`, 'utf8')
+    .split('\n')
+    .find((text) => text.trim().startsWith(`${name}:`));
+  return Number(line?.split(':')[1]?.trim().split(/ +/)[8]);
+}

@@ -16,7 +16,7 @@ import {
   testDockerEndpoint,
   type CridockProcess,
 } from '../../support/cridock-process.js';
-import { kernelCpuNs, kernelFigures } from '../../support/kernel-figures.js';
+import { kernelCpuNs, kernelFigures, kernelSentBytes } from '../../support/kernel-figures.js';
 import { removePod, type MadePod } from '../../support/pod-worker.js';
 import { containerConfig, podConfig } from '../../support/pods.js';
 import { until } from '../../support/until.js';
@@ -115,7 +115,7 @@ describe('statistics against loads of known size', { skip: noEngine }, () => {
   });
 
   it('disk: 50 MiB written to the layer', async () => {
-    const id = await run('disk', `dd if=/dev/zero of=/file bs=1M count=50; mkdir /d; touch /d/1 /d/2`);
+    const id = await run('disk', `mkdir /d; touch /d/1 /d/2; dd if=/dev/zero of=/file bs=1M count=50`);
     await until('the container has a size', async () => (await statsOf(id)).writable_layer !== null, 20_000);
     // The end of a container has its layer measured at once; while it runs that is done every minute.
     await until('the file is written', async () => (await layerBytes(engine, id)) >= 50 * MIB, 20_000);
@@ -131,6 +131,8 @@ describe('statistics against loads of known size', { skip: noEngine }, () => {
 
   it('network: 20 MiB sent over eth0', async () => {
     const before = await podStats();
+    const { Pid: pid } = (await engine.inspectContainer(pod.sandboxId)).State;
+    const kernelBefore = kernelSentBytes(pid, 'eth0');
     const { port } = sink.address() as { port: number };
     const gateway = "$(ip route | awk '/default/ {print $3}')";
     await run('network', `dd if=/dev/zero bs=1M count=20 | nc ${gateway} ${port}`);
@@ -138,7 +140,10 @@ describe('statistics against loads of known size', { skip: noEngine }, () => {
     const sent = async (): Promise<number> =>
       Number((await podStats()).linux?.network?.default_interface?.tx_bytes?.value) -
       Number(before.linux?.network?.default_interface?.tx_bytes?.value);
-    near(await sent(), 20 * MIB, 'bytes sent');
+    // Headers are 4.5 % of it, and what a busy machine has to send twice counts twice: the kernel's own word is what holds.
+    const bytes = await sent();
+    near(bytes, kernelSentBytes(pid, 'eth0') - kernelBefore, 'bytes sent');
+    assert.ok(bytes >= 20 * MIB, `${bytes} bytes`);
     const network = (await podStats()).linux?.network;
     assert.equal(network?.default_interface?.name, 'eth0');
     assert.deepEqual(network.interfaces, []);

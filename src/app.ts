@@ -165,6 +165,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
     sandboxRuns: new SharedCalls(),
     containerCreates: new SharedCalls(),
     pulls: new SharedCalls(),
+    imageRemovals: new SharedCalls(),
     sandboxListing: new EntryList((sandbox) =>
       protocol.encodeReply('ListPodSandbox', { items: [sandboxEntry(sandbox)] }),
     ),

@@ -61,6 +61,8 @@ export interface CriDeps {
   readonly containerCreates: SharedCalls<string>;
   /** Pulls in flight, by reference and credentials. */
   readonly pulls: SharedCalls<string>;
+  /** RemoveImage calls in flight, by image id. */
+  readonly imageRemovals: SharedCalls<void>;
   readonly sandboxListing: SandboxListing;
   readonly containerListing: ContainerListing;
   readonly statusReplies: StatusReplies;

@@ -20,7 +20,12 @@ export async function removeImage(
   await checkRuntimeHandler(deps, 'image.runtime_handler', handler, ctx.signal);
   const found = await findImage(deps.engine, reference, 'image.image', ctx.signal);
   if (found === undefined) return {};
-  await unlessGone(deps.engine.removeImage(found.Id, { signal: ctx.signal }));
+  // The Engine takes an image that it is removing for gone: who asks meanwhile has to wait for that too.
+  await deps.imageRemovals.join(
+    found.Id,
+    (signal) => unlessGone(deps.engine.removeImage(found.Id, { signal })),
+    ctx.signal,
+  );
   deps.images.forget(found.Id);
   deps.imageDiskUsage.forget();
   deps.imageInodes.forget();

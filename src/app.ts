@@ -238,7 +238,6 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
       await mirror.stop();
       await logs.stop();
       await status?.close();
-      await mirror.stop();
       await statistics.stop();
       await deps.imageInodes.stop();
       await network.stop();

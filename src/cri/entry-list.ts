@@ -1,15 +1,16 @@
+import { KeptEncodings } from './kept-encodings.js';
+
 /**
  * Builds list replies from encoded entries that are kept with the records: a relist of an unchanged node costs a
  * lookup and a copy of bytes. Records are immutable, so an entry is encoded once a record.
  */
 export class EntryList<Record extends object> {
-  readonly #entries = new WeakMap<Record, Buffer>();
-  readonly #encode: (record: Record) => Buffer;
+  readonly #entries: KeptEncodings<Record>;
   #whole: { version: number; bytes: Buffer } | undefined;
 
   /** `encode` answers a reply that holds this one entry: replies of one entry each may be joined. */
   constructor(encode: (record: Record) => Buffer) {
-    this.#encode = encode;
+    this.#entries = new KeptEncodings(encode);
   }
 
   /** The reply for all records; kept while `version` stays the same. */
@@ -21,16 +22,7 @@ export class EntryList<Record extends object> {
   /** The reply for these records. */
   some(records: Iterable<Record>): Buffer {
     const parts: Buffer[] = [];
-    for (const record of records) parts.push(this.#entry(record));
+    for (const record of records) parts.push(this.#entries.of(record));
     return Buffer.concat(parts);
-  }
-
-  #entry(record: Record): Buffer {
-    let bytes = this.#entries.get(record);
-    if (bytes === undefined) {
-      bytes = this.#encode(record);
-      this.#entries.set(record, bytes);
-    }
-    return bytes;
   }
 }

@@ -3,6 +3,7 @@ import type { ContainerRecord, SandboxRecord } from '../state/records.js';
 import type { EncodeReply } from '../util/handler.js';
 import { WireWriter, insideOf } from '../util/wire-writer.js';
 import { containerStatusOf } from './container-status.js';
+import { KeptEncodings } from './kept-encodings.js';
 import type { HeldLimits } from './node-limits.js';
 import { sandboxStatusOf } from './sandbox-status.js';
 
@@ -23,12 +24,15 @@ export class StatusReplies {
   readonly #encode: EncodeReply;
   readonly #heldLimits: CriDeps['heldLimits'];
   readonly #containers = new WeakMap<ContainerRecord, KeptStatus>();
-  readonly #sandboxes = new WeakMap<SandboxRecord, Buffer>();
+  readonly #sandboxes: KeptEncodings<SandboxRecord>;
   readonly #writer = new WireWriter();
 
   constructor(encode: EncodeReply, heldLimits: CriDeps['heldLimits']) {
     this.#encode = encode;
     this.#heldLimits = heldLimits;
+    this.#sandboxes = new KeptEncodings((sandbox) =>
+      encode('PodSandboxStatus', { status: sandboxStatusOf(sandbox) }),
+    );
   }
 
   /** ContainerStatusResponse without `info`. */
@@ -46,20 +50,11 @@ export class StatusReplies {
   sandbox(sandbox: SandboxRecord, members: readonly ContainerRecord[]): Buffer {
     const timestamp = String(BigInt(Date.now()) * 1_000_000n);
     return this.#writer.encode(() => {
-      this.#writer.bytes(this.#sandboxStatus(sandbox));
+      this.#writer.bytes(this.#sandboxes.of(sandbox));
       for (const member of members) {
         this.#writer.encoded(CONTAINERS_STATUSES, insideOf(this.container(member)));
       }
       this.#writer.bytes(this.#encode('PodSandboxStatus', { timestamp }));
     });
-  }
-
-  #sandboxStatus(sandbox: SandboxRecord): Buffer {
-    let reply = this.#sandboxes.get(sandbox);
-    if (reply === undefined) {
-      reply = this.#encode('PodSandboxStatus', { status: sandboxStatusOf(sandbox) });
-      this.#sandboxes.set(sandbox, reply);
-    }
-    return reply;
   }
 }

@@ -9,18 +9,17 @@ export interface Propagation {
 
 /**
  * How the mount that holds a path of the node propagates; undefined when the path does not exist, which the Engine tells
- * by itself. `mountinfo` is the text of `/proc/self/mountinfo`.
+ * by itself.
  */
 export async function propagationOf(path: string): Promise<Propagation | undefined> {
-  try {
-    const [real, mountinfo] = await Promise.all([realpath(path), readFile('/proc/self/mountinfo', 'utf8')]);
-    return holdingMount(mountinfo, real);
-  } catch {
-    return undefined;
-  }
+  const real = await realpath(path).catch(() => undefined);
+  return real === undefined ? undefined : holdingMount(await readFile('/proc/self/mountinfo', 'utf8'), real);
 }
 
-/** The last mounted of the deepest mount points above `path`, which holds no links. */
+/**
+ * The last mounted of the deepest mount points above `path`, which holds no links. `mountinfo` is the text of
+ * `/proc/self/mountinfo`.
+ */
 export function holdingMount(mountinfo: string, path: string): Propagation | undefined {
   let best: Propagation | undefined;
   for (const line of mountinfo.split('\n')) {

@@ -7,30 +7,13 @@
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=node.sh
 . "$(dirname "${BASH_SOURCE[0]}")/node.sh"
+# shellcheck source=checks.sh
+. "$repo_root/test/conformance/checks.sh"
 
 image=registry.k8s.io/e2e-test-images/busybox:1.29-2
 other_image=registry.k8s.io/e2e-test-images/nginx:1.14-2
-passed=0 failed=0
 tools=$("$repo_root/test/conformance/build-tools.sh")
 work=''
-
-crictl() {
-  "$tools/crictl" --config /dev/null --timeout 60s --runtime-endpoint "unix://$cri_socket" \
-    --image-endpoint "unix://$cri_socket" "$@"
-}
-
-# check NAME COMMAND...: passes when COMMAND succeeds; its output is shown when it does not.
-check() {
-  local name=$1
-  shift
-  if "$@" >"$work/output" 2>&1; then
-    passed=$((passed + 1))
-    echo "ok      $name"
-  else
-    failed=$((failed + 1))
-    echo "FAILED  $name: $(tail -n 3 "$work/output" | tr '\n' ' ')"
-  fi
-}
 
 # prints TEXT COMMAND...: COMMAND succeeds and its output holds TEXT.
 prints() {

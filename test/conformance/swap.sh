@@ -8,6 +8,8 @@
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../support/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../support/common.sh"
+# shellcheck source=checks.sh
+. "$repo_root/test/conformance/checks.sh"
 
 cri_dockerd=${1:?usage: swap.sh CRI_DOCKERD [CRIDOCK...]}
 shift
@@ -15,7 +17,7 @@ cridock=("$@")
 [ $# -gt 0 ] || cridock=(node "$repo_root/dist/src/main.js")
 engine_arguments=("${CRIDOCK_SWAP_ENGINE:-28.5.2}" --name swap)
 bridge=crdswap
-passed=0 failed=0 server_pid=''
+server_pid=''
 
 tools=$("$repo_root/test/conformance/build-tools.sh")
 work=$(mktemp -d)
@@ -36,11 +38,6 @@ leave() {
 trap leave EXIT
 trap 'exit 130' INT TERM
 
-crictl() {
-  "$tools/crictl" --config /dev/null --timeout 60s --runtime-endpoint "unix://$cri_socket" \
-    --image-endpoint "unix://$cri_socket" "$@"
-}
-
 # serve WORDS...: starts a CRI server with the flags that both programs know.
 serve() {
   "$@" --container-runtime-endpoint "unix://$cri_socket" --docker-endpoint "$endpoint" \
@@ -49,19 +46,6 @@ serve() {
     >>"$work/server.log" 2>&1 &
   server_pid=$!
   wait_until 30 crictl version || fail "$1 does not serve: $(tail -n 5 "$work/server.log")"
-}
-
-# check NAME COMMAND...: passes when COMMAND succeeds; its output is shown when it does not.
-check() {
-  local name=$1
-  shift
-  if "$@" >"$work/output" 2>&1; then
-    passed=$((passed + 1))
-    echo "ok      $name"
-  else
-    failed=$((failed + 1))
-    echo "FAILED  $name: $(tail -n 3 "$work/output" | tr '\n' ' ')"
-  fi
 }
 
 # make_pod NAME HOST_PORT: a pod with one container; their ids are left in files.

@@ -1,7 +1,8 @@
-import { mkdir, open, readFile, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Code, CriError, invalidArgument, messageOf } from '../util/cri-error.js';
 import type { Logger } from '../util/log.js';
+import { replaceFile } from '../util/replace-file.js';
 import { formatCheckpoint, parseCheckpoint, type SandboxCheckpoint } from './checkpoint-format.js';
 
 const ID_PATTERN = /^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$/;
@@ -36,11 +37,7 @@ export class CheckpointStore {
   async write(id: string, checkpoint: SandboxCheckpoint): Promise<void> {
     const path = this.#path(id);
     const unfinished = join(this.#dir, UNFINISHED_PREFIX + id);
-    await this.#reported('write', path, async () => {
-      await writeSynced(unfinished, formatCheckpoint(checkpoint));
-      await rename(unfinished, path);
-      await syncDirectory(this.#dir);
-    });
+    await this.#reported('write', path, () => replaceFile(path, unfinished, formatCheckpoint(checkpoint)));
   }
 
   /**
@@ -97,25 +94,6 @@ export class CheckpointStore {
 
 function isCheckpointId(name: string): boolean {
   return name.length <= MAX_ID_LENGTH && ID_PATTERN.test(name);
-}
-
-async function writeSynced(path: string, text: string): Promise<void> {
-  const file = await open(path, 'w', 0o600);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
 }
 
 async function readIfPresent(path: string): Promise<string | undefined> {

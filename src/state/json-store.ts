@@ -1,7 +1,8 @@
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Code, CriError, messageOf } from '../util/cri-error.js';
 import type { Logger } from '../util/log.js';
+import { replaceFile } from '../util/replace-file.js';
 
 const ID = /^[0-9a-f]{64}$/;
 const UNFINISHED_PREFIX = '.unfinished-';
@@ -17,8 +18,7 @@ export interface JsonStoreOptions<T> {
 
 /**
  * Facts on containers that labels cannot hold, as labels never change: one small JSON file an id, all kept in memory.
- * A file survives a crash of cridock whole; after a crash of the node no container needs it. Callers keep calls
- * for one id apart. File errors are thrown as INTERNAL with the path.
+ * Callers keep calls for one id apart. File errors are thrown as INTERNAL with the path.
  */
 export class JsonStore<T> {
   readonly #options: JsonStoreOptions<T>;
@@ -51,10 +51,7 @@ export class JsonStore<T> {
   async set(id: string, value: T): Promise<void> {
     const path = this.#path(id);
     const unfinished = join(this.#options.dir, UNFINISHED_PREFIX + id);
-    await reported('write', path, async () => {
-      await writeFile(unfinished, JSON.stringify(value), { mode: 0o600 });
-      await rename(unfinished, path);
-    });
+    await reported('write', path, () => replaceFile(path, unfinished, JSON.stringify(value)));
     this.#values.set(id, value);
   }
 

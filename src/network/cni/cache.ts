@@ -1,8 +1,9 @@
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 
 import { Code, CriError, messageOf } from '../../util/cri-error.js';
 import type { Logger } from '../../util/log.js';
+import { replaceFile } from '../../util/replace-file.js';
 import { POD_INTERFACE, type Attachment } from './attachment.js';
 import { isJsonObject, parseJsonObject } from './json-object.js';
 import { parseNetworkList } from './network-config.js';
@@ -33,7 +34,7 @@ export class AttachmentCache {
     const path = this.#pathOf(attachment);
     try {
       await mkdir(this.#dir, { recursive: true, mode: 0o700 });
-      await replaceFile(path, serialize(attachment));
+      await replaceFile(path, join(this.#dir, TEMPORARY_PREFIX + basename(path)), serialize(attachment));
     } catch (error) {
       throw new CriError(Code.UNKNOWN, `CNI cache file ${path}: ${messageOf(error)}`, { cause: error });
     }
@@ -158,22 +159,4 @@ function isPairs(value: unknown): value is [string, string][] {
       (pair) => Array.isArray(pair) && pair.length === 2 && pair.every((item) => typeof item === 'string'),
     )
   );
-}
-
-/** Writes a file so that at any moment, also after a power cut, it has its old content or the new one. */
-async function replaceFile(path: string, text: string): Promise<void> {
-  const temporary = join(dirname(path), TEMPORARY_PREFIX + basename(path));
-  try {
-    const file = await open(temporary, 'w', 0o600);
-    try {
-      await file.writeFile(text);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true }).catch(() => undefined);
-    throw error;
-  }
 }

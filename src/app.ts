@@ -22,7 +22,7 @@ import { runtimeService } from './cri/runtime-service.js';
 import { whyNotReady } from './cri/runtime-status.js';
 import { sandboxEntry } from './cri/sandbox-list.js';
 import { SandboxMetrics } from './cri/sandbox-metrics.js';
-import { reclaimAllVanished } from './cri/sandbox-reclaim.js';
+import { reclaimAfterRemoval, reclaimAllVanished } from './cri/sandbox-reclaim.js';
 import { sandboxAttributes } from './cri/sandbox-stats.js';
 import { Statistics } from './cri/statistics.js';
 import { StatsEntries } from './cri/stats-entries.js';
@@ -61,6 +61,7 @@ import { insideOf } from './util/wire-writer.js';
 import { SharedCalls } from './util/shared-calls.js';
 
 const RECONCILE_EVERY_MS = 180_000;
+const COMPARE_EVERY_MS = 10_000;
 /** What calls in flight get when cridock is asked to stop; systemd's own limit is longer. */
 const STOP_GRACE_MS = 10_000;
 
@@ -108,6 +109,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
       return record;
     },
     reconcileEveryMs: RECONCILE_EVERY_MS,
+    compareEveryMs: COMPARE_EVERY_MS,
     requestTimeoutMs: config.runtimeRequestTimeoutMs,
     onResync: (reason, corrected, ids) => {
       metrics.stateResync(reason);
@@ -121,6 +123,9 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
     onChange: (change, isNews) => {
       statistics.note(change);
       if (isNews) events.note(change);
+      if (change.before?.kind === 'sandbox' && change.after === undefined) {
+        void reclaimAfterRemoval(deps, change.before.id);
+      }
     },
   });
   let live: ReloadableConfig = config;

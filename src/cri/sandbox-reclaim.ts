@@ -36,6 +36,15 @@ export async function reclaimVanishedSandbox(
   await deps.checkpoints.remove(sandboxId);
 }
 
+/** As `reclaimVanishedSandbox`, when the Engine tells that one has gone. A failure is logged: `reclaimAllVanished` repeats it. */
+export async function reclaimAfterRemoval(deps: CriDeps, sandboxId: string): Promise<void> {
+  try {
+    await reclaimVanishedSandbox(deps, sandboxId, undefined);
+  } catch (error) {
+    deps.log.warn('could not reclaim what a pod sandbox has left', { sandboxId, error: messageOf(error) });
+  }
+}
+
 /**
  * Reclaims what sandboxes that the Engine no longer has left behind: checkpoints with their networks, and attachments
  * without a checkpoint. Failures are logged and tried again next time.

@@ -26,7 +26,10 @@ export async function removePodSandbox(
   return {};
 }
 
-/** The work of RemovePodSandbox, under the pod's lock. */
+/**
+ * The work of RemovePodSandbox, under the pod's lock. The sandbox goes last: while anything of it cannot be removed it
+ * stays, for a repeat.
+ */
 export async function removeSandbox(
   deps: CriDeps,
   sandbox: SandboxRecord,
@@ -35,8 +38,8 @@ export async function removeSandbox(
   await stopSandbox(deps, sandbox, signal);
   const picture = await deps.mirror.current(signal);
   await Promise.all(picture.membersOf(sandbox.id).map((member) => removeOneContainer(deps, member, signal)));
-  await unlessGone(deps.engine.removeContainer(sandbox.id, { signal }));
   await deps.checkpoints.remove(sandbox.id);
   await deps.podResources.delete(sandbox.id);
+  await unlessGone(deps.engine.removeContainer(sandbox.id, { signal }));
   await deps.mirror.refresh(sandbox.id);
 }

@@ -53,8 +53,8 @@ export interface PodNetwork {
   /** Detaches the pod with what was recorded at set-up. Success when it is not attached. */
   tearDown(request: PodNetworkRequest, signal?: AbortSignal): Promise<void>;
   /**
-   * The addresses recorded at set-up, without running a plugin, or undefined when the pod is not attached
-   * (or when this network keeps no record and the caller should look at the container itself).
+   * The addresses recorded at set-up, without running a plugin; none while set-up is under way or was cut short.
+   * Undefined when nothing is recorded: the caller may look at the pod itself.
    */
   recorded(sandboxId: string): Promise<PodNetworkResult | undefined>;
   /**

@@ -1,6 +1,6 @@
 import { containerPhase } from '../convert/container-state.js';
 import { parseLabels, type ContainerLabelFacts, type SandboxLabelFacts } from '../convert/labels.js';
-import { parseName, type ParsedName } from '../convert/names.js';
+import { NAME, parseName, type ParsedName } from '../convert/names.js';
 import { sandboxFacts } from '../convert/sandbox-facts.js';
 import { parseTimeNs } from '../convert/timestamps.js';
 import type { ContainerInspect } from '../docker/types.js';
@@ -18,8 +18,8 @@ export interface RecordSources {
 }
 
 /**
- * Reads a Docker container into a record; undefined when it is not ours, or carries a name that does not tell its
- * metadata, as cri-dockerd leaves such containers out.
+ * Reads a Docker container into a record; undefined when it is not ours. One that was renamed goes by the name that it was
+ * made with; cri-dockerd's do not keep that, and are left out when their name does not tell their metadata.
  */
 export async function readRecord(
   inspect: ContainerInspect,
@@ -27,33 +27,38 @@ export async function readRecord(
 ): Promise<ObjectRecord | undefined> {
   const labels = parseLabels(inspect.Config.Labels);
   if (labels === undefined) return undefined;
-  const name = parseName(inspect.Name);
-  if (name?.kind !== labels.kind) {
+  const dockerName = withoutSlash(inspect.Name);
+  const name = [dockerName, labels.own[NAME] ?? ''].find((known) => parseName(known)?.kind === labels.kind);
+  const parsed = parseName(name ?? '');
+  if (name === undefined || parsed === undefined) {
     sources.log.warn('a container with the labels of a pod but a foreign name is left out', {
       containerId: inspect.Id,
-      name: inspect.Name,
+      name: dockerName,
     });
     return undefined;
   }
   return labels.kind === 'sandbox'
-    ? readSandbox(inspect, name, labels, sources)
-    : readContainer(inspect, name, labels, sources);
+    ? readSandbox(inspect, { ...parsed, name }, labels, sources)
+    : readContainer(inspect, { ...parsed, name }, labels, sources);
 }
+
+/** The name that an object goes by, and what it tells. */
+type Named = ParsedName & { readonly name: string };
 
 async function readSandbox(
   inspect: ContainerInspect,
-  name: ParsedName,
+  name: Named,
   labels: SandboxLabelFacts,
   sources: RecordSources,
 ): Promise<SandboxRecord> {
   const { State: state } = inspect;
   const facts = sandboxFacts(labels, inspect.HostConfig);
   const hostNetwork = facts.network === NamespaceMode.NODE;
-  const running = state.Status === 'running';
+  const running = state.Running; // also while paused: its namespaces are there
   return {
     kind: 'sandbox',
     id: inspect.Id,
-    name: withoutSlash(inspect.Name),
+    name: name.name,
     identity: { name: name.podName, namespace: name.namespace, uid: name.uid, attempt: name.attempt },
     labels,
     createdAtNs: parseTimeNs(inspect.Created),
@@ -68,7 +73,7 @@ async function readSandbox(
 
 async function readContainer(
   inspect: ContainerInspect,
-  name: ParsedName,
+  name: Named,
   labels: ContainerLabelFacts,
   sources: RecordSources,
 ): Promise<ContainerRecord> {
@@ -76,7 +81,7 @@ async function readContainer(
   return {
     kind: 'container',
     id: inspect.Id,
-    name: withoutSlash(inspect.Name),
+    name: name.name,
     sandboxId: labels.sandboxId,
     metadata: { name: name.containerName, attempt: name.attempt },
     labels,

@@ -57,9 +57,9 @@ export interface ContainerRecord {
 
 export type ObjectRecord = SandboxRecord | ContainerRecord;
 
-/** True while the sandbox's process runs and its network is up: CRI's SANDBOX_READY. */
+/** True while the sandbox's process lives and its network is up: CRI's SANDBOX_READY. */
 export function isReady(sandbox: SandboxRecord): boolean {
-  return sandbox.status === 'running' && sandbox.ips !== undefined;
+  return isAlive(sandbox) && sandbox.ips !== undefined;
 }
 
 /** True for the states in which a container has a process: paused ones included, as CRI has no such state. */

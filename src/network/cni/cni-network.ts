@@ -99,8 +99,9 @@ export class CniNetwork implements PodNetwork {
 
   async recorded(sandboxId: string): Promise<PodNetworkResult | undefined> {
     const attachments = await this.#cache.find(sandboxId);
+    if (attachments.length === 0) return undefined;
     const result = attachments.find((attachment) => attachment.result !== undefined)?.result;
-    return result && { ips: containerAddresses(result, POD_INTERFACE) };
+    return { ips: result === undefined ? [] : containerAddresses(result, POD_INTERFACE) };
   }
 
   async check(sandboxId: string, netnsPath: string, signal?: AbortSignal): Promise<void> {

@@ -10,7 +10,7 @@ import { imageVolumesFact } from './image-volume-mounts.js';
 import { containerLabels } from './labels.js';
 import type { ImageFiles } from './mounts.js';
 import { mountMembers } from './relabelled-binds.js';
-import { containerName } from './names.js';
+import { NAME, containerName } from './names.js';
 import { containerNamespaces } from './namespaces.js';
 import { nodeLimitsFact } from './node-limits.js';
 import { clampOomScoreAdj, requireOomScoreAdj } from './oom-score.js';
@@ -81,6 +81,7 @@ export function containerBody(
     options.cgroupVersion,
   );
   const stopSignal = stopSignalName(config.stop_signal);
+  const name = containerName(metadata, options.sandbox.identity);
   const body: ContainerCreateBody = {
     Image: options.imageId,
     // Left out, they are the image's.
@@ -94,6 +95,7 @@ export function containerBody(
       labels: config.labels,
       annotations: config.annotations,
       own: {
+        [NAME]: name,
         ...options.own,
         ...nodeLimitsFact({ cgroup: writes }),
         ...imageVolumesFact(config.mounts),
@@ -121,7 +123,7 @@ export function containerBody(
       Init: false,
     },
   };
-  return { name: containerName(metadata, options.sandbox.identity), body };
+  return { name, body };
 }
 
 /** What ties the container to its pod, and confines it. */

@@ -14,6 +14,9 @@ export interface ParsedName {
   attempt: number;
 }
 
+/** The fact of cridock's own that repeats the Docker name: the container may be renamed behind cridock's back. */
+export const NAME = 'name';
+
 const PREFIX = 'k8s';
 const SEPARATOR = '_';
 const SANDBOX_CONTAINER_NAME = 'POD';

@@ -5,7 +5,7 @@ import { SupplementalGroupsPolicy } from '../gen/runtime/v1/SupplementalGroupsPo
 import { cgroupParent } from './cgroup-parent.js';
 import { sandboxDns } from './dns.js';
 import { sandboxLabels } from './labels.js';
-import { sandboxName } from './names.js';
+import { NAME, sandboxName } from './names.js';
 import { sandboxNamespaces } from './namespaces.js';
 import { clampOomScoreAdj } from './oom-score.js';
 import { podPortMappings, type PortMapping } from './port-mappings.js';
@@ -73,6 +73,7 @@ export function sandboxBody(
     network: isHostNetwork,
     ipc: namespaces.IpcMode === 'host',
   });
+  const name = sandboxName(metadata);
   const body: ContainerCreateBody = {
     Image: options.image,
     Hostname: config.hostname,
@@ -80,7 +81,7 @@ export function sandboxBody(
     Labels: sandboxLabels({
       labels: config.labels,
       annotations: config.annotations,
-      own: sandboxOwnFacts(config, options.runtimeHandler),
+      own: { [NAME]: name, ...sandboxOwnFacts(config, options.runtimeHandler) },
     }),
     Healthcheck: { Test: ['NONE'] },
     ExposedPorts: Object.fromEntries(Object.keys(published).map((port) => [port, {}])),
@@ -98,7 +99,7 @@ export function sandboxBody(
       ...(options.runtimeHandler !== '' && { Runtime: options.runtimeHandler }),
     },
   };
-  return { name: sandboxName(metadata), body };
+  return { name, body };
 }
 
 const FIXED_HOST_CONFIG: HostConfig = {

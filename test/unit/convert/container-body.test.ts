@@ -55,7 +55,8 @@ describe('containerBody', () => {
       },
     });
     assert.equal(`/${name}`, made.Name);
-    assert.deepEqual(body.Labels, { ...made.Config.Labels, 'io.cridock.user': '0:0:0' });
+    const own = { 'io.cridock.name': name, 'io.cridock.user': '0:0:0' };
+    assert.deepEqual(body.Labels, { ...made.Config.Labels, ...own });
     assert.deepEqual(body.Entrypoint, made.Config.Entrypoint);
     assert.equal(body.Cmd, undefined);
     assert.deepEqual(body.Healthcheck, made.Config.Healthcheck);

@@ -38,7 +38,7 @@ describe('sandboxBody', () => {
     assert.equal(`/${name}`, made.Name);
     assert.equal(body.Image, made.Config.Image);
     assert.equal(body.Hostname, made.Config.Hostname);
-    assert.deepEqual(body.Labels, made.Config.Labels);
+    assert.deepEqual(body.Labels, { ...made.Config.Labels, 'io.cridock.name': name });
     const members = [
       ...([
         'NetworkMode',

@@ -1,14 +1,17 @@
 import { KIND_LABEL } from '../convert/labels.js';
 import type { Engine, Negotiated } from '../docker/engine.js';
 import type { ContainerInspect, EngineEvent, EngineInfo } from '../docker/types.js';
+import { setTimeout as delay } from 'node:timers/promises';
 import { forEachLimited } from '../util/concurrency.js';
 import { Code, CriError, hasCode, messageOf } from '../util/cri-error.js';
+import { deferred } from '../util/deferred.js';
 import type { Logger } from '../util/log.js';
 import { unlessAborted } from '../util/unless-aborted.js';
 import { Picture } from './picture.js';
 import type { ObjectRecord } from './records.js';
 import { Refresher } from './refresher.js';
 import { startOf, type Change } from './transitions.js';
+import { untoldChanges } from './untold-changes.js';
 
 /** What changes the state of a container, and nothing else: the exec events of probes stay in the Engine. */
 const WATCHED_ACTIONS = [
@@ -21,6 +24,11 @@ const WATCHED_ACTIONS = [
  */
 const READING_PAUSE_MS = 3;
 
+/** How long the event stream may take to answer; the events themselves come when they come. */
+const OPEN_EVENTS_TIMEOUT_MS = 10_000;
+/** From a list that shows a change to the event that tells of it. */
+const EVENT_DELAY_MS = 1_000;
+
 const INSPECTS_AT_A_TIME = 8;
 const FIRST_RETRY_MS = 100;
 const LONGEST_RETRY_MS = 2_000;
@@ -32,6 +40,8 @@ export interface MirrorOptions {
   read: (inspect: ContainerInspect) => Promise<ObjectRecord | undefined>;
   /** Full reconciliation period: the Engine drops events for readers that stall. */
   reconcileEveryMs: number;
+  /** How often the Engine's list is held against the picture: the longest that lost events, or silent ones, go unseen. */
+  compareEveryMs: number;
   /** Bound on the handshake and the list of one connection attempt. */
   requestTimeoutMs: number;
   /** Told after each full reading why it was made, how many records it had to correct, and which are there. */
@@ -53,8 +63,8 @@ export interface EngineFacts {
 
 /**
  * Keeps the Picture equal to the Engine (design: reads come from memory, writes go to the Engine): a full list at
- * connect, then Docker's events, each answered by an inspect of its container, and a full reconciliation every
- * few minutes. While the event stream is down nothing stale is served: `current` waits for the next attempt
+ * connect, then Docker's events, each answered by an inspect of its container, a comparison with a list every few
+ * seconds, and a full reconciliation every few minutes. While the event stream is down nothing stale is served: `current` waits for the next attempt
  * to connect and throws UNAVAILABLE when that fails.
  */
 export class Mirror {
@@ -72,6 +82,8 @@ export class Mirror {
   readonly #expected = new Set<string>();
   /** When the last event came of each object that is to be read for it, unix ns. */
   readonly #due = new Map<string, bigint>();
+  /** Listed objects that no record is made of. */
+  readonly #leftOut = new Set<string>();
   #facts: EngineFacts | undefined;
   #synced = false;
   #problem = 'not connected yet';
@@ -207,6 +219,7 @@ export class Mirror {
       stream.abort(new CriError(Code.UNAVAILABLE, `Docker did not answer within ${requestTimeoutMs} ms`));
     }, requestTimeoutMs);
     let reconcile: NodeJS.Timeout | undefined;
+    let compare: NodeJS.Timeout | undefined;
     try {
       const negotiated = await engine.negotiate({ signal });
       this.#facts = { negotiated, info: await engine.info({ signal }) };
@@ -221,7 +234,7 @@ export class Mirror {
         () => opened.reject(new CriError(Code.UNAVAILABLE, 'Docker closed its event stream')),
         opened.reject,
       );
-      await opened.promise;
+      await this.#openedInTime(opened.promise, stream);
       await this.#readAll('connect', signal);
       clearTimeout(tooLong);
       this.#synced = true;
@@ -237,11 +250,38 @@ export class Mirror {
       reconcile = setInterval(() => {
         this.#readAll('periodic', signal).catch((error: unknown) => stream.abort(error));
       }, this.#options.reconcileEveryMs);
+      compare = setInterval(() => {
+        this.#compare(signal).catch((error: unknown) => stream.abort(error));
+      }, this.#options.compareEveryMs);
       await followed;
     } finally {
       clearTimeout(tooLong);
       clearInterval(reconcile);
+      clearInterval(compare);
     }
+  }
+
+  async #openedInTime(opened: Promise<void>, stream: AbortController): Promise<void> {
+    const timer = setTimeout(() => {
+      const seconds = OPEN_EVENTS_TIMEOUT_MS / 1_000;
+      stream.abort(new CriError(Code.UNAVAILABLE, `Docker did not open its event stream for ${seconds}s`));
+    }, OPEN_EVENTS_TIMEOUT_MS);
+    try {
+      await opened;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** An event stream can lose events, or bring none without being closed. Then a list shows what it did not tell. */
+  async #compare(signal: AbortSignal): Promise<void> {
+    const listed = await this.#options.engine.listContainers([KIND_LABEL], { signal });
+    const changes = untoldChanges(listed, this.#picture, this.#leftOut);
+    if (changes.length === 0) return;
+    await delay(EVENT_DELAY_MS, undefined, { signal });
+    const untold = changes.filter(({ id, record }) => this.#picture.get(id) === record);
+    if (untold.length === 0) return;
+    throw new CriError(Code.UNAVAILABLE, `Docker's events did not tell of ${untold.length} changes`);
   }
 
   #onEvent(event: EngineEvent): void {
@@ -298,8 +338,10 @@ export class Mirror {
     try {
       this.#readAtNs.set(id, beganNs);
       const record = await this.#options.read(await this.#options.engine.inspectContainer(id));
-      if (record === undefined) this.#forget(id, runsTold);
-      else this.#put(record, runsTold);
+      if (record === undefined) {
+        this.#forget(id, runsTold);
+        this.#leftOut.add(id);
+      } else this.#put(record, runsTold);
     } catch (error) {
       if (!hasCode(error, Code.NOT_FOUND)) throw error;
       this.#forget(id, runsTold);
@@ -308,6 +350,7 @@ export class Mirror {
 
   /** `runsTold`: those that the Engine had told of before the reading began, so that it is not older than any of them. */
   #put(record: ObjectRecord, runsTold: number): void {
+    this.#leftOut.delete(record.id);
     this.#expected.delete(record.id);
     const before = this.#picture.get(record.id);
     this.#picture.put(record);
@@ -319,6 +362,7 @@ export class Mirror {
   }
 
   #forget(id: string, runsTold: number): void {
+    this.#leftOut.delete(id);
     this.#expected.delete(id);
     this.#readAtNs.delete(id);
     const missedRuns = Math.max(0, runsTold - this.#runsOf(id).shown);
@@ -351,21 +395,4 @@ export class Mirror {
     });
     this.#hurry = () => undefined;
   }
-}
-
-interface Deferred {
-  promise: Promise<void>;
-  resolve: () => void;
-  reject: (reason: unknown) => void;
-}
-
-function deferred(): Deferred {
-  let resolve: () => void = () => undefined;
-  let reject: (reason: unknown) => void = () => undefined;
-  const promise = new Promise<void>((settle, fail) => {
-    resolve = settle;
-    reject = fail;
-  });
-  promise.catch(() => undefined); // nobody may be waiting
-  return { promise, resolve, reject };
 }

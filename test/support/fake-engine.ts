@@ -74,6 +74,11 @@ export class FakeEngine implements Engine {
     this.#events.end();
   }
 
+  /** The event streams that are open bring nothing from now on, and do not end: an Engine that has lost track. */
+  silenceEvents(): void {
+    this.#events.silence();
+  }
+
   /** Makes an image exist locally under this name; answers its id. */
   addImage(reference: string): string {
     return this.#images.add(reference);

@@ -40,6 +40,11 @@ export class FakeEvents {
     for (const subscriber of [...this.#subscribers]) subscriber.end();
   }
 
+  /** From now on the streams that are open bring nothing, and do not end. */
+  silence(): void {
+    this.#subscribers.clear();
+  }
+
   emit(
     action: string,
     container: Pick<ContainerInspect, 'Id' | 'Name' | 'Config'>,

@@ -48,6 +48,7 @@ class Node {
           log: silentLogger,
         }),
       reconcileEveryMs: 3_600_000,
+      compareEveryMs: 3_600_000,
       requestTimeoutMs: 10_000,
       onResync: () => undefined,
       onChange: (change, isNews) => {

@@ -34,6 +34,7 @@ describe('Mirror', () => {
           log: silentLogger,
         }),
       reconcileEveryMs: 60_000,
+      compareEveryMs: 60_000,
       requestTimeoutMs: 5_000,
       onChange: () => undefined,
       onResync: (_reason, count) => corrected.push(count),
@@ -51,6 +52,18 @@ describe('Mirror', () => {
   async function statusOf(id: string): Promise<string | undefined> {
     return (await mirror.current()).sandboxes.get(id)?.status;
   }
+
+  it('finds changes that no event has told', async () => {
+    await mirror.stop();
+    mirror = new Mirror({ ...options(), compareEveryMs: 50 });
+    mirror.start();
+    const id = await createSandbox('a');
+    await engine.startContainer(id);
+    await until('the start', async () => (await statusOf(id)) === 'running');
+    engine.silenceEvents();
+    await engine.stopContainer(id, 0);
+    await until('the end', async () => (await statusOf(id)) === 'exited');
+  });
 
   it('reads what is there when it connects, and leaves out what is not ours', async () => {
     await engine.createContainer('foreign', { Image: 'pause:1', HostConfig: {} });

@@ -34,6 +34,10 @@ export interface CridockOptions {
   readonly nodeFlags?: readonly string[];
   /** Variables on top of the test's own environment. */
   readonly env?: Readonly<Record<string, string>>;
+  /** False: a failing test tells of the log itself. */
+  readonly printLog?: boolean;
+  /** An empty folder of the caller's to work in, instead of a new one. It is removed in the end all the same. */
+  readonly directory?: string;
 }
 
 /** A cridock with state, CNI configuration and pod subnet of its own. It shares the Engine with others. */
@@ -47,6 +51,8 @@ export interface CridockProcess {
   readonly client: CriClient;
   /** Of the process that runs now. */
   readonly pid: number;
+  /** False once it has ended, by itself or by a signal. */
+  readonly isRunning: boolean;
   /** What it has written to stdout and stderr until now, over all restarts. */
   log(): string;
   /** SIGKILL; resolves when the process is gone. Then `restart`. */
@@ -73,8 +79,9 @@ export async function startCridock({
   flags = [],
   nodeFlags = ['--enable-source-maps'],
   env = {},
+  printLog = true,
+  directory = makeTestDirectory(),
 }: CridockOptions = {}): Promise<CridockProcess> {
-  const directory = mkdtempSync(path.join(tmpdir(), 'cridock-test-'));
   const socketPath = path.join(directory, 'cri.sock');
   const bridge = `cdt${randomBytes(4).toString('hex')}`;
   writeCniConfig(directory, bridge);
@@ -87,7 +94,7 @@ export async function startCridock({
   let finalLog: string | undefined;
   const onExit = (exitCode: number): void => {
     child.kill('SIGKILL');
-    if (exitCode === 0) return;
+    if (exitCode === 0 || !printLog) return;
     process.stderr.write(
       `--- end of the log of ${directory}:\n${(finalLog ?? log()).slice(-LOG_TAIL_CHARS)}---\n`,
     );
@@ -107,6 +114,9 @@ export async function startCridock({
     client,
     get pid() {
       return pidOf(child);
+    },
+    get isRunning() {
+      return isRunning(child);
     },
     log,
     kill9: async () => {
@@ -143,6 +153,11 @@ export async function startCridock({
     throw error;
   }
   return running;
+}
+
+/** A new folder for a cridock under test. */
+export function makeTestDirectory(): string {
+  return mkdtempSync(path.join(tmpdir(), 'cridock-test-'));
 }
 
 function standardFlags(directory: string, socketPath: string): string[] {

@@ -1,0 +1,175 @@
+import assert from 'node:assert/strict';
+import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { ContainerState } from '../../src/gen/runtime/v1/ContainerState.js';
+import { PodSandboxState } from '../../src/gen/runtime/v1/PodSandboxState.js';
+import { added, leftovers, type Leftovers } from '../support/leftovers.js';
+import { until } from '../support/until.js';
+import type { FaultNode } from './fault-node.js';
+import { isRunning } from './pod-actions.js';
+
+/** What must not change under a fault that ends no container. */
+export interface Identities {
+  /** Of running containers, with their sandboxes: id to first process. */
+  readonly pids: ReadonlyMap<string, number>;
+}
+
+export async function identitiesOf(node: FaultNode, pods: readonly string[]): Promise<Identities> {
+  const pids = new Map<string, number>();
+  for (const pod of pods) {
+    const { sandboxes, containers } = node.kubelet.parts(pod);
+    for (const { id } of [...sandboxes, ...containers.filter(isRunning)]) {
+      pids.set(id, (await node.direct.inspectContainer(id)).State.Pid);
+    }
+  }
+  return { pids };
+}
+
+/** Every container and sandbox that ran still runs, as the process that it was. */
+export async function checkSurvivors(node: FaultNode, { pids }: Identities): Promise<void> {
+  for (const [id, pid] of pids) {
+    const now = await node.direct.inspectContainer(id).catch(() => undefined);
+    assert.ok(
+      now?.State.Running === true && now.State.Pid === pid,
+      `${id} was ended, though nothing asked for it`,
+    );
+  }
+}
+
+/** What cridock lists is what the Engine has, state for state: at the latest `withinMs` from now. */
+export async function checkStatuses(node: FaultNode, withinMs: number): Promise<void> {
+  let difference: string[] = [];
+  await until(
+    'cridock and the Engine to agree',
+    async () => {
+      const [truth, listed] = await Promise.all([statesInEngine(node), statesInCridock(node)]);
+      const ids = new Set([...truth.keys(), ...listed.keys()]);
+      difference = [...ids].flatMap((id) =>
+        truth.get(id) === listed.get(id) ? [] : [`${id}: ${listed.get(id)} instead of ${truth.get(id)}`],
+      );
+      return difference.length === 0;
+    },
+    withinMs,
+  ).catch((error: unknown) => {
+    throw new Error(`wrong status: ${difference.join('; ')}`, { cause: error });
+  });
+}
+
+async function statesInEngine(node: FaultNode): Promise<Map<string, string>> {
+  const own = `"${node.cridock.directory}/`;
+  const states = new Map<string, string>();
+  for (const { Id: id } of await node.direct.listContainers(['io.kubernetes.docker.type'])) {
+    const inspect = await node.direct.inspectContainer(id).catch(() => undefined);
+    // Other nodes share the Engine in some runs.
+    if (inspect === undefined || !JSON.stringify(inspect.Config.Labels).includes(own)) continue;
+    states.set(
+      id,
+      inspect.State.Running ? 'running' : inspect.State.StartedAt.startsWith('0001') ? 'created' : 'exited',
+    );
+  }
+  return states;
+}
+
+async function statesInCridock({ cridock: { client } }: FaultNode): Promise<Map<string, string>> {
+  const { items } = await client.runtime.ListPodSandbox({});
+  const { containers } = await client.runtime.ListContainers({});
+  const states = new Map<string, string>();
+  for (const { id, state } of items)
+    states.set(id, state === PodSandboxState.SANDBOX_READY ? 'running' : 'exited');
+  for (const { id, state } of containers) states.set(id, CONTAINER_STATES[state]);
+  return states;
+}
+
+const CONTAINER_STATES = {
+  [ContainerState.CONTAINER_CREATED]: 'created',
+  [ContainerState.CONTAINER_RUNNING]: 'running',
+  [ContainerState.CONTAINER_EXITED]: 'exited',
+  [ContainerState.CONTAINER_UNKNOWN]: 'unknown',
+};
+
+/** The log of each running container has all its numbered lines, once and in order, and goes on. */
+export async function checkLogs(node: FaultNode): Promise<void> {
+  for (const pod of node.kubelet.names) {
+    for (const { id } of node.kubelet.parts(pod).containers.filter(isRunning)) {
+      const { status } = await node.cridock.client.runtime.ContainerStatus({ container_id: id });
+      const path = status?.log_path ?? '';
+      const seen = lastLine(path);
+      await until(`the log ${path} to go on after line ${seen}`, () => lastLine(path) > seen, 10_000);
+    }
+  }
+}
+
+/** The number of the last whole line. Throws when one before it is missing, doubled or damaged. */
+function lastLine(path: string): number {
+  const lines = readFileSync(path, 'latin1').split('\n').slice(0, -1);
+  for (const [index, line] of lines.entries()) {
+    assert.match(line, new RegExp(` F line ${index}$`), `${path}: not line ${index}`);
+  }
+  return lines.length - 1;
+}
+
+/** What cridock holds besides its pods: bounded, and back where it was when they are gone. */
+export interface Holdings {
+  readonly fds: number;
+  readonly children: number;
+  readonly engineConnections: number;
+}
+
+export function holdingsOf(node: FaultNode): Holdings {
+  const folder = `/proc/${node.cridock.pid}`;
+  return {
+    fds: readdirSync(join(folder, 'fd')).length,
+    children:
+      readFileSync(join(folder, 'task', String(node.cridock.pid), 'children'), 'utf8').split(' ').length - 1,
+    engineConnections: node.proxy.connections,
+  };
+}
+
+/** Idle connections to the Engine are kept for a while, so that many more are let be. */
+const MORE_FDS = 16;
+
+export async function checkHoldings(node: FaultNode, before: Holdings): Promise<void> {
+  await until(
+    'cridock to hold no more than before',
+    () => {
+      const { fds, children } = holdingsOf(node);
+      return fds <= before.fds + MORE_FDS && children <= before.children;
+    },
+    10_000,
+  ).catch((error: unknown) => {
+    const open = readdirSync(`/proc/${node.cridock.pid}/fd`).map((fd) =>
+      link(`/proc/${node.cridock.pid}/fd/${fd}`),
+    );
+    throw new Error(
+      `cridock holds ${JSON.stringify(holdingsOf(node))}, before ${JSON.stringify(before)}: ${open.join(' ')}`,
+      {
+        cause: error,
+      },
+    );
+  });
+}
+
+function link(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return '';
+  }
+}
+
+/** Nothing of the pods is left: in the Engine, on the network, on disk. */
+export async function checkNothingLeft(node: FaultNode, atStart: Leftovers): Promise<void> {
+  let left: string[] = [];
+  await until(
+    'nothing to be left',
+    async () => {
+      const now = await leftovers(node.direct, node.cridock);
+      // A damaged file is set aside for the operator, never deleted.
+      left = added(atStart, now).filter((item) => !/corrupt-/.test(item));
+      return left.length === 0;
+    },
+    10_000,
+  ).catch((error: unknown) => {
+    throw new Error(`left behind: ${left.join(', ')}`, { cause: error });
+  });
+}

@@ -1,0 +1,56 @@
+/**
+ * Fault runs, as many as wanted, with a table by kind in the end.
+ *
+ * Usage: node dist/test/fault/run-faults.js [--runs N] [--seed S] [--kind TEXT] [--engine VERSION] [--name NAME]
+ *   --runs N       of each kind (default 1)
+ *   --seed S       of the first run of each kind; the next ones count up (default: drawn, and printed)
+ *   --kind TEXT    only kinds whose name holds TEXT
+ *   --engine V     20.10 (default), 26.1, 28.5.2 or 28.5.2+containerd; its Engines are called NAME (default: faults)
+ * A failed run is told with its seed: `--kind TEXT --seed S` replays it. Exit status 1 when one failed.
+ */
+import { parseArgs } from 'node:util';
+import { FAULT_KINDS } from './faults.js';
+import { Rig } from './rig.js';
+
+const { values } = parseArgs({
+  options: {
+    runs: { type: 'string', default: '1' },
+    seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+    kind: { type: 'string', default: '' },
+    engine: { type: 'string', default: '20.10' },
+    name: { type: 'string', default: 'faults' },
+  },
+});
+const runs = Number(values.runs);
+const firstSeed = Number(values.seed);
+const rig = new Rig(values.engine, values.name);
+let failed = 0;
+try {
+  const rows: string[] = [];
+  for (const kind of FAULT_KINDS.filter(({ name }) => name.includes(values.kind))) {
+    if (kind.needsPreload && rig.noPreload !== undefined) {
+      rows.push(`| ${kind.name} | 0 | 0 | ${rig.noPreload} |`);
+      continue;
+    }
+    const healed: number[] = [];
+    let broken = 0;
+    for (let seed = firstSeed; seed < firstSeed + runs; seed += 1) {
+      try {
+        const { what, healedAfterMs, failedCalls } = await rig.run(kind, seed);
+        healed.push(healedAfterMs);
+        console.log(
+          `ok      ${kind.name}, seed ${seed}: ${what}; healed in ${Math.round(healedAfterMs)} ms, ${failedCalls} failed calls`,
+        );
+      } catch (error) {
+        broken += 1;
+        console.log(`BROKEN  ${kind.name}, seed ${seed}: ${String(error)}`);
+      }
+    }
+    failed += broken;
+    rows.push(`| ${kind.name} | ${runs} | ${broken} | ${Math.round(Math.max(0, ...healed))} |`);
+  }
+  console.log(['| kind | runs | broken | longest healing, ms |', '|---|---|---|---|', ...rows].join('\n'));
+} finally {
+  rig.close();
+}
+process.exitCode = Number(failed > 0);

@@ -1,5 +1,7 @@
 import { EventEmitter, once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Container__Output } from '../../src/gen/runtime/v1/Container.js';
+import type { PodSandbox__Output } from '../../src/gen/runtime/v1/PodSandbox.js';
 import type { CriClient, ServiceError } from '../support/cri-client.js';
 import { containerConfig, podConfig } from '../support/pods.js';
 import {
@@ -16,6 +18,8 @@ export interface KubeletOptions {
   /** Where the pods' logs go. */
   readonly directory: string;
   readonly image: string;
+  /** What containers do: a shell command. */
+  readonly command?: string;
   /** Between two relists. */
   readonly relistMs?: number;
   /** Between two probes of a pod. */
@@ -42,7 +46,6 @@ interface Pod {
   readonly name: string;
   readonly containers: readonly string[];
   wanted: boolean;
-  gone: boolean;
   /** Of the last probe that succeeded; performance.now(). */
   probedAtMs: number;
   work: Promise<void>;
@@ -64,29 +67,31 @@ export class Kubelet {
   readonly tookMs = new Map<string, number[]>();
   readonly #client: CriClient;
   readonly #options: KubeletOptions;
+  readonly #relistMs: number;
   readonly #timeoutMs: number;
   readonly #pods = new Map<string, Pod>();
   readonly #news = new EventEmitter().setMaxListeners(0);
-  readonly #loops: Promise<void>[] = [];
+  readonly #stop = new AbortController();
+  #relisting = Promise.resolve();
   #relists = 0;
   #snapshot: Snapshot = { number: 0, pods: new Map() };
-  #stopped = false;
 
   constructor(options: KubeletOptions) {
     this.#client = options.client;
     this.#options = options;
+    this.#relistMs = options.relistMs ?? 250;
     this.#timeoutMs = options.timeoutMs ?? 10_000;
   }
 
   start(): void {
-    this.#loops.push(this.#relistFor(), this.#probeFor());
+    this.#relisting = this.#relistForEver();
   }
 
   /** Ends its work; the pods stay. */
   async stop(): Promise<void> {
-    this.#stopped = true;
+    this.#stop.abort();
     this.#news.emit('snapshot');
-    await Promise.all([...this.#loops, ...[...this.#pods.values()].map(({ work }) => work)]);
+    await Promise.all([this.#relisting, ...[...this.#pods.values()].map(({ work }) => work)]);
   }
 
   /** From now on this pod should run, with so many containers. */
@@ -95,12 +100,11 @@ export class Kubelet {
       name,
       containers: Array.from({ length: containers }, (_, index) => `c${index}`),
       wanted: true,
-      gone: false,
       probedAtMs: 0,
       work: Promise.resolve(),
     };
     this.#pods.set(name, pod);
-    pod.work = this.#workOn(pod);
+    pod.work = Promise.all([this.#workOn(pod), this.#probeWhileWanted(pod)]).then(() => undefined);
   }
 
   /** From now on this pod should be gone. */
@@ -123,81 +127,63 @@ export class Kubelet {
   unsettled(sinceMs: number): string[] {
     return [...this.#pods.values()].flatMap((pod) => {
       const parts = partsOf(this.#snapshot, pod.name);
-      if (!pod.wanted) return pod.gone ? [] : [`${pod.name} is still there: ${told(parts)}`];
+      if (!pod.wanted) return [`${pod.name} is still there: ${told(parts)}`];
       if (!runs(pod.containers, parts)) return [`${pod.name} does not run: ${told(parts)}`];
       return pod.probedAtMs >= sinceMs ? [] : [`${pod.name} was not probed`];
     });
   }
 
-  /** Resolves, with the milliseconds it took, when all pods are as they should be; pods that have gone are forgotten. */
+  /** Resolves, with the milliseconds it took, when all pods are as they should be. */
   async settled(timeoutMs: number): Promise<number> {
     const sinceMs = performance.now();
     for (;;) {
       const open = this.unsettled(sinceMs);
-      if (open.length === 0) break;
+      if (open.length === 0) return performance.now() - sinceMs;
       if (performance.now() > sinceMs + timeoutMs) {
         throw new Error(`not settled after ${timeoutMs} ms: ${open.join('; ')}\n${this.#lastFailures()}`);
       }
       await delay(20);
     }
-    for (const pod of this.#pods.values()) if (pod.gone) this.#pods.delete(pod.name);
-    return performance.now() - sinceMs;
   }
 
-  async #relistFor(): Promise<void> {
-    while (!this.#stopped) {
+  async #relistForEver(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
       const number = (this.#relists += 1);
       try {
         const [{ items }, { containers }] = await Promise.all([
           this.#call('ListPodSandbox', {}),
           this.#call('ListContainers', {}),
         ]);
-        const pods = new Map<string, { sandboxes: typeof items; containers: typeof containers }>();
-        const names = new Map<string, string>();
-        const of = (name: string) => {
-          const parts = pods.get(name) ?? { sandboxes: [], containers: [] };
-          pods.set(name, parts);
-          return parts;
-        };
-        for (const sandbox of items) {
-          const name = sandbox.metadata?.name ?? '';
-          names.set(sandbox.id, name);
-          of(name).sandboxes.push(sandbox);
-        }
-        for (const container of containers) {
-          of(
-            names.get(container.pod_sandbox_id) ?? container.labels['io.kubernetes.pod.name'] ?? '',
-          ).containers.push(container);
-        }
-        this.#snapshot = { number, pods };
+        this.#snapshot = { number, pods: byPod(items, containers) };
         this.#news.emit('snapshot');
-      } catch {
-        // noted by #call: the next relist shows
+      } catch (error) {
+        this.#note(error);
       }
-      await delay(this.#options.relistMs ?? 250);
+      await this.#pause(this.#relistMs);
     }
   }
 
-  async #probeFor(): Promise<void> {
-    while (!this.#stopped) {
-      await Promise.all([...this.#pods.values()].map((pod) => this.#probe(pod)));
-      await delay(this.#options.probeMs ?? 500);
+  async #probeWhileWanted(pod: Pod): Promise<void> {
+    while (pod.wanted && !this.#stop.signal.aborted) {
+      const target = this.parts(pod.name).containers.find(isRunning);
+      if (target !== undefined) await this.#probe(pod, target.id);
+      await this.#pause(target === undefined ? this.#relistMs : (this.#options.probeMs ?? 500));
     }
   }
 
-  async #probe(pod: Pod): Promise<void> {
-    const target = this.parts(pod.name).containers.find(isRunning);
-    if (!pod.wanted || target === undefined) return;
+  async #probe(pod: Pod, id: string): Promise<void> {
     const beganMs = performance.now();
     try {
       const { exit_code } = await this.#call('ExecSync', {
-        container_id: target.id,
+        container_id: id,
         cmd: ['true'],
         timeout: 5,
       });
       if (exit_code === 0) pod.probedAtMs = beganMs;
-    } catch {
-      // noted by #call
+    } catch (error) {
+      // The container may have been taken away under the probe.
+      const isThere = this.parts(pod.name).containers.some((container) => container.id === id);
+      if (pod.wanted && isThere) this.#note(error);
     }
   }
 
@@ -209,15 +195,16 @@ export class Kubelet {
       if (snapshot === undefined) return;
       const parts = partsOf(snapshot, pod.name);
       if (!pod.wanted && parts.sandboxes.length === 0 && parts.containers.length === 0) {
-        pod.gone = true;
+        this.#pods.delete(pod.name);
         return;
       }
       try {
         await this.#carryOut(pod, pod.wanted ? actionsToRun(pod.containers, parts) : actionsToEnd(parts));
         failed = 0;
-      } catch {
+      } catch (error) {
+        this.#note(error);
         failed += 1;
-        await delay(Math.min(LONGEST_BACK_OFF_MS, FIRST_BACK_OFF_MS * 2 ** (failed - 1)));
+        await this.#pause(Math.min(LONGEST_BACK_OFF_MS, FIRST_BACK_OFF_MS * 2 ** (failed - 1)));
       }
       after = this.#relists;
     }
@@ -225,7 +212,7 @@ export class Kubelet {
 
   /** The first snapshot that began after relist `number`; undefined when the kubelet stops. */
   async #snapshotAfter(number: number): Promise<Snapshot | undefined> {
-    while (!this.#stopped) {
+    while (!this.#stop.signal.aborted) {
       if (this.#snapshot.number > number) return this.#snapshot;
       await once(this.#news, 'snapshot');
     }
@@ -247,7 +234,7 @@ export class Kubelet {
       await this.#call('RunPodSandbox', { config: this.#podConfig(pod.name, actions.runSandbox) });
     }
     for (const { name, attempt, sandboxId } of actions.startContainers) {
-      const config = containerConfig(name, this.#options.image, NUMBERED_LINES, {
+      const config = containerConfig(name, this.#options.image, this.#options.command ?? NUMBERED_LINES, {
         metadata: { name, attempt },
         log_path: `${name}/${attempt}.log`,
       });
@@ -265,7 +252,7 @@ export class Kubelet {
     return { ...config, metadata: { ...config.metadata, attempt } };
   }
 
-  /** One call with the kubelet's deadline; a failure is noted and thrown. */
+  /** One call with the kubelet's deadline. Throws a FailedCall. */
   async #call<Rpc extends keyof CriClient['runtime']>(
     rpc: Rpc,
     request: Parameters<CriClient['runtime'][Rpc]>[0],
@@ -284,9 +271,17 @@ export class Kubelet {
       return reply;
     } catch (error) {
       const { code, details } = error as ServiceError;
-      this.failures.push({ rpc, code, text: details, atMs: performance.now() });
-      throw error;
+      throw new FailedCall({ rpc, code, text: details, atMs: performance.now() });
     }
+  }
+
+  #note(error: unknown): void {
+    if (!(error instanceof FailedCall)) throw error;
+    this.failures.push(error.failure);
+  }
+
+  async #pause(ms: number): Promise<void> {
+    await delay(ms, undefined, { signal: this.#stop.signal }).catch(() => undefined);
   }
 
   #lastFailures(): string {
@@ -295,6 +290,37 @@ export class Kubelet {
       .map(({ rpc, code, text }) => `  ${rpc}: ${code} ${text}`)
       .join('\n');
   }
+}
+
+class FailedCall extends Error {
+  readonly failure: Failure;
+
+  constructor(failure: Failure) {
+    super(`${failure.rpc}: ${failure.text}`);
+    this.failure = failure;
+  }
+}
+
+/** By the pods' names. A container may outlive its sandbox: its label tells its pod. */
+function byPod(
+  sandboxes: readonly PodSandbox__Output[],
+  containers: readonly Container__Output[],
+): Map<string, PodParts> {
+  const names = new Set(sandboxes.map((sandbox) => sandbox.metadata?.name ?? ''));
+  for (const container of containers) names.add(podNameOf(container));
+  return new Map(
+    [...names].map((name) => [
+      name,
+      {
+        sandboxes: sandboxes.filter(({ metadata }) => metadata?.name === name),
+        containers: containers.filter((container) => podNameOf(container) === name),
+      },
+    ]),
+  );
+}
+
+function podNameOf({ labels }: Container__Output): string {
+  return labels['io.kubernetes.pod.name'] ?? '';
 }
 
 function partsOf(snapshot: Snapshot, name: string): PodParts {

@@ -6,11 +6,13 @@ import { Rig } from './rig.js';
 /** Each kind with the seed that once broke something, where one did. `run-faults.js` tries as many as wanted. */
 const SEED = Number(process.env['CRIDOCK_TEST_SEED'] ?? 1);
 
+const CROWD = 100;
+
 describe('a node under a kubelet', { skip: noEngine }, () => {
   let rig: Rig;
 
   before(() => {
-    rig = new Rig(process.env['CRIDOCK_TEST_ENGINE'] ?? '20.10', 'faults');
+    rig = new Rig(process.env['CRIDOCK_TEST_ENGINE'] ?? '20.10', 'faults', CROWD);
   });
   after(() => rig.close());
 

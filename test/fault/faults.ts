@@ -21,8 +21,8 @@ export interface FaultKind {
   readonly endsContainers?: true;
   /** The fault ends cridock: `end` comes after that. */
   readonly kills?: true;
-  /** On an Engine whose containers outlive the daemon. */
-  readonly liveRestore?: true;
+  /** On an Engine whose containers outlive the daemon, or that is full of what others have left. */
+  readonly engine?: 'live-restore' | 'crowded';
   /** Needs the library that is loaded into cridock. */
   readonly needsPreload?: true;
   make(node: FaultNode, random: Random): Fault;
@@ -184,8 +184,8 @@ async function engineCall(node: FaultNode, method: string, path: string): Promis
 function behindItsBack(
   name: string,
   work: (call: (method: string, path: string) => Promise<void>, id: string) => Promise<void>,
-  undo: (call: (method: string, path: string) => Promise<void>, id: string) => Promise<void> = async () =>
-    undefined,
+  undo: (call: (method: string, path: string) => Promise<void>, id: string) => Promise<void> = () =>
+    Promise.resolve(),
   endsContainers?: true,
 ): FaultKind {
   return {
@@ -252,7 +252,7 @@ export const FAULT_KINDS: readonly FaultKind[] = [
   },
   {
     name: 'dockerd restarted with live-restore',
-    liveRestore: true,
+    engine: 'live-restore',
     make: (node) => ({ what: '', begin: () => node.engine.restart(), end: () => undefined }),
   },
   engineFault('Engine slow', (random) => ({ kind: 'slow', ms: 200 + Math.floor(random() * 2_000) })),
@@ -260,6 +260,12 @@ export const FAULT_KINDS: readonly FaultKind[] = [
   engineFault('Engine cut in its answer', () => ({ kind: 'cut' })),
   engineFault('Engine answers garbage', () => ({ kind: 'garbage' })),
   engineFault('Engine hangs', (random) => ({ kind: 'hung', reaches: random() < 0.5 })),
+  {
+    name: 'a crowded node, cridock killed',
+    engine: 'crowded',
+    kills: true,
+    make: (node) => ({ what: '', begin: () => node.cridock.kill9(), end: () => undefined }),
+  },
   {
     name: 'event stream cut',
     make: (node, random) => {

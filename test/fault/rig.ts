@@ -2,34 +2,39 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { crowd } from './crowd.js';
 import { runFault, type FaultOutcome } from './fault-run.js';
 import type { FaultKind } from './faults.js';
 import { sourceFile, startOwnEngine, type OwnEngine } from './own-engine.js';
 
+type EngineKind = 'plain' | NonNullable<FaultKind['engine']>;
+
 /**
- * What fault runs share: Engines of their own, with and without live-restore, each started when a run first needs it; and
+ * What fault runs share: Engines of their own, one of a kind, each started when a run first needs it; and
  * the library that is loaded into cridock. `close` ends and removes all of it.
  */
 export class Rig {
   readonly #version: string;
   readonly #name: string;
-  readonly #engines = new Map<boolean, OwnEngine>();
+  readonly #crowd: number;
+  readonly #engines = new Map<EngineKind, OwnEngine>();
   readonly #folder = mkdtempSync(join(tmpdir(), 'cridock-faults-'));
   readonly #preload = join(this.#folder, 'preload.so');
   /** Why the library could not be made, or undefined. */
   readonly noPreload: string | undefined;
 
-  /** `version` as `startOwnEngine` takes it. */
-  constructor(version: string, name: string) {
+  /** `version` as `startOwnEngine` takes it; `crowd`: how many containers and images of others a crowded Engine has. */
+  constructor(version: string, name: string, crowd: number) {
     this.#version = version;
     this.#name = name;
+    this.#crowd = crowd;
     this.noPreload = compile(sourceFile('fault/preload.c'), this.#preload);
   }
 
   /** One run; see `runFault`. */
   async run(kind: FaultKind, seed: number): Promise<FaultOutcome> {
     const preload = this.noPreload === undefined ? this.#preload : undefined;
-    return runFault(kind, seed, this.#engine(kind.liveRestore === true), preload);
+    return runFault(kind, seed, await this.#engine(kind.engine ?? 'plain'), preload);
   }
 
   close(): void {
@@ -37,11 +42,12 @@ export class Rig {
     rmSync(this.#folder, { recursive: true });
   }
 
-  #engine(liveRestore: boolean): OwnEngine {
-    let engine = this.#engines.get(liveRestore);
+  async #engine(kind: EngineKind): Promise<OwnEngine> {
+    let engine = this.#engines.get(kind);
     if (engine === undefined) {
-      engine = startOwnEngine(this.#version, liveRestore ? `${this.#name}-live` : this.#name, liveRestore);
-      this.#engines.set(liveRestore, engine);
+      engine = startOwnEngine(this.#version, `${this.#name}-${kind}`, kind === 'live-restore');
+      this.#engines.set(kind, engine);
+      if (kind === 'crowded') await crowd(engine.socketPath, this.#crowd);
     }
     return engine;
   }

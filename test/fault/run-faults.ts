@@ -1,11 +1,12 @@
 /**
  * Fault runs, as many as wanted, with a table by kind in the end.
  *
- * Usage: node dist/test/fault/run-faults.js [--runs N] [--seed S] [--kind TEXT] [--engine VERSION] [--name NAME]
+ * Usage: node dist/test/fault/run-faults.js [--runs N] [--seed S] [--kind TEXT] [--engine VERSION] [--name NAME] [--crowd N]
  *   --runs N       of each kind (default 1)
  *   --seed S       of the first run of each kind; the next ones count up (default: drawn, and printed)
  *   --kind TEXT    only kinds whose name holds TEXT
  *   --engine V     20.10 (default), 26.1, 28.5.2 or 28.5.2+containerd; its Engines are called NAME (default: faults)
+ *   --crowd N      containers and images that others have left on the crowded node (default 20000; takes a while)
  * A failed run is told with its seed: `--kind TEXT --seed S` replays it. Exit status 1 when one failed.
  */
 import { parseArgs } from 'node:util';
@@ -19,11 +20,12 @@ const { values } = parseArgs({
     kind: { type: 'string', default: '' },
     engine: { type: 'string', default: '20.10' },
     name: { type: 'string', default: 'faults' },
+    crowd: { type: 'string', default: '20000' },
   },
 });
 const runs = Number(values.runs);
 const firstSeed = Number(values.seed);
-const rig = new Rig(values.engine, values.name);
+const rig = new Rig(values.engine, values.name, Number(values.crowd));
 let failed = 0;
 try {
   const rows: string[] = [];

@@ -36,7 +36,7 @@ const LATE_MS = 3_000;
 /** An `unended` request is answered when this is over, by its deadline. */
 const UNENDED_DEADLINE_MS = 1_000;
 /** What may wait on its own word is given up after this. */
-const PATIENCE_MS = 1_000;
+const PATIENCE_MS = 700;
 
 export function pickDelivery(random: Random): Delivery {
   const roll = random();

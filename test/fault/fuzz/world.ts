@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
+import { forEachLimited } from '../../../src/util/concurrency.js';
 import type { CridockProcess } from '../../support/cridock-process.js';
 import { makePod, removePod, type MadePod } from '../../support/pod-worker.js';
 import type { TinyRegistry } from '../../support/tiny-registry.js';
@@ -8,7 +9,8 @@ const IMAGE = 'busybox:latest';
 const KEEPERS = 2;
 const DISPOSABLES = 2;
 /** More pods than this are cleared away, so that the run goes on at one speed. */
-const MAX_PODS = 10;
+const MAX_PODS = 12;
+const AT_A_TIME = 4;
 
 /** The pods that the requests are about. */
 export class World {
@@ -30,7 +32,7 @@ export class World {
   }
 
   async populate(): Promise<void> {
-    while (this.keepers.length < KEEPERS) this.keepers.push(await this.#make('keeper'));
+    this.keepers.push(...(await this.#makeSome('keeper', KEEPERS)));
     await this.tend();
   }
 
@@ -42,7 +44,8 @@ export class World {
     const running = new Set(containers.map(({ id }) => id));
     const isWhole = (pod: MadePod): boolean => pod.containerIds.every((id) => running.has(id));
     this.disposables = this.disposables.filter(isWhole);
-    while (this.disposables.length < DISPOSABLES) this.disposables.push(await this.#make('disposable'));
+    const missing = DISPOSABLES - this.disposables.length;
+    this.disposables.push(...(await this.#makeSome('disposable', missing)));
   }
 
   /** Removes all pods but the keepers, as a kubelet would that does not know them. */
@@ -50,10 +53,11 @@ export class World {
     const kept = this.keepers.map(({ sandboxId }) => sandboxId);
     const { items } = await this.#runtime.ListPodSandbox({});
     const { containers } = await this.#runtime.ListContainers({});
-    for (const { id } of items.filter((item) => !kept.includes(item.id))) {
+    const others = items.filter((item) => !kept.includes(item.id));
+    await forEachLimited(others, AT_A_TIME, async ({ id }) => {
       const containerIds = containers.filter((one) => one.pod_sandbox_id === id).map((one) => one.id);
       await removePod(this.cridock.client, { sandboxId: id, containerIds });
-    }
+    });
     this.disposables = [];
   }
 
@@ -75,6 +79,10 @@ export class World {
 
   get #runtime(): CridockProcess['client']['runtime'] {
     return this.cridock.client.runtime;
+  }
+
+  #makeSome(kind: string, count: number): Promise<MadePod[]> {
+    return Promise.all(Array.from({ length: count }, () => this.#make(kind)));
   }
 
   #make(kind: string): Promise<MadePod> {

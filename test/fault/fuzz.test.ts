@@ -151,10 +151,11 @@ describe('hostile requests', { skip: noEngine }, () => {
   });
 
   it('hold up no other client, and change no pod of others', async (t) => {
-    const { slowestMs, answers, failures } = control.fared;
-    t.diagnostic(`Version took at most ${slowestMs.toFixed(0)} ms of ${answers} calls`);
+    const { slowestMs, laggedMs, answers, failures } = control.fared;
+    const took = `Version took at most ${slowestMs.toFixed(0)} ms of ${answers} calls, on a machine that is late by ${laggedMs.toFixed(0)} ms`;
+    t.diagnostic(took);
     assert.deepEqual(failures, []);
-    assert.ok(slowestMs < CONTROL_LIMIT_MS);
+    assert.ok(slowestMs < CONTROL_LIMIT_MS + laggedMs, took);
     assert.deepEqual(await world.keepersState(), keepers);
   });
 

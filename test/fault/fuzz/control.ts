@@ -6,6 +6,8 @@ import { connectCri } from '../../support/cri-client.js';
 export interface Fared {
   readonly answers: number;
   readonly slowestMs: number;
+  /** By how much its own timers were late at most: that is the machine's doing. */
+  readonly laggedMs: number;
   readonly failures: readonly string[];
 }
 
@@ -16,7 +18,7 @@ const GIVE_UP_MS = 10_000;
 /** Calls Version again and again, on a connection and a thread of its own, until it is stopped. */
 export class Control {
   readonly #worker: Worker;
-  #fared: Fared = { answers: 0, slowestMs: 0, failures: [] };
+  #fared: Fared = { answers: 0, slowestMs: 0, laggedMs: 0, failures: [] };
 
   constructor(socketPath: string) {
     this.#worker = new Worker(new URL(import.meta.url), { workerData: socketPath });
@@ -36,7 +38,7 @@ export class Control {
 
 async function callOnAndOn(socketPath: string): Promise<never> {
   const client = connectCri(socketPath);
-  let fared: Fared = { answers: 0, slowestMs: 0, failures: [] };
+  let fared: Fared = { answers: 0, slowestMs: 0, laggedMs: 0, failures: [] };
   for (;;) {
     const startedAtMs = performance.now();
     try {
@@ -47,7 +49,10 @@ async function callOnAndOn(socketPath: string): Promise<never> {
       fared = { ...fared, failures: [...fared.failures, String(error)] };
     }
     parentPort?.postMessage(fared);
+    const pausedAtMs = performance.now();
     await delay(EVERY_MS);
+    const lagMs = performance.now() - pausedAtMs - EVERY_MS;
+    fared = { ...fared, laggedMs: Math.max(fared.laggedMs, lagMs) };
   }
 }
 

@@ -1,3 +1,4 @@
+import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { invalidArgument, messageOf } from '../util/cri-error.js';
 
@@ -19,12 +20,16 @@ export async function readSeccompProfile(path: string, field: string): Promise<s
   }
 }
 
+/** Neither waits for a writer, as for that of a pipe, nor reads a device without end. */
 async function readAtMost(path: string, maxBytes: number): Promise<string> {
-  const file = await open(path, 'r');
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
-    const { size } = await file.stat();
-    if (size > maxBytes) throw new Error(`${path} is longer than ${maxBytes} bytes`);
-    return await file.readFile('utf8');
+    const stat = await file.stat();
+    if (!stat.isFile()) throw new Error(`${path} is not a file`);
+    if (stat.size > maxBytes) throw new Error(`${path} is longer than ${maxBytes} bytes`);
+    const buffer = Buffer.alloc(stat.size);
+    const { bytesRead } = await file.read(buffer, 0, stat.size, 0);
+    return buffer.toString('utf8', 0, bytesRead);
   } finally {
     await file.close();
   }

@@ -1,9 +1,8 @@
-import { mkdir, open } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import type { Engine } from '../docker/engine.js';
 import { Code, CriError, messageOf } from '../util/cri-error.js';
 import type { Logger } from '../util/log.js';
 import { LogFollower, type LogProblem, type LogSource } from './log-follower.js';
+import { openLog } from './open-log.js';
 
 /** The end of a container is held back for its log no longer than this. */
 const LONGEST_DRAIN_MS = 10_000;
@@ -25,8 +24,7 @@ export class ContainerLogs {
   /** Makes the empty file, and the folders above it, before the container starts. Throws INTERNAL. */
   async prepare({ path }: LogSource): Promise<void> {
     try {
-      await mkdir(dirname(path), { recursive: true, mode: 0o755 });
-      await (await open(path, 'a', 0o640)).close();
+      await (await openLog(path)).close();
     } catch (error) {
       throw new CriError(Code.INTERNAL, `cannot make log ${path}: ${messageOf(error)}`, { cause: error });
     }

@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
-import { mkdir, open, type FileHandle } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import type { FileHandle } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Code, CriError, messageOf } from '../util/cri-error.js';
 import { readAnchor, readTorn, type Anchor } from './log-tail.js';
+import { openLog } from './open-log.js';
 
 /** Records wait this long for others, to be written with them. */
 const GATHER_MS = 50;
@@ -146,8 +146,7 @@ export class LogFile {
   }
 
   async #openHandle(): Promise<{ handle: FileHandle; torn: Buffer }> {
-    await mkdir(dirname(this.#path), { recursive: true, mode: 0o755 });
-    const handle = await open(this.#path, 'a+', 0o640);
+    const handle = await openLog(this.#path);
     try {
       return { handle, torn: await readTorn(handle) };
     } catch (error) {

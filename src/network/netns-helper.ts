@@ -22,3 +22,5 @@ process.on('message', (message) => {
   if (isDialRequest(message)) void serve(message);
 });
 process.on('disconnect', () => process.exit(0));
+// Node would open its debugger, here to the processes of the pod.
+process.on('SIGUSR1', () => undefined);

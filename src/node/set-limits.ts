@@ -31,9 +31,7 @@ export async function setNodeLimits(
     throw refusal(container.id, 'its cgroup', error);
   });
   for (const write of limits.cgroup) await writeLimit(container.id, cgroup, write, cgroupVersion);
-  if (limits.oomScoreAdj !== undefined) {
-    await setOomScoreAdj(container, await cgroup.pids(), limits.oomScoreAdj, paths);
-  }
+  if (limits.oomScoreAdj !== undefined) await setOomScoreAdj(container, cgroup, limits.oomScoreAdj, paths);
 }
 
 async function writeLimit(
@@ -76,7 +74,7 @@ async function writeOnceFree(path: string, value: string): Promise<void> {
  */
 async function setOomScoreAdj(
   { id, pid }: LimitedContainer,
-  pids: number[],
+  cgroup: ContainerCgroup,
   value: number,
   { proc }: KernelPaths,
 ): Promise<void> {
@@ -84,7 +82,7 @@ async function setOomScoreAdj(
   try {
     const inherited = await readFile(fileOf(pid), 'utf8');
     await writeFile(fileOf(pid), String(value));
-    for (const other of pids) {
+    for (const other of await cgroup.pids()) {
       const present = await readFile(fileOf(other), 'utf8').catch(() => undefined);
       if (other !== pid && present === inherited) await writeFile(fileOf(other), String(value)).catch(ifGone);
     }

@@ -11,7 +11,6 @@ const REPLACEMENT_BYTES = Buffer.from(REPLACEMENT);
 export function decodeRequest(rpc: string, bytes: Buffer, decode: (bytes: Buffer) => object): object {
   let request: object;
   try {
-    checkFraming(bytes);
     request = decode(bytes);
   } catch (error) {
     throw new CriError(Code.INVALID_ARGUMENT, `${rpc} request: malformed protobuf: ${messageOf(error)}`, {
@@ -20,37 +19,6 @@ export function decodeRequest(rpc: string, bytes: Buffer, decode: (bytes: Buffer
   }
   if (!isAscii(bytes)) checkUtf8(request, bytes);
   return request;
-}
-
-/** Protobuf's wire types: how the value of a field is framed. */
-const VARINT = 0;
-const FIXED64 = 1;
-const LENGTH_DELIMITED = 2;
-const FIXED32 = 5;
-
-/** protobufjs cuts a text that claims to be longer than the message, instead of failing: `0a 05 61` would be an id `a`. */
-function checkFraming(bytes: Buffer): void {
-  let at = 0;
-  const readVarint = (): number => {
-    let value = 0;
-    for (let factor = 1; ; factor *= 128) {
-      const byte = bytes[at++];
-      if (byte === undefined) throw new Error('it ends within a number');
-      value += (byte & 0x7f) * factor;
-      if (byte < 0x80) return value;
-    }
-  };
-  while (at < bytes.length) {
-    const wireType = readVarint() % 8;
-    if (wireType === VARINT) readVarint();
-    else if (wireType === FIXED64) at += 8;
-    else if (wireType === LENGTH_DELIMITED) {
-      const length = readVarint(); // moves `at` itself
-      at += length;
-    } else if (wireType === FIXED32) at += 4;
-    else throw new Error(`wire type ${wireType} at byte ${at}`);
-    if (at > bytes.length) throw new Error('it ends within a field');
-  }
 }
 
 /**

@@ -3,6 +3,7 @@ import type { IConversionOptions, Method as ProtoMethod, Root, Type } from 'prot
 import { Code, CriError } from '../util/cri-error.js';
 import type { EncodeReply } from '../util/handler.js';
 import { ownFile } from '../util/own-program.js';
+import { checkFields } from './check-fields.js';
 import { decodeRequest } from './decode-request.js';
 
 /** One RPC of the proto file, with its codec. */
@@ -61,7 +62,10 @@ function methodsOf(root: Root, service: string): Method[] {
       path: `/${service}/${method.name}`,
       streams: method.responseStream === true,
       decode: (bytes) =>
-        decodeRequest(method.name, bytes, (encoded) => request.toObject(request.decode(encoded), DECODED)),
+        decodeRequest(method.name, bytes, (encoded) => {
+          checkFields(encoded, request);
+          return request.toObject(request.decode(encoded), DECODED);
+        }),
       encode: (message) => asBuffer(reply.encode(reply.fromObject(message)).finish()),
     };
   });

@@ -10,7 +10,7 @@ import { CallsInFlight } from './calls-in-flight.js';
 import type { Method, Protocol } from './descriptor.js';
 import { openListener } from './listener.js';
 import type { Listener } from './listener.js';
-import { acceptLongDeadlines } from './long-deadlines.js';
+import { watchCallHeaders } from './call-headers.js';
 import { serverStream } from './server-stream.js';
 import type { AnyStreamHandler } from './server-stream.js';
 import type { ServingDeps } from './serving.js';
@@ -55,7 +55,7 @@ export class CriServer {
       'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
       'grpc.enable_channelz': 0,
     });
-    acceptLongDeadlines(this.#grpc);
+    watchCallHeaders(this.#grpc, log);
     const deps = { log, metrics, inFlight: this.#inFlight, stopping: this.#stopping.signal };
     const streamHandlers = new Map<string, AnyStreamHandler>(Object.entries(streams));
     this.#addService(protocol.runtime, new Map(Object.entries(runtime)), streamHandlers, deps);

@@ -12,7 +12,8 @@ const EXIT_CODES = { SIGTERM: 143, SIGINT: 130 };
 
 /**
  * SIGTERM and SIGINT stop the service, and a second one ends the process at once; SIGHUP reloads, and never
- * kills. Returns a function that takes the handlers away again.
+ * kills. SIGUSR1, with which Node would open its debugger to whoever reaches a port of loopback, does nothing.
+ * Returns a function that takes the handlers away again.
  */
 export function onSignals(
   { stop, reload }: SignalActions,
@@ -36,14 +37,17 @@ export function onSignals(
     if (stopping) return;
     reloads = reloads.then(reload).catch((error: unknown) => log.error('cannot reload', { error }));
   };
+  const onDebug = (): void => log.warn('SIGUSR1 is ignored: no debugger is opened');
 
   process.on('SIGTERM', onStop);
   process.on('SIGINT', onStop);
   process.on('SIGHUP', onReload);
+  process.on('SIGUSR1', onDebug);
   return () => {
     process.off('SIGTERM', onStop);
     process.off('SIGINT', onStop);
     process.off('SIGHUP', onReload);
+    process.off('SIGUSR1', onDebug);
   };
 }
 

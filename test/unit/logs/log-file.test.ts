@@ -1,8 +1,18 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { getEventListeners } from 'node:events';
-import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, before, beforeEach, describe, it, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { LogFile } from '../../../src/logs/log-file.js';
@@ -48,6 +58,28 @@ describe('LogFile', () => {
     void file.append(second);
     await file.flush();
     assert.deepEqual(readFileSync(path), second);
+  });
+
+  it('follows no symbolic link, of the file or of its folder, and writes into no pipe', async (t) => {
+    const elsewhere = join(parent, 'elsewhere');
+    mkdirSync(elsewhere);
+    const target = join(elsewhere, '0.log');
+    const refused = async (at: string): Promise<void> => {
+      const { file } = open(t, at);
+      await assert.rejects(file.begin(''), (error: Error) =>
+        error.message.includes(at.replace(/\/0.log$/, '')),
+      );
+      assert.deepEqual(readdirSync(elsewhere), []);
+    };
+    symlinkSync(target, path);
+    await refused(path);
+    const folder = join(dirname(path), 'container');
+    symlinkSync(elsewhere, folder);
+    await refused(join(folder, '0.log'));
+    const pipe = join(dirname(path), 'pipe', '0.log');
+    mkdirSync(dirname(pipe));
+    execFileSync('mkfifo', [pipe]);
+    await refused(pipe);
   });
 
   it('leaves no cut record behind in the old file, nor in a file that nobody renamed', async (t) => {

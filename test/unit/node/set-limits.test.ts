@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -72,6 +72,16 @@ describe('setNodeLimits on cgroup v2', () => {
     for (const pid of [PID, 4243]) {
       assert.equal(await readFile(join(root, `proc/${pid}/oom_score_adj`), 'utf8'), '500');
     }
+  });
+
+  it('says so when the container ends meanwhile, and its cgroup with it', async () => {
+    const procs = join(cgroup, 'cgroup.procs');
+    await rename(procs, `${procs}.gone`);
+    await assert.rejects(set([], 100), {
+      code: Code.FAILED_PRECONDITION,
+      message: /cannot set oom_score_adj/,
+    });
+    await rename(`${procs}.gone`, procs);
   });
 
   it('touches nothing when the pid belongs to another container now', async () => {

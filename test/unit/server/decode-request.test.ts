@@ -40,11 +40,31 @@ const refused: [string, Buffer, RegExp][] = [
 
 const malformed: [string, Buffer][] = [
   ['a length beyond the end', Buffer.from([0x0a, 0x7f, 0x00])],
+  ['a length beyond the end of the message around it', field(1, Buffer.from([0x12, 5, 0x61]), 'abc')],
   ['an unknown wire type', Buffer.from([0x0f])],
   ['an endless varint', Buffer.alloc(20, 0xff)],
 ];
 
+/** A sandbox's config (1) with this in it. The length takes four bytes. */
+function hugeConfig(content: Buffer): Buffer {
+  const length = Buffer.from([0, 7, 14, 21].map((shift) => ((content.length >> shift) & 0x7f) | 0x80));
+  length.writeUInt8(length.readUInt8(3) & 0x7f, 3);
+  return Buffer.concat([Buffer.of(0x0a), length, content]);
+}
+
 describe('decodeRequest', () => {
+  it('refuses at once what would take long to decode: very many items of lists and maps', () => {
+    for (const item of [field(5, ''), field(6, field(1, 'a')), field(1, '')]) {
+      const bytes = hugeConfig(Buffer.alloc(8 * 1024 * 1024, item));
+      const startedAtMs = performance.now();
+      assert.throws(() => decode(bytes), {
+        code: Code.INVALID_ARGUMENT,
+        message: /more than 100000 fields/,
+      });
+      assert.ok(performance.now() - startedAtMs < 1_000);
+    }
+  });
+
   for (const [what, bytes, message] of refused) {
     it(`names the field that is not UTF-8: ${what}`, () => {
       assert.throws(() => decode(bytes), { code: Code.INVALID_ARGUMENT, message });

@@ -11,6 +11,7 @@ import { EncodedReply } from '../../../src/util/encoded-reply.js';
 import { silentMetrics } from '../../../src/util/metrics-sink.js';
 import { protocol, serveCri } from '../../support/cri-fixture.js';
 import { until } from '../../support/until.js';
+import { grpcFrame, postGrpc } from '../../support/wire.js';
 
 const VERSION = '/runtime.v1.RuntimeService/Version';
 const RUN = '/runtime.v1.RuntimeService/RunPodSandbox';
@@ -196,6 +197,24 @@ describe('CriServer', () => {
     });
     // 40 days: as 32 bits of milliseconds a negative number.
     await client.runtime.Version({}, { timeoutMs: 40 * 86_400_000 });
+  });
+
+  it('refuses headers that are the fault of the client, and says so in the log', async (t) => {
+    const { socketPath, log } = await serveCri(t, { runtime: { Version: () => Promise.resolve({}) } });
+    const refusals: [Record<string, string>, number, RegExp][] = [
+      [{ 'grpc-timeout': 'soon' }, Code.INVALID_ARGUMENT, /^grpc-timeout/],
+      [{ 'grpc-timeout': '-1S' }, Code.INVALID_ARGUMENT, /^grpc-timeout/],
+      [{ 'grpc-encoding': 'gzip' }, Code.UNIMPLEMENTED, /^grpc-encoding/],
+    ];
+    for (const [headers, code, message] of refusals) {
+      const compressed = grpcFrame(Buffer.from('no gzip'), { flag: 1 });
+      const { grpcStatus, grpcMessage } = await postGrpc(socketPath, VERSION, compressed, headers);
+      assert.equal(grpcStatus, code);
+      assert.match(grpcMessage, message);
+      assert.equal(log.lines.at(-1)?.message, 'call refused');
+    }
+    const fine = { 'grpc-timeout': '5S', 'grpc-encoding': 'identity' };
+    assert.equal((await postGrpc(socketPath, VERSION, grpcFrame(Buffer.alloc(0)), fine)).grpcStatus, 0);
   });
 
   it('survives clients that vanish in the middle of a call, or talk nonsense', async (t) => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import inspector from 'node:inspector';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
 import { onSignals, surviveStrayErrors } from '../../../src/server/signals.js';
@@ -52,6 +53,13 @@ describe('onSignals', () => {
     process.kill(process.pid, 'SIGTERM');
     await until('the exit', () => seen.length === 2);
     assert.deepEqual(seen, ['stop', 'exit 143']);
+  });
+
+  it('opens no debugger at SIGUSR1, as Node does by itself', async (t) => {
+    const { log } = watch(t);
+    process.kill(process.pid, 'SIGUSR1');
+    await until('the signal', () => log.lines.some(({ message }) => message.includes('SIGUSR1')));
+    assert.equal(inspector.url(), undefined);
   });
 
   it('stops at SIGINT', async (t) => {

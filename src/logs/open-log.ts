@@ -1,0 +1,27 @@
+import { constants } from 'node:fs';
+import { mkdir, open, type FileHandle } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
+
+const { O_APPEND, O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = constants;
+
+/**
+ * Opens a container's log to append to it and to read it; makes it, and the folders above it, where there is none. A pod
+ * that may write to the node's log folder must not lead root elsewhere: neither the file nor its folder may be a symbolic
+ * link, and the file no pipe, which could hold up who writes. Throws what the file system says.
+ */
+export async function openLog(path: string): Promise<FileHandle> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o755 });
+  const folder = await open(dirname(path), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  const inFolder = `/proc/self/fd/${folder.fd}/${basename(path)}`;
+  try {
+    const file = await open(inFolder, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o640);
+    if (!(await file.stat()).isFIFO()) return file;
+    await file.close();
+  } catch (error) {
+    if (error instanceof Error) error.message = error.message.replace(inFolder, path);
+    throw error;
+  } finally {
+    await folder.close();
+  }
+  throw new Error(`${path} is a pipe`);
+}

@@ -36,14 +36,12 @@ export async function execSync(
   const Cmd = requireCommand(request.cmd);
   const seconds = requireInteger('timeout', request.timeout, 0, Number.MAX_SAFE_INTEGER);
   const tooLong = new AbortController();
-  const timeout = new CriError(
-    Code.DEADLINE_EXCEEDED,
-    `the command ran longer than its timeout of ${seconds}s`,
-  );
+  const onTimeout = (): void => {
+    const message = `the command ran longer than its timeout of ${seconds}s`;
+    tooLong.abort(new CriError(Code.DEADLINE_EXCEEDED, message));
+  };
   const timer =
-    seconds > 0 && seconds * 1000 <= MAX_TIMER_MS
-      ? setTimeout(() => tooLong.abort(timeout), seconds * 1000)
-      : undefined;
+    seconds > 0 && seconds * 1000 <= MAX_TIMER_MS ? setTimeout(onTimeout, seconds * 1000) : undefined;
   const signal = AbortSignal.any([ctx.signal, tooLong.signal]);
   try {
     const container = runningContainerOrThrow(await deps.mirror.current(signal), request.container_id);

@@ -1,7 +1,11 @@
 import type { Duplex, Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import type { LoopbackDialer } from '../network/netns-dialer.js';
+import { readInto } from '../network/read-into.js';
 import { messageOf } from '../util/cri-error.js';
+
+/** What is read at a time from the pod. */
+const READ_BYTES = 256 * 1024;
 
 /** One forwarded connection, as the client sees it. */
 export interface ForwardedStreams {
@@ -24,7 +28,11 @@ export async function forward(
   error.on('error', () => undefined);
   let problem: string | undefined;
   try {
-    const socket = await dialer.connect(port);
+    const buffer = Buffer.allocUnsafeSlow(READ_BYTES);
+    const socket = readInto(await dialer.connect(port), buffer, (bytes) => {
+      // The buffer is filled again once the client's side has handed its bytes on.
+      data.write(bytes, () => socket.resume());
+    });
     if (data.destroyed) socket.destroy();
     const ended = finished(socket);
     data.once('close', () => {
@@ -32,7 +40,8 @@ export async function forward(
       if (!data.readableEnded || !data.writableFinished) socket.destroy();
     });
     data.pipe(socket);
-    socket.pipe(data);
+    socket.once('end', () => data.end());
+    socket.resume();
     await ended;
   } catch (failure) {
     if (!data.destroyed) problem = `port ${port}: ${messageOf(failure)}`;

@@ -17,7 +17,7 @@ const [pid = ''] = process.argv.slice(2);
 
 function onStream(stream: SpdyStream): void {
   if (stream.headers.get('streamtype') !== 'data') {
-    stream.resume();
+    stream.resume().end();
     return;
   }
   const target = `TCP4:localhost:${stream.headers.get('port') ?? ''}`;

@@ -1,6 +1,7 @@
 /**
  * Measures exec and port-forward against what they are built on, in one run: ExecSync against the Engine's three raw
- * requests, exec's output against the raw hijacked stream, port-forward against `nsenter ... socat`.
+ * requests, exec's output against the raw hijacked stream, port-forward against a process `nsenter ... socat` for each
+ * connection. cridock runs with the flags that it is shipped with, and warm, as a node's probes keep it.
  *
  * Usage: node dist/test/bench/streaming.js [MEGABYTES]   with CRIDOCK_TEST_DOCKER naming an Engine that has busybox:latest.
  * Prints a line for each comparison; exit status 1 when a bound does not hold.
@@ -13,35 +14,24 @@ import { join } from 'node:path';
 import { startCridock, testDockerEndpoint, type CridockProcess } from '../support/cridock-process.js';
 import { makePod, removePod, type MadePod } from '../support/pod-worker.js';
 import { openRemote } from '../support/remote-command.js';
-import { SpdyClient, type ClientStream } from '../support/spdy-client.js';
+import { CountingClient } from './counting-client.js';
+import { SHIPPED_ENV, SHIPPED_NODE_FLAGS, median, shuffled } from './measure.js';
+import { RawCri, requestEncoder } from './raw-cri.js';
 
 const MEGABYTES = Number(process.argv[2] ?? 300);
-const EXECS = 150;
+const WARM_UP_EXECS = 400;
+const EXECS = 300;
+const TRANSFERS = 5;
 const CONNECTIONS = 200;
+const CONNECTION_BYTES = 200_000;
 const BYTES = MEGABYTES * 1_000_000;
 const socketPath = testDockerEndpoint.replace(/^unix:\/\//, '');
 const agent = new http.Agent({ keepAlive: true });
 let failed = false;
 
-/** Figures of cridock, and of what it is compared with. */
-interface Pair {
-  readonly ours: number[];
-  readonly reference: number[];
-}
-
 function report(what: string, holds: boolean): void {
   failed ||= !holds;
   console.log(`${holds ? 'holds' : 'FAILS'}  ${what}`);
-}
-
-function median(values: number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
-}
-
-async function timed(work: () => Promise<unknown>): Promise<number> {
-  const startMs = performance.now();
-  await work();
-  return performance.now() - startMs;
 }
 
 /** A request to the Engine as plain as can be. */
@@ -86,21 +76,23 @@ async function rawExec(containerId: string, cmd: string[]): Promise<{ id: string
 
 async function benchExecSync(cridock: CridockProcess, containerId: string): Promise<void> {
   const cmd = ['true'];
-  const raw = async () => {
-    const { id, stream } = await rawExec(containerId, cmd);
-    stream.resume();
-    await once(stream, 'end');
-    stream.destroy();
-    await engine('GET', `/exec/${id}/json`);
+  const cri = new RawCri(cridock.socketPath);
+  const request = requestEncoder()('ExecSync', { container_id: containerId, cmd, timeout: 10 });
+  const contestants = {
+    raw: async () => {
+      const { id, stream } = await rawExec(containerId, cmd);
+      stream.resume();
+      await once(stream, 'end');
+      stream.destroy();
+      await engine('GET', `/exec/${id}/json`);
+    },
+    ours: () => cri.call('ExecSync', request),
   };
-  const ours = () => cridock.client.runtime.ExecSync({ container_id: containerId, cmd, timeout: 10 });
-  for (let index = 0; index < 10; index += 1) await Promise.all([raw(), ours()]);
-  const times: Pair = { ours: [], reference: [] };
-  for (let index = 0; index < EXECS; index += 1) {
-    times.reference.push(await timed(raw));
-    times.ours.push(await timed(ours));
-  }
-  const [rawMs, oursMs] = [median(times.reference), median(times.ours)];
+  await shuffled(WARM_UP_EXECS, { ours: contestants.ours });
+  await shuffled(20, contestants);
+  const times = await shuffled(EXECS, contestants);
+  cri.close();
+  const [rawMs, oursMs] = [median(times.raw), median(times.ours)];
   const ratio = oursMs / rawMs;
   report(
     `ExecSync p50 ${oursMs.toFixed(1)} ms, raw sequence ${rawMs.toFixed(1)} ms: ${ratio.toFixed(2)} x (bound 1.15)`,
@@ -110,30 +102,32 @@ async function benchExecSync(cridock: CridockProcess, containerId: string): Prom
 
 async function benchOutput(cridock: CridockProcess, containerId: string): Promise<void> {
   const cmd = ['head', '-c', String(BYTES), '/dev/zero'];
-  const rates: Pair = { ours: [], reference: [] };
-  const raw = async () => {
-    const { stream } = await rawExec(containerId, cmd);
-    stream.resume();
-    await once(stream, 'end');
-    stream.destroy();
-  };
-  const ours = async () => {
-    const request = { container_id: containerId, cmd, stdout: true, stderr: true };
-    const session = await openRemote((await cridock.client.runtime.Exec(request)).url);
-    session.stdout.removeAllListeners('data');
-    await session.result;
-    session.client.destroy();
-  };
-  for (let index = 0; index < 3; index += 1) {
-    rates.reference.push(BYTES / 1_000 / (await timed(raw)));
-    rates.ours.push(BYTES / 1_000 / (await timed(ours)));
-  }
-  const [rawRate, oursRate] = [median(rates.reference), median(rates.ours)];
+  const times = await shuffled(TRANSFERS, {
+    raw: async () => {
+      const { stream } = await rawExec(containerId, cmd);
+      stream.resume();
+      await once(stream, 'end');
+      stream.destroy();
+    },
+    ours: async () => {
+      const request = { container_id: containerId, cmd, stdout: true, stderr: true };
+      const session = await openRemote((await cridock.client.runtime.Exec(request)).url);
+      session.stdout.removeAllListeners('data');
+      await session.result;
+      session.client.destroy();
+    },
+  });
+  const [rawRate, oursRate] = [rate(BYTES, times.raw), rate(BYTES, times.ours)];
   const share = oursRate / rawRate;
   report(
     `exec stdout ${oursRate.toFixed(0)} MB/s, raw hijacked stream ${rawRate.toFixed(0)} MB/s: ${(100 * share).toFixed(0)} % (bound 250 MB/s or 80 %)`,
     oursRate >= 250 || share >= 0.8,
   );
+}
+
+/** MB/s of the median. */
+function rate(byteCount: number, timesMs: number[]): number {
+  return byteCount / 1_000 / median(timesMs);
 }
 
 /** In the pod: answers each connection at once with a byte, and then with as many bytes as it is asked for. */
@@ -171,32 +165,35 @@ async function benchPortForward(cridock: CridockProcess, pod: MadePod): Promise<
     String(pid),
   ]);
   const { url } = await cridock.client.runtime.PortForward({ pod_sandbox_id: pod.sandboxId });
-  const ours = await Forwarding.open(url, server.line);
-  const socat = await Forwarding.open(forwarder.line, server.line);
+  const ours = await CountingClient.open(url, server.line);
+  const socat = await CountingClient.open(forwarder.line, server.line);
   await ours.firstByte(); // starts the helper
 
-  const firstByteMs: Pair = { ours: [], reference: [] };
-  for (let index = 0; index < CONNECTIONS; index += 1) {
-    firstByteMs.ours.push(await timed(() => ours.firstByte()));
-    if (index % 10 === 0) firstByteMs.reference.push(await timed(() => socat.firstByte()));
-  }
-  const [oursMs, socatMs] = [median(firstByteMs.ours), median(firstByteMs.reference)];
+  const { firstByte } = await shuffled(CONNECTIONS, { firstByte: () => ours.firstByte() });
+  const { socatFirstByte } = await shuffled(CONNECTIONS / 10, { socatFirstByte: () => socat.firstByte() });
+  const [oursMs, socatMs] = [median(firstByte), median(socatFirstByte)];
   report(
     `port-forward first byte p50 ${oursMs.toFixed(2)} ms (bound 3 ms), nsenter and socat ${socatMs.toFixed(1)} ms`,
     oursMs <= 3,
   );
-
-  const rates: Pair = { ours: [], reference: [] };
-  for (let index = 0; index < 3; index += 1) {
-    rates.reference.push(BYTES / 1_000 / (await timed(() => socat.download())));
-    rates.ours.push(BYTES / 1_000 / (await timed(() => ours.download())));
-  }
-  const [oursRate, socatRate] = [median(rates.ours), median(rates.reference)];
-  const factor = oursRate / socatRate;
-  report(
-    `port-forward ${oursRate.toFixed(0)} MB/s, nsenter and socat ${socatRate.toFixed(0)} MB/s: ${factor.toFixed(1)} x (bound 4)`,
-    factor >= 4,
-  );
+  const downloads = (client: CountingClient, count: number, byteCount: number) => async () => {
+    const got = await Promise.all(Array.from({ length: count }, () => client.download(byteCount)));
+    if (got.some((length) => length !== byteCount + 1)) throw new Error('bytes were lost');
+  };
+  const compare = async (what: string, count: number, byteCount: number) => {
+    const times = await shuffled(TRANSFERS, {
+      ours: downloads(ours, count, byteCount),
+      socat: downloads(socat, count, byteCount),
+    });
+    const [oursRate, socatRate] = [rate(count * byteCount, times.ours), rate(count * byteCount, times.socat)];
+    const factor = oursRate / socatRate;
+    report(
+      `port-forward, ${what}: ${oursRate.toFixed(0)} MB/s, nsenter and socat ${socatRate.toFixed(0)} MB/s: ${factor.toFixed(1)} x (bound 4)`,
+      factor >= 4,
+    );
+  };
+  await compare(`${CONNECTIONS} connections of ${CONNECTION_BYTES / 1000} KB`, CONNECTIONS, CONNECTION_BYTES);
+  await compare(`one of ${MEGABYTES} MB`, 1, BYTES);
   ours.close();
   socat.close();
   server.kill();
@@ -210,47 +207,12 @@ async function printing(command: string, args: string[]): Promise<{ line: string
   return { line: line.toString().trim(), kill: () => void child.kill('SIGKILL') };
 }
 
-/** A port-forward session to the server in the pod. */
-class Forwarding {
-  readonly #client: SpdyClient;
-  readonly #port: string;
-  #requests = 0;
-
-  private constructor(client: SpdyClient, port: string) {
-    this.#client = client;
-    this.#port = port;
-  }
-
-  static async open(url: string, port: string): Promise<Forwarding> {
-    return new Forwarding(await SpdyClient.connect(url, 'portforward.k8s.io'), port);
-  }
-
-  async firstByte(): Promise<void> {
-    const data = await this.#connect();
-    await once(data, 'data');
-    await data.sendReset();
-  }
-
-  async download(): Promise<void> {
-    const data = await this.#connect();
-    const finished = data.finished();
-    await data.write(Buffer.from(String(BYTES)));
-    await finished;
-  }
-
-  close(): void {
-    this.#client.destroy();
-  }
-
-  async #connect(): Promise<ClientStream> {
-    const headers = { port: this.#port, requestid: String((this.#requests += 1)) };
-    await this.#client.open({ ...headers, streamtype: 'error' });
-    return this.#client.open({ ...headers, streamtype: 'data' });
-  }
-}
-
 execFileSync('socat', ['-V'], { stdio: 'ignore' });
-const cridock = await startCridock({ flags: ['--log-level=warn'] });
+const cridock = await startCridock({
+  flags: ['--log-level=warn'],
+  nodeFlags: SHIPPED_NODE_FLAGS,
+  env: SHIPPED_ENV,
+});
 const spec = { name: 'bench', image: 'busybox:latest', directory: cridock.directory, containers: 1 };
 const pod = await makePod(cridock.client, spec);
 try {

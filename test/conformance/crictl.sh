@@ -199,6 +199,7 @@ crictl_command() {
 
 forwards() {
   local pid status=0
+  rm -f "$work/forward" # the background process empties it only when it gets to run
   "$tools/crictl" --config /dev/null --runtime-endpoint "unix://$cri_socket" --image-endpoint "unix://$cri_socket" \
     port-forward --transport "$1" "$2" 18080:8080 >"$work/forward" 2>&1 &
   pid=$!

@@ -9,8 +9,6 @@ import type { StreamOwner } from './stream.js';
 
 /** While a reader is slow nothing is read, so a peer that is gone shows only when something is written to it. */
 const PROBE_EVERY_MS = 5_000;
-/** Data that waits to be sent; above that its writers wait too. More than a socket's own mark, for fewer calls. */
-const MAX_BUFFERED_BYTES = 256 * 1024;
 /** What a peer gets to read what was sent before the connection is closed for good. */
 const LINGER_MS = 5_000;
 /** Answers to a peer that reads nothing; beyond that it is no honest one. */
@@ -42,8 +40,6 @@ export class SpdyConnection implements StreamOwner {
   readonly #full = new Set<SpdyStream>();
   #probe: NodeJS.Timeout | undefined;
   #probeId = 2;
-  /** Writers that wait for the socket to take more. */
-  #waiting: (() => void)[] = [];
   #lastStreamId = 0;
   #pendingControlBytes = 0;
   #repliedOnce = false;
@@ -58,7 +54,7 @@ export class SpdyConnection implements StreamOwner {
     });
     this.#idle = setTimeout(() => this.close('idle for too long'), options.idleTimeoutMs);
     socket.on('data', (chunk: Buffer) => this.#onChunk(chunk));
-    socket.on('drain', () => this.#onDrain());
+    socket.on('drain', () => (this.#pendingControlBytes = 0));
     socket.on('end', () => this.close());
     socket.on('error', (error) => this.close(messageOf(error)));
     socket.on('close', () => this.close());
@@ -81,24 +77,20 @@ export class SpdyConnection implements StreamOwner {
     this.#socket.destroy();
   }
 
-  sendData(stream: SpdyStream, payload: Buffer, fin: boolean, done: () => void): void {
+  sendData(stream: SpdyStream, payloads: readonly Buffer[], fin: boolean, done: () => void): void {
     if (this.#closed || this.#streams.get(stream.id) !== stream) {
       done();
       return;
     }
     this.#idle.refresh();
-    const header = dataHeader(stream.id, fin ? FLAG_FIN : 0, payload.length);
-    if (payload.length === 0) {
-      this.#socket.write(header);
-    } else {
-      // What is sent in one turn goes to the system in one call.
-      this.#socket.cork();
-      this.#socket.write(header);
-      this.#socket.write(payload);
-      process.nextTick(() => this.#socket.uncork());
-    }
-    if (this.#socket.writableLength < MAX_BUFFERED_BYTES) done();
-    else this.#waiting.push(done);
+    const byteCount = payloads.reduce((sum, { length }) => sum + length, 0);
+    const pieces = [dataHeader(stream.id, fin ? FLAG_FIN : 0, byteCount), ...payloads];
+    // What is sent in one turn goes to the system in one call.
+    this.#socket.cork();
+    pieces.forEach((piece, index) => {
+      this.#socket.write(piece, index === pieces.length - 1 ? () => done() : undefined);
+    });
+    process.nextTick(() => this.#socket.uncork());
   }
 
   resume(stream: SpdyStream): void {
@@ -128,13 +120,6 @@ export class SpdyConnection implements StreamOwner {
     if (this.#socket.write(frame)) return;
     this.#pendingControlBytes += frame.length;
     if (this.#pendingControlBytes > MAX_PENDING_CONTROL_BYTES) this.close('the peer reads nothing');
-  }
-
-  #onDrain(): void {
-    this.#pendingControlBytes = 0;
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const done of waiting) done();
   }
 
   #onData(id: number, piece: Buffer, fin: boolean): void {
@@ -221,7 +206,6 @@ export class SpdyConnection implements StreamOwner {
     clearInterval(this.#probe);
     for (const stream of this.#streams.values()) stream.destroy();
     this.#streams.clear();
-    this.#onDrain();
     this.#options.onClose(problem);
   }
 }

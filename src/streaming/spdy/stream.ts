@@ -2,13 +2,13 @@ import { Duplex } from 'node:stream';
 
 /** Bytes that are kept for a process that reads slowly. */
 const READ_AHEAD_BYTES = 64 * 1024;
-/** Bytes that are kept for a client that reads slowly: some reads of the other side, which so need not stop after each. */
+/** Bytes that are kept for a client that reads slowly: some reads of the other side, sent together then. */
 const WRITE_AHEAD_BYTES = 256 * 1024;
 
 /** What a stream needs of its connection. */
 export interface StreamOwner {
-  /** Sends a data frame; calls back when the connection can take more. */
-  sendData(stream: SpdyStream, payload: Buffer, fin: boolean, done: () => void): void;
+  /** Sends the payloads as one data frame; calls back when the system has them, or nobody wants them any more. */
+  sendData(stream: SpdyStream, payloads: readonly Buffer[], fin: boolean, done: () => void): void;
   /** The stream wants more to read. */
   resume(stream: SpdyStream): void;
   /** Ends the stream for both sides, unless both have ended it. */
@@ -52,11 +52,16 @@ export class SpdyStream extends Duplex {
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
-    this.#owner.sendData(this, chunk, false, done);
+    this.#owner.sendData(this, [chunk], false, done);
+  }
+
+  override _writev(chunks: { chunk: Buffer }[], done: () => void): void {
+    const payloads = chunks.map(({ chunk }) => chunk);
+    this.#owner.sendData(this, payloads, false, done);
   }
 
   override _final(done: () => void): void {
-    this.#owner.sendData(this, Buffer.alloc(0), true, done);
+    this.#owner.sendData(this, [], true, done);
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {

@@ -9,11 +9,13 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import WebSocket from 'ws';
 import { NamespaceMode } from '../../../src/gen/runtime/v1/NamespaceMode.js';
+import { messageOf } from '../../../src/util/cri-error.js';
 import { noEngine, startCridock, type CridockProcess } from '../../support/cridock-process.js';
 import { serveInNetns, type NetnsServer } from '../../support/netns-server.js';
 import { makePod, removePod, type MadePod } from '../../support/pod-worker.js';
 import { podConfig } from '../../support/pods.js';
 import { SpdyClient, upgrade, type ClientStream } from '../../support/spdy-client.js';
+import { WEBSOCKET_UPGRADE } from '../../support/streaming-fixture.js';
 import { until } from '../../support/until.js';
 
 const PROTOCOL = 'portforward.k8s.io';
@@ -215,6 +217,23 @@ describe('port-forward', { skip: noEngine }, () => {
     socket.close();
     await closed;
     await until('the helper is gone', () => helpers() === 0);
+  });
+
+  it('refuses more ports over WebSocket than there are channels', async () => {
+    const refusal = async (count: number, protocol: string) => {
+      const ports = Array.from({ length: count }, (_, index) => index + 1);
+      const headers = { ...WEBSOCKET_UPGRADE, 'Sec-WebSocket-Protocol': protocol };
+      const refused = upgrade(await url(pod.sandboxId, ports), headers, 'GET');
+      return refused.then(
+        ({ socket }) => void socket.destroy(),
+        (error: unknown) => messageOf(error),
+      );
+    };
+    assert.equal(await refusal(128, 'v4.channel.k8s.io'), undefined);
+    assert.match((await refusal(129, 'v4.channel.k8s.io')) ?? '', /HTTP 400: 129 ports .* WebSocket/);
+    assert.match((await refusal(6, 'v4.base64.channel.k8s.io')) ?? '', /HTTP 400: 6 ports .* WebSocket/);
+    assert.equal(await refusal(129, 'SPDY/3.1+portforward.k8s.io'), undefined);
+    await until('the helpers are gone', () => helpers() === 0);
   });
 });
 

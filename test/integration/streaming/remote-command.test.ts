@@ -24,6 +24,8 @@ const FULL = process.env['CRIDOCK_TEST_FULL'] !== undefined;
 const OUT_BYTES = FULL ? 500_000_000 : 60_000_000;
 const ECHO_BYTES = FULL ? 200_000_000 : 20_000_000;
 const SHORT_EXECS = FULL ? 1_000 : 100;
+/** Commands that end while input is under way: it is a race. */
+const EARLY_ENDS = FULL ? 50 : 10;
 const MIB = 1024 * 1024;
 
 describe('exec and attach', { skip: noEngine }, () => {
@@ -176,6 +178,34 @@ describe('exec and attach', { skip: noEngine }, () => {
       const { stdout, status } = await (await shell(`echo ${index}; exit ${index % 100}`)).result;
       assert.deepEqual([stdout.toString(), exitOf(status)], [`${index}\n`, index % 100]);
     });
+  });
+
+  it('ends with the command that leaves most of its input unread, over SPDY', async () => {
+    for (let round = 0; round < EARLY_ENDS; round += 1) {
+      const { stdin, client, result } = await exec(['head', '-c', '1'], { stdin: true });
+      const ended = new AbortController();
+      void result.then(() => ended.abort());
+      while (!ended.signal.aborted && !client.socket.destroyed) {
+        await stdin?.write(Buffer.from('y\n'.repeat(32_768)));
+        await delay(0);
+      }
+      const { stdout, status } = await result;
+      assert.deepEqual([stdout.toString(), exitOf(status)], ['y', 0]);
+      client.destroy();
+    }
+  });
+
+  it('ends with the command that leaves most of its input unread, over WebSocket', async () => {
+    for (let round = 0; round < EARLY_ENDS; round += 1) {
+      const url = (await execUrl(['head', '-c', '1'], { stdin: true })).replace(/^http/, 'ws');
+      const { socket, send, result } = await openWebSocket(url, 'v5.channel.k8s.io');
+      while (socket.readyState === socket.OPEN) {
+        if (socket.bufferedAmount < MIB) send(0, Buffer.from('y\n'.repeat(32_768)));
+        await delay(0);
+      }
+      const { stdout, status } = await result;
+      assert.deepEqual([stdout.toString(), exitOf(status)], ['y', 0]);
+    }
   });
 
   it('gives a terminal its first size, later sizes and ctrl-p', async () => {

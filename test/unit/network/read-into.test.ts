@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
+import { describe, it, type TestContext } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { connectLocal } from '../../../src/network/connect-local.js';
+import { readInto } from '../../../src/network/read-into.js';
+
+const BUFFER_BYTES = 1_000;
+const SENT = Buffer.from(Array.from({ length: 10_000 }, (_, index) => index % 251));
+
+/** Sends bytes to whom connects, and answers the port and what it is sent back. */
+async function serve(t: TestContext): Promise<{ port: number; answer: Promise<string> }> {
+  const server = createServer({ allowHalfOpen: true }, (socket) => socket.end(SENT)).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => server.close());
+  const answer = once(server, 'connection').then(async ([socket]) => {
+    let text = '';
+    for await (const chunk of (socket as Socket).setEncoding('utf8')) text += String(chunk);
+    return text;
+  });
+  return { port: (server.address() as AddressInfo).port, answer };
+}
+
+/** Reads to the end, a turn of the event loop after each piece, then answers; gives back what was read. */
+async function readAll(connected: Socket): Promise<Buffer> {
+  const buffer = Buffer.alloc(BUFFER_BYTES);
+  const pieces: Buffer[] = [];
+  let waiting = false;
+  const socket = readInto(connected, buffer, (bytes) => {
+    assert.equal(bytes.buffer, buffer.buffer);
+    assert.equal(waiting, false, 'read before it was asked for more');
+    pieces.push(Buffer.from(bytes));
+    waiting = true;
+    void turn().then(() => {
+      waiting = false;
+      socket.resume();
+    });
+  });
+  socket.resume();
+  await once(socket, 'end');
+  socket.end('and back');
+  await once(socket, 'close');
+  return Buffer.concat(pieces);
+}
+
+describe('reading into one buffer', () => {
+  it('a connection of this process', async (t) => {
+    const { port, answer } = await serve(t);
+    assert.deepEqual(await readAll(await connectLocal(port)), SENT);
+    assert.equal(await answer, 'and back');
+  });
+
+  it('a connection that another process made', async (t) => {
+    const { port, answer } = await serve(t);
+    const helper = fork(fileURLToPath(new URL('../../../src/network/netns-helper.js', import.meta.url)));
+    t.after(() => helper.kill('SIGKILL'));
+    helper.send({ id: 1, port });
+    const socket = await new Promise<Socket>((resolve) => {
+      helper.once('message', (_message, handle) => {
+        (handle as Socket).pause();
+        resolve(handle as Socket);
+      });
+    });
+    assert.deepEqual(await readAll(socket), SENT);
+    assert.equal(await answer, 'and back');
+  });
+});

@@ -5,8 +5,8 @@ import type { InterfaceTraffic } from '../stats/net-dev.js';
 import type { Census } from '../stats/process-census.js';
 import type { MetricName } from './metric-descriptors.js';
 
-/** Takes one value; undefined is left out. `labels` are the values of the metric's own labels. */
-export type AddMetric = (name: MetricName, value: number | undefined, ...labels: string[]) => void;
+/** Takes one value; undefined is left out. `labels` are the values of the metric's own labels, where it has some. */
+export type AddMetric = (name: MetricName, value: number | undefined, labels?: readonly string[]) => void;
 
 /** The filesystem that holds the writable layers. */
 export interface LayerFilesystem {
@@ -37,10 +37,11 @@ export function addCpu(add: AddMetric, cgroup: Cgroup): void {
 export function addMemory(add: AddMetric, cgroup: Cgroup): void {
   const details = cgroup.memoryDetails();
   if (details === undefined) return;
-  add('container_memory_usage_bytes', details.usage);
-  add('container_memory_working_set_bytes', details.workingSet);
-  add('container_memory_rss', details.anonymous);
-  add('container_memory_swap', details.swap?.usage ?? 0);
+  const { figures } = details;
+  add('container_memory_usage_bytes', figures.usage);
+  add('container_memory_working_set_bytes', figures.workingSet);
+  add('container_memory_rss', figures.anonymous);
+  add('container_memory_swap', figures.swap?.usage ?? 0);
   add('container_memory_cache', details.cache);
   add('container_memory_mapped_file', details.mappedFile);
   add('container_memory_total_active_file_bytes', details.activeFile);
@@ -49,10 +50,10 @@ export function addMemory(add: AddMetric, cgroup: Cgroup): void {
   add('container_memory_max_usage_bytes', details.maxUsage);
   add('container_memory_failcnt', details.limitHits);
   add('container_oom_events_total', details.oomKills);
-  add('container_memory_failures_total', details.ownPageFaults, 'pgfault', 'container');
-  add('container_memory_failures_total', details.pageFaults, 'pgfault', 'hierarchy');
-  add('container_memory_failures_total', details.ownMajorPageFaults, 'pgmajfault', 'container');
-  add('container_memory_failures_total', details.majorPageFaults, 'pgmajfault', 'hierarchy');
+  add('container_memory_failures_total', details.ownPageFaults, ['pgfault', 'container']);
+  add('container_memory_failures_total', figures.pageFaults, ['pgfault', 'hierarchy']);
+  add('container_memory_failures_total', details.ownMajorPageFaults, ['pgmajfault', 'container']);
+  add('container_memory_failures_total', figures.majorPageFaults, ['pgmajfault', 'hierarchy']);
 }
 
 /** `deviceName` tells the path of a block device from its numbers, as `/dev/sda` from `8:0`. */
@@ -60,34 +61,42 @@ export function addDevices(add: AddMetric, cgroup: Cgroup, deviceName: (device: 
   for (const traffic of cgroup.deviceTraffic()) {
     const [major = '', minor = ''] = traffic.device.split(':');
     const name = deviceName(traffic.device);
-    add('container_fs_reads_bytes_total', traffic.readBytes, name);
-    add('container_fs_reads_total', traffic.reads, name);
-    add('container_fs_writes_bytes_total', traffic.writtenBytes, name);
-    add('container_fs_writes_total', traffic.writes, name);
-    add('container_blkio_device_usage_total', traffic.readBytes, name, major, minor, 'Read');
-    add('container_blkio_device_usage_total', traffic.writtenBytes, name, major, minor, 'Write');
+    const labels = [name];
+    add('container_fs_reads_bytes_total', traffic.readBytes, labels);
+    add('container_fs_reads_total', traffic.reads, labels);
+    add('container_fs_writes_bytes_total', traffic.writtenBytes, labels);
+    add('container_fs_writes_total', traffic.writes, labels);
+    add('container_blkio_device_usage_total', traffic.readBytes, [name, major, minor, 'Read']);
+    add('container_blkio_device_usage_total', traffic.writtenBytes, [name, major, minor, 'Write']);
   }
   for (const { size, usage, maxUsage } of cgroup.hugePages()) {
-    add('container_hugetlb_usage_bytes', usage, size);
-    add('container_hugetlb_max_usage_bytes', maxUsage, size);
+    const labels = [size];
+    add('container_hugetlb_usage_bytes', usage, labels);
+    add('container_hugetlb_max_usage_bytes', maxUsage, labels);
   }
 }
 
 export function addLayer(add: AddMetric, size: LayerSize | undefined, filesystem: LayerFilesystem): void {
-  const { device } = filesystem;
-  add('container_fs_usage_bytes', size?.bytes, device);
-  add('container_fs_limit_bytes', filesystem.bytes, device);
-  add('container_fs_inodes_total', filesystem.inodes, device);
-  add('container_fs_inodes_free', filesystem.inodesFree, device);
+  const labels = [filesystem.device];
+  add('container_fs_usage_bytes', size?.bytes, labels);
+  add('container_fs_limit_bytes', filesystem.bytes, labels);
+  add('container_fs_inodes_total', filesystem.inodes, labels);
+  add('container_fs_inodes_free', filesystem.inodesFree, labels);
 }
 
+const PRESSURE_METRICS = (['cpu', 'memory', 'io'] as const).map((resource) => ({
+  resource,
+  waiting: `container_pressure_${resource}_waiting_seconds_total` as const,
+  stalled: `container_pressure_${resource}_stalled_seconds_total` as const,
+}));
+
 export function addPressure(add: AddMetric, cgroup: Cgroup): void {
-  for (const resource of ['cpu', 'memory', 'io'] as const) {
+  for (const { resource, waiting, stalled } of PRESSURE_METRICS) {
     const pressure = cgroup.pressure(resource);
     if (pressure === undefined) continue;
     const { some, full } = pressure;
-    add(`container_pressure_${resource}_waiting_seconds_total`, some.totalNs / NS_PER_SECOND);
-    add(`container_pressure_${resource}_stalled_seconds_total`, full && full.totalNs / NS_PER_SECOND);
+    add(waiting, some.totalNs / NS_PER_SECOND);
+    add(stalled, full && full.totalNs / NS_PER_SECOND);
   }
 }
 
@@ -100,7 +109,7 @@ export function addProcesses(add: AddMetric, cgroup: Cgroup): void {
 export function addCensus(add: AddMetric, census: Census | undefined): void {
   add('container_file_descriptors', census?.descriptors);
   add('container_sockets', census?.sockets);
-  add('container_ulimits_soft', census?.openFilesLimit, 'max_open_files');
+  add('container_ulimits_soft', census?.openFilesLimit, ['max_open_files']);
 }
 
 /** What the container was given, from its record. */
@@ -125,13 +134,14 @@ export function addSpec(add: AddMetric, { inspect, phase }: ContainerRecord, now
 
 export function addNetwork(add: AddMetric, interfaces: readonly InterfaceTraffic[]): void {
   for (const { name, received, sent } of interfaces) {
-    add('container_network_receive_bytes_total', received.bytes, name);
-    add('container_network_receive_packets_total', received.packets, name);
-    add('container_network_receive_errors_total', received.errors, name);
-    add('container_network_receive_packets_dropped_total', received.dropped, name);
-    add('container_network_transmit_bytes_total', sent.bytes, name);
-    add('container_network_transmit_packets_total', sent.packets, name);
-    add('container_network_transmit_errors_total', sent.errors, name);
-    add('container_network_transmit_packets_dropped_total', sent.dropped, name);
+    const labels = [name];
+    add('container_network_receive_bytes_total', received.bytes, labels);
+    add('container_network_receive_packets_total', received.packets, labels);
+    add('container_network_receive_errors_total', received.errors, labels);
+    add('container_network_receive_packets_dropped_total', received.dropped, labels);
+    add('container_network_transmit_bytes_total', sent.bytes, labels);
+    add('container_network_transmit_packets_total', sent.packets, labels);
+    add('container_network_transmit_errors_total', sent.errors, labels);
+    add('container_network_transmit_packets_dropped_total', sent.dropped, labels);
   }
 }

@@ -41,13 +41,13 @@ export class MetricSeries {
   }
 
   /** Writes one metric with the values of its own labels. What is not a number of 0 or more is left out. */
-  write(writer: WireWriter, name: MetricName, value: number | undefined, labels: readonly string[]): void {
+  write(writer: WireWriter, name: MetricName, value: number | undefined, labels?: readonly string[]): void {
     const head = this.#heads.get(name);
     if (head === undefined || value === undefined || !(value >= 0)) return;
     const start = writer.begin(METRICS_FIELD);
     writer.bytes(head);
     writer.bytes(this.#commonLabels);
-    for (const label of labels) writer.text(LABEL_VALUES_FIELD, label);
+    if (labels !== undefined) for (const label of labels) writer.text(LABEL_VALUES_FIELD, label);
     writer.wrapped(VALUE_FIELD, Math.floor(value));
     writer.end(start);
   }

@@ -138,7 +138,7 @@ export class SandboxMetrics {
       this.#series.set(record, series);
     }
     const known = series;
-    return (name, value, ...labels) => known.write(this.#writer, name, value, labels);
+    return (name, value, labels) => known.write(this.#writer, name, value, labels);
   }
 
   /** Values of COMMON_LABELS. `id` is the path of the cgroup, as with cAdvisor. */

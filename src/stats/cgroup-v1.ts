@@ -42,10 +42,11 @@ export class CgroupV1 extends CommonFigures implements Cgroup {
     const usageNs = this.cpuUsageNs();
     const stat = this.#cpu.read('cpu.stat');
     if (usageNs === undefined || stat === undefined) return undefined;
+    const parts = this.#cpuacct.read('cpuacct.stat') ?? '';
     return {
       usageNs,
-      userNs: this.#cpuacct.readNumber('cpuacct.usage_user') ?? this.#ticksNs('user'),
-      systemNs: this.#cpuacct.readNumber('cpuacct.usage_sys') ?? this.#ticksNs('system'),
+      userNs: (numberOf(parts, 'user') ?? 0) * NS_PER_TICK,
+      systemNs: (numberOf(parts, 'system') ?? 0) * NS_PER_TICK,
       periods: numberOf(stat, 'nr_periods') ?? 0,
       throttledPeriods: numberOf(stat, 'nr_throttled') ?? 0,
       throttledNs: numberOf(stat, 'throttled_time') ?? 0,
@@ -57,7 +58,7 @@ export class CgroupV1 extends CommonFigures implements Cgroup {
     const figures = stat === undefined ? undefined : this.#memoryFigures(stat);
     if (stat === undefined || figures === undefined) return undefined;
     return {
-      ...figures,
+      figures,
       cache: numberOf(stat, 'total_cache') ?? 0,
       mappedFile: numberOf(stat, 'total_mapped_file') ?? 0,
       activeFile: numberOf(stat, 'total_active_file') ?? 0,
@@ -73,6 +74,7 @@ export class CgroupV1 extends CommonFigures implements Cgroup {
 
   deviceTraffic(): DeviceTraffic[] {
     const bytes = perDevice(this.#blkio.read('blkio.throttle.io_service_bytes_recursive'));
+    if (bytes.size === 0) return [];
     const requests = perDevice(this.#blkio.read('blkio.throttle.io_serviced_recursive'));
     return [...bytes].map(([device, { read, written }]) => ({
       device,
@@ -103,21 +105,20 @@ export class CgroupV1 extends CommonFigures implements Cgroup {
       swap: swapUsage === undefined ? undefined : { usage: swapUsage, limit: minus(limitWithSwap, limit) },
     };
   }
-
-  /** Older kernels tell the parts of CPU time in ticks alone. */
-  #ticksNs(part: 'user' | 'system'): number {
-    return (numberOf(this.#cpuacct.read('cpuacct.stat') ?? '', part) ?? 0) * NS_PER_TICK;
-  }
 }
 
 function minus(limitWithSwap: number | undefined, limit: number | undefined): number | undefined {
   return limitWithSwap === undefined || limit === undefined ? undefined : Math.max(0, limitWithSwap - limit);
 }
 
+/** What the files of blkio hold before anything was read or written. */
+const NO_DEVICES = 'Total 0\n';
+
 /** Lines such as `8:0 Read 4096`. */
 function perDevice(text: string | undefined): Map<string, { read: number; written: number }> {
   const devices = new Map<string, { read: number; written: number }>();
-  for (const [, device = '', operation, value] of (text ?? '').matchAll(/^(\d+:\d+) (Read|Write) (\d+)$/gm)) {
+  if (text === undefined || text === NO_DEVICES) return devices;
+  for (const [, device = '', operation, value] of text.matchAll(/^(\d+:\d+) (Read|Write) (\d+)$/gm)) {
     const entry = devices.get(device) ?? { read: 0, written: 0 };
     entry[operation === 'Read' ? 'read' : 'written'] = Number(value);
     devices.set(device, entry);

@@ -46,7 +46,7 @@ export class CgroupV2 extends CommonFigures implements Cgroup {
     if (stat === undefined || figures === undefined) return undefined;
     const events = this.#files.read('memory.events') ?? '';
     return {
-      ...figures,
+      figures,
       cache: numberOf(stat, 'file') ?? 0,
       mappedFile: numberOf(stat, 'file_mapped') ?? 0,
       activeFile: numberOf(stat, 'active_file') ?? 0,

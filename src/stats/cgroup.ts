@@ -19,7 +19,8 @@ export interface MemoryFigures {
 }
 
 /** What metrics tell of memory, in bytes and counts. */
-export interface MemoryDetails extends MemoryFigures {
+export interface MemoryDetails {
+  readonly figures: MemoryFigures;
   readonly cache: number;
   readonly mappedFile: number;
   readonly activeFile: number;

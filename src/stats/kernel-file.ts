@@ -3,6 +3,9 @@ import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 /** What most files of a cgroup fit in; longer ones are read in several steps. */
 const CHUNK_BYTES = 16 * 1024;
 
+/** What comes in one step and is shorter than this, less than a page, is the whole file. */
+const SURELY_WHOLE_BYTES = 3072;
+
 /** The share of this process's descriptors that may be kept for statistics. */
 const KEPT_SHARE = 0.5;
 const FALLBACK_LIMIT = 1024;
@@ -37,37 +40,48 @@ export class KernelFiles {
 
   /** The file's text now, or undefined when it is gone. Keeps nothing open. */
   readOnce(path: string): string | undefined {
-    return unlessGone(() => {
+    try {
       const fd = openSync(path, 'r');
       try {
         return this.readWhole(fd, null);
       } finally {
         closeSync(fd);
       }
-    });
+    } catch (error) {
+      if (!isGone(error)) throw error;
+      return undefined;
+    }
   }
 
-  /** True when one more descriptor may be kept; it then counts as kept. */
-  take(): boolean {
-    if (this.#left <= 0) return false;
+  /** Opens a file for good; undefined when no more descriptors may be kept. Throws when it cannot be opened. */
+  keepOpen(path: string): number | undefined {
+    if (this.#left <= 0) return undefined;
+    const fd = openSync(path, 'r');
     this.#left -= 1;
-    return true;
+    return fd;
   }
 
-  giveBack(): void {
+  /** Closes what `keepOpen` has opened. */
+  close(fd: number): void {
+    closeSync(fd);
     this.#left += 1;
   }
 
   /** The text behind a descriptor from its start (`position` 0), or from where it stands (null). */
   readWhole(fd: number, position: 0 | null): string {
-    let text = '';
-    let at: number | null = position;
+    const length = readSync(fd, this.#chunk, 0, CHUNK_BYTES, position);
+    const text = this.#chunk.toString('latin1', 0, length);
+    // Files of more than a page come page by page, so only an empty read is the end of a long one.
+    return length < SURELY_WHOLE_BYTES ? text : text + this.#rest(fd, position === null ? null : length);
+  }
+
+  #rest(fd: number, position: number | null): string {
+    let rest = '';
     for (;;) {
+      const at = position === null ? null : position + rest.length;
       const length = readSync(fd, this.#chunk, 0, CHUNK_BYTES, at);
-      text += this.#chunk.toString('latin1', 0, length);
-      // Files of more than a page come page by page, so only an empty read is the end of a long one.
-      if (length === 0 || (text.length === length && length < 3072)) return text;
-      if (at !== null) at += length;
+      if (length === 0) return rest;
+      rest += this.#chunk.toString('latin1', 0, length);
     }
   }
 }
@@ -77,7 +91,7 @@ export class KernelFile {
   readonly #path: string;
   readonly #files: KernelFiles;
   #fd: number | undefined;
-  #state: 'unopened' | 'open' | 'gone' = 'unopened';
+  #isGone = false;
 
   constructor(path: string, files: KernelFiles) {
     this.#path = path;
@@ -86,47 +100,30 @@ export class KernelFile {
 
   /** The text now; undefined when there is no such file, and from then on. */
   read(): string | undefined {
-    if (this.#state === 'gone') return undefined;
-    const text = this.#state === 'open' ? this.#readKept() : this.#readFirst();
+    if (this.#isGone) return undefined;
+    let text: string | undefined;
+    try {
+      this.#fd ??= this.#files.keepOpen(this.#path);
+      text = this.#fd === undefined ? this.#files.readOnce(this.#path) : this.#files.readWhole(this.#fd, 0);
+    } catch (error) {
+      if (!isGone(error)) throw error;
+    }
     if (text === undefined) {
       this.close();
-      this.#state = 'gone';
+      this.#isGone = true;
     }
     return text;
   }
 
   close(): void {
     if (this.#fd === undefined) return;
-    closeSync(this.#fd);
+    this.#files.close(this.#fd);
     this.#fd = undefined;
-    this.#state = 'unopened';
-    this.#files.giveBack();
-  }
-
-  #readFirst(): string | undefined {
-    if (!this.#files.take()) return this.#files.readOnce(this.#path);
-    this.#fd = unlessGone(() => openSync(this.#path, 'r'));
-    if (this.#fd === undefined) {
-      this.#files.giveBack();
-      return undefined;
-    }
-    this.#state = 'open';
-    return this.#readKept();
-  }
-
-  #readKept(): string | undefined {
-    const fd = this.#fd;
-    return fd === undefined ? undefined : unlessGone(() => this.#files.readWhole(fd, 0));
   }
 }
 
-function unlessGone<T>(read: () => T): T | undefined {
-  try {
-    return read();
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && GONE.has(error.code)) return undefined;
-    throw error;
-  }
+function isGone(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && GONE.has(error.code);
 }
 
 function openFilesLimit(): number {

@@ -1,10 +1,25 @@
+const NEWLINE = 10;
+const BLANK = 32;
+const ZERO = 48;
+
 /** The number after `key ` at the start of a line, as in memory.stat and cpu.stat; undefined when there is no such line. */
 export function numberOf(text: string, key: string): number | undefined {
-  const inner = text.indexOf(`\n${key} `);
-  if (inner === -1 && !text.startsWith(`${key} `)) return undefined;
-  const from = inner + 1 + key.length + 1;
-  const end = text.indexOf('\n', from);
-  return Number(end === -1 ? text.slice(from) : text.slice(from, end));
+  for (let at = text.indexOf(key); at !== -1; at = text.indexOf(key, at + 1)) {
+    const end = at + key.length;
+    const isWholeKey = text.charCodeAt(end) === BLANK && (at === 0 || text.charCodeAt(at - 1) === NEWLINE);
+    if (isWholeKey) return numberAt(text, end + 1);
+  }
+  return undefined;
+}
+
+/** The whole number that begins there. Digit by digit: cut out, each would be one more string to clear away. */
+function numberAt(text: string, from: number): number {
+  let value = 0;
+  for (let at = from; ; at += 1) {
+    const digit = text.charCodeAt(at) - ZERO;
+    if (!(digit >= 0 && digit <= 9)) return value;
+    value = value * 10 + digit;
+  }
 }
 
 /** From here on cgroup v1 means "no limit": it keeps them as the largest multiple of the page size in 63 bits. */

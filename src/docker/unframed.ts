@@ -27,7 +27,7 @@ export interface UnframedGet {
  * Sends a GET over HTTP/1.0, where the answer's body is all that comes until the connection ends. In HTTP/1.1 the Engine
  * sends each line of a followed log as a chunk of its own, and to take them apart costs more than all else that is done
  * with the line. But then a connection that is lost looks like the end of the answer.
- * Resolves at that end; with false, and nothing is called, when the status is not 200. Throws what the connection fails with,
+ * Resolves at that end; with false, and nothing is called, when the status is not 200 or a proxy has framed the body. Throws what the connection fails with,
  * and what the callbacks throw.
  */
 export async function getUnframed(get: UnframedGet): Promise<boolean> {
@@ -84,7 +84,8 @@ class UnframedAnswer {
       return NOTHING;
     }
     this.#head = undefined;
-    this.#refused = !/^HTTP\/1\.[01] 200 /.test(read.toString('latin1', 0, end));
+    const head = read.toString('latin1', 0, end);
+    this.#refused = !/^HTTP\/1\.[01] 200 /.test(head) || /^transfer-encoding:/im.test(head);
     if (this.#refused) {
       this.#socket.destroy();
       return NOTHING;

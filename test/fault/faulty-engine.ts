@@ -110,6 +110,7 @@ export class FaultyEngine {
     else if (treatment?.kind === 'cut') await passHalf(answer, response);
     else if (treatment?.kind === 'garbage') await passGarbage(answer, response);
     else {
+      delete answer.headers['transfer-encoding']; // the proxy's own server chooses, as a client of HTTP/1.0 takes none
       response.writeHead(answer.statusCode ?? 502, answer.headers);
       response.flushHeaders();
       answer.pipe(response);

@@ -1,13 +1,13 @@
 /**
  * Fault runs, as many as wanted, with a table by kind in the end.
  *
- * Usage: node dist/test/fault/run-faults.js [--runs N] [--seed S] [--kind TEXT] [--engine VERSION] [--name NAME] [--crowd N]
+ * Usage: node dist/test/fault/run-faults.js [--runs N] [--seed S] [--kind PATTERN] [--engine VERSION] [--name NAME] [--crowd N]
  *   --runs N       of each kind (default 1)
  *   --seed S       of the first run of each kind; the next ones count up (default: drawn, and printed)
- *   --kind TEXT    only kinds whose name holds TEXT
+ *   --kind PATTERN only kinds whose name matches this regular expression
  *   --engine V     20.10 (default), 26.1, 28.5.2 or 28.5.2+containerd; its Engines are called NAME (default: faults)
  *   --crowd N      containers and images that others have left on the crowded node (default 20000; takes a while)
- * A failed run is told with its seed: `--kind TEXT --seed S` replays it. Exit status 1 when one failed.
+ * A failed run is told with its seed: `--kind NAME --seed S` replays it. Exit status 1 when one failed.
  */
 import { parseArgs } from 'node:util';
 import { FAULT_KINDS } from './faults.js';
@@ -29,7 +29,7 @@ const rig = new Rig(values.engine, values.name, Number(values.crowd));
 let failed = 0;
 try {
   const rows: string[] = [];
-  for (const kind of FAULT_KINDS.filter(({ name }) => name.includes(values.kind))) {
+  for (const kind of FAULT_KINDS.filter(({ name }) => new RegExp(values.kind).test(name))) {
     if (kind.needsPreload && rig.noPreload !== undefined) {
       rows.push(`| ${kind.name} | 0 | 0 | ${rig.noPreload} |`);
       continue;

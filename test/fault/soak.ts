@@ -14,6 +14,7 @@ import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { setTimeout as delay } from 'node:timers/promises';
 import { renderPage } from '../../deploy/plots/page.js';
+import { SHIPPED_ENV, SHIPPED_NODE_FLAGS } from '../bench/measure.js';
 import { startCridock } from '../support/cridock-process.js';
 import { Kubelet } from './kubelet.js';
 import { startOwnEngine } from './own-engine.js';
@@ -47,6 +48,8 @@ const cridock = await startCridock({
     '--log-level=info',
     `--metrics-bind-addr=127.0.0.1:${METRICS_PORT}`,
   ],
+  nodeFlags: SHIPPED_NODE_FLAGS,
+  env: SHIPPED_ENV,
   printLog: false,
 });
 const kubelet = new Kubelet({

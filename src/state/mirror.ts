@@ -7,10 +7,11 @@ import { Code, CriError, hasCode, messageOf } from '../util/cri-error.js';
 import { deferred } from '../util/deferred.js';
 import type { Logger } from '../util/log.js';
 import { unlessAborted } from '../util/unless-aborted.js';
+import { EventLedger, type Reading } from './event-ledger.js';
 import { Picture } from './picture.js';
 import type { ObjectRecord } from './records.js';
 import { Refresher } from './refresher.js';
-import { startOf, type Change } from './transitions.js';
+import type { Change } from './transitions.js';
 import { untoldChanges } from './untold-changes.js';
 
 /** What changes the state of a container, and nothing else: the exec events of probes stay in the Engine. */
@@ -72,10 +73,7 @@ export class Mirror {
   readonly #picture = new Picture();
   readonly #refresher: Refresher;
   readonly #stop = new AbortController();
-  /** When the last inspect of each object began, unix ns: events from before it are in the record that it gives. */
-  readonly #readAtNs = new Map<string, bigint>();
-  /** How many runs of each object the Engine has told of, and how many readings have shown. */
-  readonly #runs = new Map<string, { told: number; shown: number }>();
+  readonly #ledger = new EventLedger();
   /** True once the picture was whole for the first time. */
   #complete = false;
   /** Objects that were made a moment ago and not read yet: who reads the picture has them read first. */
@@ -286,8 +284,7 @@ export class Mirror {
 
   #onEvent(event: EngineEvent): void {
     const id = event.Actor.ID;
-    if (event.Action === 'start') this.#runsOf(id).told += 1;
-    if (this.#isRead(id, event.timeNano)) return;
+    if (!this.#ledger.tell(event)) return;
     if (!this.#due.has(id)) setTimeout(() => this.#readDue(id), READING_PAUSE_MS);
     this.#due.set(id, event.timeNano);
   }
@@ -296,14 +293,8 @@ export class Mirror {
   #readDue(id: string): void {
     const toldAtNs = this.#due.get(id) ?? 0n;
     this.#due.delete(id);
-    if (this.#stop.signal.aborted || this.#isRead(id, toldAtNs)) return;
+    if (this.#stop.signal.aborted || this.#ledger.isRead(id, toldAtNs)) return;
     this.#refresher.request(id).catch((error: unknown) => this.#startOver(error));
-  }
-
-  /** True when the last reading began after what was told then, and no run is left to be shown. */
-  #isRead(id: string, toldAtNs: bigint): boolean {
-    const { told, shown } = this.#runsOf(id);
-    return toldAtNs < (this.#readAtNs.get(id) ?? 0n) && told <= shown;
   }
 
   async #readExpected(): Promise<void> {
@@ -333,53 +324,39 @@ export class Mirror {
   }
 
   async #readOne(id: string): Promise<void> {
-    const beganNs = BigInt(Date.now()) * 1_000_000n;
-    const runsTold = this.#runs.get(id)?.told ?? 0;
+    const reading = this.#ledger.begin(id);
     try {
-      this.#readAtNs.set(id, beganNs);
       const record = await this.#options.read(await this.#options.engine.inspectContainer(id));
-      if (record === undefined) {
-        this.#forget(id, runsTold);
-        this.#leftOut.add(id);
-      } else this.#put(record, runsTold);
+      if (record !== undefined) {
+        this.#put(reading, record);
+        return;
+      }
+      this.#forget(reading);
+      this.#leftOut.add(id);
     } catch (error) {
       if (!hasCode(error, Code.NOT_FOUND)) throw error;
-      this.#forget(id, runsTold);
+      this.#forget(reading);
     }
   }
 
-  /** `runsTold`: those that the Engine had told of before the reading began, so that it is not older than any of them. */
-  #put(record: ObjectRecord, runsTold: number): void {
-    this.#leftOut.delete(record.id);
+  #put(reading: Reading, record: ObjectRecord): void {
     this.#expected.delete(record.id);
+    this.#leftOut.delete(record.id);
     const before = this.#picture.get(record.id);
     this.#picture.put(record);
-    const runs = this.#runsOf(record.id);
-    if (startOf(record) !== 0n && startOf(record) !== startOf(before)) runs.shown += 1;
-    const missedRuns = Math.max(0, runsTold - runs.shown);
-    runs.shown += missedRuns;
+    const missedRuns = this.#ledger.show(reading, record, before);
     this.#options.onChange({ before, after: record, missedRuns }, this.#complete);
   }
 
-  #forget(id: string, runsTold: number): void {
-    this.#leftOut.delete(id);
+  #forget(reading: Reading): void {
+    const { id } = reading;
     this.#expected.delete(id);
-    this.#readAtNs.delete(id);
-    const missedRuns = Math.max(0, runsTold - this.#runsOf(id).shown);
-    this.#runs.delete(id);
+    this.#leftOut.delete(id);
+    const missedRuns = this.#ledger.close(reading);
     const before = this.#picture.get(id);
     if (before === undefined) return;
     this.#picture.delete(id);
     this.#options.onChange({ before, after: undefined, missedRuns }, this.#complete);
-  }
-
-  #runsOf(id: string): { told: number; shown: number } {
-    let runs = this.#runs.get(id);
-    if (runs === undefined) {
-      runs = { told: 0, shown: 0 };
-      this.#runs.set(id, runs);
-    }
-    return runs;
   }
 
   async #pause(ms: number): Promise<void> {

@@ -1,7 +1,7 @@
 import { after, before, describe, it } from 'node:test';
 import { noEngine } from '../support/cridock-process.js';
-import { FAULT_KINDS } from './faults.js';
-import { Rig } from './rig.js';
+import { FAULT_KINDS } from './faults/kinds.js';
+import { Rig } from './faults/rig.js';
 
 /** Each kind with the seed that once broke something, where one did. `run-faults.js` tries as many as wanted. */
 const SEED = Number(process.env['CRIDOCK_TEST_SEED'] ?? 1);

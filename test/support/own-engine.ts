@@ -32,7 +32,7 @@ export function startOwnEngine(version: string, name: string, liveRestore = fals
   };
 }
 
-/** A file of the sources. Compiled, this one is <root>/<outDir>/test/fault/own-engine.js. */
+/** A file of the sources. Compiled, this one is <root>/<outDir>/test/support/own-engine.js. */
 export function sourceFile(path: string): string {
   return fileURLToPath(new URL(`../../../test/${path}`, import.meta.url));
 }

@@ -1,12 +1,12 @@
 import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { DockerodeEngine } from '../../src/docker/dockerode-engine.js';
-import { silentLogger } from '../../src/util/log.js';
-import { makeTestDirectory, startCridock, type CridockProcess } from '../support/cridock-process.js';
-import { until } from '../support/until.js';
+import { DockerodeEngine } from '../../../src/docker/dockerode-engine.js';
+import { silentLogger } from '../../../src/util/log.js';
+import { makeTestDirectory, startCridock, type CridockProcess } from '../../support/cridock-process.js';
+import { until } from '../../support/until.js';
 import { FaultyEngine } from './faulty-engine.js';
-import { Kubelet } from './kubelet.js';
+import { Kubelet } from '../kubelet/kubelet.js';
 
 /** The Engine that a run works on. */
 export interface EngineUnderTest {

@@ -1,7 +1,7 @@
-import { ContainerState } from '../../src/gen/runtime/v1/ContainerState.js';
-import type { Container__Output } from '../../src/gen/runtime/v1/Container.js';
-import { PodSandboxState } from '../../src/gen/runtime/v1/PodSandboxState.js';
-import type { PodSandbox__Output } from '../../src/gen/runtime/v1/PodSandbox.js';
+import { ContainerState } from '../../../src/gen/runtime/v1/ContainerState.js';
+import type { Container__Output } from '../../../src/gen/runtime/v1/Container.js';
+import { PodSandboxState } from '../../../src/gen/runtime/v1/PodSandboxState.js';
+import type { PodSandbox__Output } from '../../../src/gen/runtime/v1/PodSandbox.js';
 
 /** What a relist says of one pod. */
 export interface PodParts {

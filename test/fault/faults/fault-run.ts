@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { messageOf } from '../../src/util/cri-error.js';
-import { leftovers } from '../support/leftovers.js';
-import { seededRandom } from '../support/random.js';
+import { messageOf } from '../../../src/util/cri-error.js';
+import { leftovers } from '../../support/leftovers.js';
+import { seededRandom } from '../../support/random.js';
 import { FaultNode, type EngineUnderTest } from './fault-node.js';
-import type { FaultKind } from './faults.js';
+import type { FaultKind } from './kinds.js';
 import {
   checkHoldings,
   checkLogs,

@@ -1,7 +1,7 @@
 /**
  * Fault runs, as many as wanted, with a table by kind in the end.
  *
- * Usage: node dist/test/fault/run-faults.js [--runs N] [--seed S] [--kind PATTERN] [--engine VERSION] [--name NAME] [--crowd N]
+ * Usage: node dist/test/fault/faults/run-faults.js [--runs N] [--seed S] [--kind PATTERN] [--engine VERSION] [--name NAME] [--crowd N]
  *   --runs N       of each kind (default 1)
  *   --seed S       of the first run of each kind; the next ones count up (default: drawn, and printed)
  *   --kind PATTERN only kinds whose name matches this regular expression
@@ -10,7 +10,7 @@
  * A failed run is told with its seed: `--kind NAME --seed S` replays it. Exit status 1 when one failed.
  */
 import { parseArgs } from 'node:util';
-import { FAULT_KINDS } from './faults.js';
+import { FAULT_KINDS } from './kinds.js';
 import { Rig } from './rig.js';
 
 const { values } = parseArgs({
@@ -27,6 +27,8 @@ const runs = Number(values.runs);
 const firstSeed = Number(values.seed);
 const rig = new Rig(values.engine, values.name, Number(values.crowd));
 let failed = 0;
+let isInterrupted = false;
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => (isInterrupted = true));
 try {
   const rows: string[] = [];
   for (const kind of FAULT_KINDS.filter(({ name }) => new RegExp(values.kind).test(name))) {
@@ -37,6 +39,7 @@ try {
     const healed: number[] = [];
     let broken = 0;
     for (let seed = firstSeed; seed < firstSeed + runs; seed += 1) {
+      if (isInterrupted) throw new Error('interrupted');
       try {
         const { what, healedAfterMs, failedCalls } = await rig.run(kind, seed);
         healed.push(healedAfterMs);

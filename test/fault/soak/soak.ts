@@ -2,7 +2,7 @@
  * A soak: a full node with churn, probes, exec sessions, log rotation, statistics, events and pulls at once, for as long as
  * wanted. Tells what failed and how memory and descriptors moved after the warm-up, and draws it.
  *
- * Usage: node dist/test/fault/soak.js [--minutes M] [--pods N] [--containers C] [--engine V] [--svg FILE]
+ * Usage: node dist/test/fault/soak/soak.js [--minutes M] [--pods N] [--containers C] [--engine V] [--svg FILE]
  *   --minutes M      how long (default 60); the first sixth, ten minutes at most, is warm-up
  *   --pods N         held all the time (default 100), of C containers each (default 1); each second the oldest goes and another comes
  *   --churn N        pods a second (default 1)
@@ -13,13 +13,13 @@
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { setTimeout as delay } from 'node:timers/promises';
-import { renderPage } from '../../deploy/plots/page.js';
-import { SHIPPED_ENV, SHIPPED_NODE_FLAGS } from '../bench/measure.js';
-import { startCridock } from '../support/cridock-process.js';
-import { Kubelet } from './kubelet.js';
-import { startOwnEngine } from './own-engine.js';
-import { SOAK_PANELS, Watch } from './soak-watch.js';
-import { SoakLoad } from './soak-load.js';
+import { renderPage } from '../../../deploy/plots/page.js';
+import { SHIPPED_ENV, SHIPPED_NODE_FLAGS } from '../../bench/measure.js';
+import { startCridock } from '../../support/cridock-process.js';
+import { Kubelet } from '../kubelet/kubelet.js';
+import { startOwnEngine } from '../../support/own-engine.js';
+import { SOAK_PANELS, Watch } from './watch.js';
+import { SoakLoad } from './load.js';
 
 const { values } = parseArgs({
   options: {
@@ -64,6 +64,8 @@ const kubelet = new Kubelet({
 const load = new SoakLoad(cridock, kubelet);
 const watch = new Watch(cridock, `http://127.0.0.1:${METRICS_PORT}/metrics`, engine.socketPath);
 let made = 0;
+let isInterrupted = false;
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => (isInterrupted = true));
 const want = (): void => kubelet.want(`soak-${(made += 1)}`, Number(values.containers));
 try {
   kubelet.start();
@@ -74,7 +76,7 @@ try {
   watch.start();
   let toldAtMs = beganMs;
   const podEveryMs = 1_000 / Number(values.churn);
-  for (let round = 1; Date.now() < beganMs + lengthMs; round += 1) {
+  for (let round = 1; Date.now() < beganMs + lengthMs && !isInterrupted; round += 1) {
     kubelet.unwant(`soak-${made - Number(values.pods) + 1}`);
     want();
     if (Date.now() > toldAtMs + TELL_MS) {

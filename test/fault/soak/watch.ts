@@ -1,9 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs';
-import type { Panel } from '../../deploy/plots/panels.js';
-import { PANELS } from '../../deploy/plots/panels.js';
-import { scrape, type Scrape } from '../../deploy/plots/scrape.js';
-import { gauge } from '../../deploy/plots/series.js';
-import type { CridockProcess } from '../support/cridock-process.js';
+import type { Panel } from '../../../deploy/plots/panels.js';
+import { PANELS } from '../../../deploy/plots/panels.js';
+import { scrape, type Scrape } from '../../../deploy/plots/scrape.js';
+import { gauge } from '../../../deploy/plots/series.js';
+import type { CridockProcess } from '../../support/cridock-process.js';
 
 const EVERY_MS = 10_000;
 const ENGINE_CONNECTIONS = 'engine_connections';

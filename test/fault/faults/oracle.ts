@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { ContainerState } from '../../src/gen/runtime/v1/ContainerState.js';
-import { PodSandboxState } from '../../src/gen/runtime/v1/PodSandboxState.js';
-import { added, leftovers, type Leftovers } from '../support/leftovers.js';
-import { until } from '../support/until.js';
+import { ContainerState } from '../../../src/gen/runtime/v1/ContainerState.js';
+import { PodSandboxState } from '../../../src/gen/runtime/v1/PodSandboxState.js';
+import { added, leftovers, type Leftovers } from '../../support/leftovers.js';
+import { until } from '../../support/until.js';
 import type { FaultNode } from './fault-node.js';
-import { isRunning } from './pod-actions.js';
+import { isRunning } from '../kubelet/pod-actions.js';
 
 /** What must not change under a fault that ends no container. */
 export interface Identities {

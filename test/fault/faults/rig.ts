@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { crowd } from './crowd.js';
 import { runFault, type FaultOutcome } from './fault-run.js';
-import type { FaultKind } from './faults.js';
-import { sourceFile, startOwnEngine, type OwnEngine } from './own-engine.js';
+import type { FaultKind } from './kinds.js';
+import { sourceFile, startOwnEngine, type OwnEngine } from '../../support/own-engine.js';
 
 type EngineKind = 'plain' | NonNullable<FaultKind['engine']>;
 
@@ -28,7 +28,7 @@ export class Rig {
     this.#version = version;
     this.#name = name;
     this.#crowd = crowd;
-    this.noPreload = compile(sourceFile('fault/preload.c'), this.#preload);
+    this.noPreload = compile(sourceFile('fault/faults/preload.c'), this.#preload);
   }
 
   /** One run; see `runFault`. */

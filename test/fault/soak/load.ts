@@ -1,12 +1,12 @@
 import { renameSync, statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ServiceError } from '../support/cri-client.js';
-import type { CridockProcess } from '../support/cridock-process.js';
-import { openRemote } from '../support/remote-command.js';
-import { TinyRegistry } from '../support/tiny-registry.js';
-import { until } from '../support/until.js';
-import type { Failure, Kubelet } from './kubelet.js';
-import { isRunning } from './pod-actions.js';
+import type { ServiceError } from '../../support/cri-client.js';
+import type { CridockProcess } from '../../support/cridock-process.js';
+import { openRemote } from '../../support/remote-command.js';
+import { TinyRegistry } from '../../support/tiny-registry.js';
+import { until } from '../../support/until.js';
+import type { Failure, Kubelet } from '../kubelet/kubelet.js';
+import { isRunning } from '../kubelet/pod-actions.js';
 
 const CALL = { timeoutMs: 30_000 };
 /** An empty archive: two blocks of zeros. */

@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { dockerRequest } from '../support/docker-request.js';
+import { dockerRequest } from '../../support/docker-request.js';
 import type { EngineRequest, Treatment } from './faulty-engine.js';
 import type { FaultNode, PluginFault } from './fault-node.js';
-import { isRunning } from './pod-actions.js';
+import { isRunning } from '../kubelet/pod-actions.js';
 
 /** One fault, ready to happen. */
 export interface Fault {

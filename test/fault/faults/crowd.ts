@@ -1,5 +1,5 @@
-import { forEachLimited } from '../../src/util/concurrency.js';
-import { dockerRequest, type DockerAnswer } from '../support/docker-request.js';
+import { forEachLimited } from '../../../src/util/concurrency.js';
+import { dockerRequest, type DockerAnswer } from '../../support/docker-request.js';
 
 const AT_A_TIME = 4;
 

@@ -1,9 +1,9 @@
 import { EventEmitter, once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Container__Output } from '../../src/gen/runtime/v1/Container.js';
-import type { PodSandbox__Output } from '../../src/gen/runtime/v1/PodSandbox.js';
-import type { CriClient, ServiceError } from '../support/cri-client.js';
-import { containerConfig, podConfig } from '../support/pods.js';
+import type { Container__Output } from '../../../src/gen/runtime/v1/Container.js';
+import type { PodSandbox__Output } from '../../../src/gen/runtime/v1/PodSandbox.js';
+import type { CriClient, ServiceError } from '../../support/cri-client.js';
+import { containerConfig, podConfig } from '../../support/pods.js';
 import {
   actionsToEnd,
   actionsToRun,

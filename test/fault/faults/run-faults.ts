@@ -27,8 +27,8 @@ const runs = Number(values.runs);
 const firstSeed = Number(values.seed);
 const rig = new Rig(values.engine, values.name, Number(values.crowd));
 let failed = 0;
-let isInterrupted = false;
-for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => (isInterrupted = true));
+const interrupted = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => interrupted.abort());
 try {
   const rows: string[] = [];
   for (const kind of FAULT_KINDS.filter(({ name }) => new RegExp(values.kind).test(name))) {
@@ -39,7 +39,7 @@ try {
     const healed: number[] = [];
     let broken = 0;
     for (let seed = firstSeed; seed < firstSeed + runs; seed += 1) {
-      if (isInterrupted) throw new Error('interrupted');
+      interrupted.signal.throwIfAborted();
       try {
         const { what, healedAfterMs, failedCalls } = await rig.run(kind, seed);
         healed.push(healedAfterMs);

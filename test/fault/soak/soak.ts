@@ -64,8 +64,8 @@ const kubelet = new Kubelet({
 const load = new SoakLoad(cridock, kubelet);
 const watch = new Watch(cridock, `http://127.0.0.1:${METRICS_PORT}/metrics`, engine.socketPath);
 let made = 0;
-let isInterrupted = false;
-for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => (isInterrupted = true));
+const interrupted = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => interrupted.abort());
 const want = (): void => kubelet.want(`soak-${(made += 1)}`, Number(values.containers));
 try {
   kubelet.start();
@@ -76,7 +76,7 @@ try {
   watch.start();
   let toldAtMs = beganMs;
   const podEveryMs = 1_000 / Number(values.churn);
-  for (let round = 1; Date.now() < beganMs + lengthMs && !isInterrupted; round += 1) {
+  for (let round = 1; Date.now() < beganMs + lengthMs && !interrupted.signal.aborted; round += 1) {
     kubelet.unwant(`soak-${made - Number(values.pods) + 1}`);
     want();
     if (Date.now() > toldAtMs + TELL_MS) {

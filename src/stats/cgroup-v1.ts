@@ -5,7 +5,10 @@ import type { KernelFiles } from './kernel-file.js';
 import { CommonFigures } from './common-figures.js';
 import { belowUnlimited, numberOf } from './keyed-text.js';
 
-/** cpuacct.stat counts in USER_HZ, which is 100 on every architecture that Docker runs on. */
+/**
+ * cpuacct.stat counts in USER_HZ, which is 100 on every architecture that Docker runs on. Newer kernels have files in
+ * nanoseconds too, two of them; but metrics tell whole seconds.
+ */
 const NS_PER_TICK = 10_000_000;
 
 /** cgroup v1 (kernel: Documentation/admin-guide/cgroup-v1), with pressure from the v2 hierarchy of hybrid hosts. */

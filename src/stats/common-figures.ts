@@ -3,6 +3,8 @@ import type { HugePages, PressureResource } from './cgroup.js';
 import { limitOf } from './keyed-text.js';
 import { parsePressure, type Pressure } from './pressure.js';
 
+const PRESSURE_FILES = { cpu: 'cpu.pressure', memory: 'memory.pressure', io: 'io.pressure' };
+
 /** Where a version of cgroups has the figures that both versions tell in the same words. */
 export interface CommonFiles {
   readonly pressure: CgroupFiles;
@@ -16,6 +18,11 @@ export interface CommonFiles {
 /** The figures that both versions of cgroups tell in the same words. */
 export class CommonFigures {
   readonly #files: CommonFiles;
+  /** The last reading of each resource: where nothing waits, which is the rule, it says the same each time. */
+  readonly #pressures = new Map<
+    PressureResource,
+    { text: string | undefined; pressure: Pressure | undefined }
+  >();
   #hugePageSizes: string[] | undefined;
 
   constructor(files: CommonFiles) {
@@ -23,7 +30,12 @@ export class CommonFigures {
   }
 
   pressure(resource: PressureResource): Pressure | undefined {
-    return parsePressure(this.#files.pressure.read(`${resource}.pressure`));
+    const text = this.#files.pressure.read(PRESSURE_FILES[resource]);
+    const last = this.#pressures.get(resource);
+    if (last !== undefined && last.text === text) return last.pressure;
+    const pressure = parsePressure(text);
+    this.#pressures.set(resource, { text, pressure });
+    return pressure;
   }
 
   threads(): number | undefined {

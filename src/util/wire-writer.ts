@@ -1,6 +1,8 @@
 const FIRST_CAPACITY = 4096;
 const VARINT_MAX_BYTES = 10;
 const DOUBLE_BYTES = 8;
+/** Below this bit operations do, which are faster. */
+const SMALL = 2 ** 31;
 
 /** The tag byte of a field that holds a message, text or bytes. Field numbers up to 15. */
 function messageTag(field: number): number {
@@ -112,7 +114,8 @@ export class WireWriter {
   #putVarint(value: number, from: number): number {
     let at = from;
     let rest = value;
-    for (; rest >= 128; rest = Math.floor(rest / 128)) this.#buffer[at++] = (rest % 128) + 128;
+    for (; rest >= SMALL; rest = Math.floor(rest / 128)) this.#buffer[at++] = (rest % 128) + 128;
+    for (; rest >= 128; rest >>>= 7) this.#buffer[at++] = (rest & 127) | 128;
     this.#buffer[at++] = rest;
     return at;
   }

@@ -33,6 +33,7 @@ const MAX_SESSION_MIB = 256;
 const CANCEL = constants.NGHTTP2_CANCEL;
 /** Beyond its deadline an answer may be late by this, on a machine that has much to do. */
 const LATE_MS = 3_000;
+const TURN_MS = 50;
 /** An `unended` request is answered when this is over, by its deadline. */
 const UNENDED_DEADLINE_MS = 1_000;
 /** What may wait on its own word is given up after this. */
@@ -100,7 +101,14 @@ export async function deliver(random: Random, connection: Connection, request: R
   };
   const patience = new AbortController();
   const waitMs = mayWait ? PATIENCE_MS : deadlineMs + LATE_MS;
-  const hang = delay(waitMs, 'hang' as const, { signal: patience.signal }).catch(() => 'hang' as const);
+  const { signal } = patience;
+  // The second wait takes in an answer that came while this process, not the server, was held up.
+  const hang = delay(waitMs, undefined, { signal })
+    .then(() => delay(TURN_MS, undefined, { signal }))
+    .then(
+      () => 'hang' as const,
+      () => 'hang' as const,
+    );
   const closed = ended(stream);
   void send(random, connection, stream, request, giveUp);
   const result = await Promise.race([closed, hang]);

@@ -27,6 +27,8 @@ const CPU_SECONDS = Number(process.env['CRIDOCK_BENCH_CPU_SECONDS'] ?? 60);
 const NODE_FLAGS = (process.env['CRIDOCK_BENCH_NODE_FLAGS'] ?? '').split(' ').filter((flag) => flag !== '');
 const CONTAINERS_PER_POD = 2;
 const CALLERS = 4;
+/** cridock holds its picture against this list every 10 s, whatever is asked of it. */
+const OWN_COMPARISON = /^GET \/v[\d.]+\/containers\/json\?/;
 const ROUNDS = 20;
 /** What was measured for an earlier call serves others for a second: it must not serve the call that is timed. */
 const KEPT_MS = 1_050;
@@ -109,7 +111,8 @@ async function measure(): Promise<Times> {
     const [p50, max] = [median(values).toFixed(1), Math.max(...values).toFixed(1)];
     console.log(`${call}: p50 ${p50} ms, max ${max} ms, CPU ${(cpu / ROUNDS).toFixed(1)} ms, ${bytes} bytes`);
   }
-  judge('requests to the Engine meanwhile', proxy.requests.length - passedBefore, 0, '');
+  const passed = proxy.requests.slice(passedBefore).filter((request) => !OWN_COMPARISON.test(request));
+  judge('requests to the Engine meanwhile', passed.length, 0, '');
   const kept = readdirSync(`/proc/${cridock.pid}/fd`).length;
   console.log(`cridock: ${kept} descriptors, ${rssMb(cridock.pid).toFixed(0)} MB resident`);
   return times;

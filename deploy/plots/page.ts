@@ -3,10 +3,11 @@ import type { Scrape } from './scrape.js';
 import type { Series } from './series.js';
 
 const COLUMNS = 2;
-const PANEL = { width: 640, height: 250 };
+const PANEL = { width: 720, height: 250 };
 const MARGIN = { top: 30, right: 14, bottom: 22, left: 62 };
 const HEADER_HEIGHT = 56;
-const LEGEND_WIDTH = 220;
+/** Room for the longest names of calls with their codes. */
+const LEGEND_WIDTH = 300;
 /** Lines beyond these are left out, and counted in the legend. */
 const COLORS = ['#1f77b4', '#d62728', '#2ca02c', '#ff7f0e', '#9467bd', '#17becf', '#8c564b', '#7f7f7f'];
 const TICKS = 4;

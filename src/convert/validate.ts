@@ -48,6 +48,14 @@ export function checkArguments(field: string, args: string[]): void {
   });
 }
 
+/**
+ * Refuses a program with a name that no kernel takes. The OCI runtime repeats the whole of it in its complaint and, beyond
+ * the 64 KiB of a pipe, waits for ever for a reader: then the container can be removed no more.
+ */
+export function checkProgram(field: string, program: string | undefined): void {
+  if (program !== undefined) checkText(field, program, MAX_PATH_BYTES - 1);
+}
+
 /** An int64 of a request (decoded as decimal text) as a number; INVALID_ARGUMENT outside `min` to `max`. */
 export function requireInteger(field: string, text: string, min: number, max: number): number {
   const value = Number(text);

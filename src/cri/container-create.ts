@@ -5,7 +5,7 @@ import { CRI_LOG_MODE, LOG_MODE, logConfig } from '../convert/log-config.js';
 import { containerLogPath } from '../convert/log-path.js';
 import { localSeccompProfilePath } from '../convert/security.js';
 import { SPEC_HASH, withSpecHash } from '../convert/spec-hash.js';
-import { requireContainerConfig } from '../convert/validate.js';
+import { checkProgram, requireContainerConfig } from '../convert/validate.js';
 import type { ContainerCreateBody, ImageInspect } from '../docker/types.js';
 import type { ContainerConfig__Output } from '../gen/runtime/v1/ContainerConfig.js';
 import { ContainerState } from '../gen/runtime/v1/ContainerState.js';
@@ -90,6 +90,7 @@ async function planContainer(
   logDirectory: string,
 ): Promise<ContainerPlan> {
   const config = { ...asked, mounts };
+  checkProgram('config: the program', programOf(config, image));
   const { info } = await deps.mirror.currentFacts();
   const security = config.linux?.security_context ?? null;
   const seccompPath = localSeccompProfilePath(security);
@@ -123,6 +124,15 @@ async function planContainer(
     minOomScoreAdj: deps.settings.minOomScoreAdj,
   });
   return { name, imagesToMount, ...withSpecHash(body) };
+}
+
+/** What the container will run first, by Docker's rules: a command takes the place of all that the image says. */
+function programOf(
+  { command, args }: ContainerConfig__Output,
+  { Config: image }: ImageInspect,
+): string | undefined {
+  const entrypoint = command.length > 0 ? command : (image?.Entrypoint ?? []);
+  return [...entrypoint, ...(args.length > 0 ? args : (image?.Cmd ?? []))][0];
 }
 
 /** The container whose PID namespace is asked for: it must run, and in the same pod. */

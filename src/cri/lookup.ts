@@ -1,4 +1,4 @@
-import { checkArguments, requireShortText } from '../convert/validate.js';
+import { checkArguments, checkProgram, requireShortText } from '../convert/validate.js';
 import type { Picture } from '../state/picture.js';
 import type { ContainerRecord, SandboxRecord } from '../state/records.js';
 import { Code, CriError, invalidArgument } from '../util/cri-error.js';
@@ -40,6 +40,7 @@ export function runningContainerOrThrow(picture: Picture, id: string): Container
 export function requireCommand(cmd: string[]): string[] {
   if (cmd.length === 0 || cmd[0] === '') throw invalidArgument('cmd', 'must name a program');
   checkArguments('cmd', cmd);
+  checkProgram('cmd[0]', cmd[0]);
   return cmd;
 }
 

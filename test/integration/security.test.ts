@@ -195,6 +195,23 @@ describe('attacks on a node', { skip: noEngine }, () => {
     }
   });
 
+  it('refuses programs whose names would keep the OCI runtime writing for ever', async () => {
+    const program = 'p'.repeat(70_000); // more than a pipe holds
+    const refused = { code: Code.INVALID_ARGUMENT, message: /longer than/ };
+    const { runtime } = cridock.client;
+    const exec = { container_id: pod.containerIds[0] ?? '', cmd: [program], stdout: true };
+    await assert.rejects(runtime.ExecSync({ ...exec, timeout: 5 }), refused);
+    await assert.rejects(runtime.Exec(exec), refused);
+    for (const change of [{ command: [program] }, { args: [program] }]) {
+      const config = { ...containerConfig('endless', IMAGE, ''), command: [], ...change };
+      const sandbox_config = podConfig('attacked', cridock.directory);
+      await assert.rejects(
+        runtime.CreateContainer({ pod_sandbox_id: pod.sandboxId, config, sandbox_config }),
+        refused,
+      );
+    }
+  });
+
   it('refuses names, environments and commands that nobody could have, or passes them on', async () => {
     const { runtime, image } = cridock.client;
     const refused = { code: Code.INVALID_ARGUMENT };

@@ -1,7 +1,7 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { KIND_LABEL } from '../convert/labels.js';
 import type { Engine, Negotiated } from '../docker/engine.js';
 import type { ContainerInspect, EngineEvent, EngineInfo } from '../docker/types.js';
-import { setTimeout as delay } from 'node:timers/promises';
 import { forEachLimited } from '../util/concurrency.js';
 import { Code, CriError, hasCode, messageOf } from '../util/cri-error.js';
 import { deferred } from '../util/deferred.js';
@@ -65,8 +65,8 @@ export interface EngineFacts {
 /**
  * Keeps the Picture equal to the Engine (design: reads come from memory, writes go to the Engine): a full list at
  * connect, then Docker's events, each answered by an inspect of its container, a comparison with a list every few
- * seconds, and a full reconciliation every few minutes. While the event stream is down nothing stale is served: `current` waits for the next attempt
- * to connect and throws UNAVAILABLE when that fails.
+ * seconds, and a full reconciliation every few minutes. While the event stream is down nothing stale is served:
+ * `current` waits for the next attempt to connect and throws UNAVAILABLE when that fails.
  */
 export class Mirror {
   readonly #options: MirrorOptions;

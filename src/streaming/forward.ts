@@ -4,9 +4,6 @@ import type { LoopbackDialer } from '../network/netns-dialer.js';
 import { readInto } from '../network/read-into.js';
 import { messageOf } from '../util/cri-error.js';
 
-/** What is read at a time from the pod. */
-const READ_BYTES = 256 * 1024;
-
 /** One forwarded connection, as the client sees it. */
 export interface ForwardedStreams {
   readonly data: Duplex;
@@ -28,9 +25,8 @@ export async function forward(
   error.on('error', () => undefined);
   let problem: string | undefined;
   try {
-    const buffer = Buffer.allocUnsafeSlow(READ_BYTES);
-    const socket = readInto(await dialer.connect(port), buffer, (bytes) => {
-      // The buffer is filled again once the client's side has handed its bytes on.
+    const socket = readInto(await dialer.connect(port), (bytes) => {
+      // More is read once the client's side has handed these on.
       data.write(bytes, () => socket.resume());
     });
     if (data.destroyed) socket.destroy();

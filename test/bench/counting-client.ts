@@ -62,50 +62,41 @@ export class CountingClient {
 
   /** Makes a connection and waits for the first byte on it, which the server sends unasked. */
   async firstByte(): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const id = this.#connect((_byteCount, last) => {
-        resolve();
-        if (last) this.#streams.delete(id);
-        else this.#end(id);
-      });
-    });
+    await this.#receive(1);
   }
 
-  /** Asks the server on a connection of its own for so many bytes. Answers how many came. */
-  async download(byteCount: number): Promise<number> {
-    return new Promise((resolve) => {
-      let got = 0;
-      const id = this.#connect((length, last) => {
-        got += length;
-        if (!last) return;
-        this.#end(id);
-        resolve(got);
-      });
-      const request = Buffer.from(String(byteCount));
-      this.#socket.write(Buffer.concat([dataHeader(id, 0, request.length), request]));
-    });
+  /** As `firstByte`, and asks the server for so many bytes more. */
+  async download(byteCount: number): Promise<void> {
+    await this.#receive(1 + byteCount, String(byteCount));
   }
 
   close(): void {
     this.#socket.destroy();
   }
 
-  #connect(onPiece: OnPiece): number {
+  /** Sends `request` on a connection of its own, waits for so many bytes, not for the end, and ends it. */
+  async #receive(byteCount: number, request = ''): Promise<void> {
     const errorId = this.#nextId;
     const id = errorId + 2;
     this.#nextId += 4;
     const headers = { port: this.#port, requestid: String(id) };
-    this.#streams.set(id, onPiece);
+    let left = byteCount;
+    const received = new Promise<void>((resolve, reject) => {
+      this.#streams.set(id, (length, last) => {
+        left -= length;
+        if (left > 0 && last) reject(new Error(`a connection ended ${left} bytes early`));
+        if (left <= 0) resolve();
+      });
+    });
     this.#socket.write(
       Buffer.concat([
         synStream(errorId, { ...headers, streamtype: 'error' }, errorId === 1, FLAG_FIN),
         synStream(id, { ...headers, streamtype: 'data' }, false),
+        dataHeader(id, 0, request.length),
+        Buffer.from(request),
       ]),
     );
-    return id;
-  }
-
-  #end(id: number): void {
+    await received;
     this.#streams.delete(id);
     this.#socket.write(dataHeader(id, FLAG_FIN, 0));
   }

@@ -108,11 +108,14 @@ export class SpdyConnection implements StreamOwner {
 
   #onChunk(chunk: Buffer): void {
     if (this.#closed) return;
+    this.#socket.cork(); // many frames, such as those of new streams, are answered
     try {
       this.#frames.push(chunk);
     } catch (error) {
       if (!(error instanceof SpdyError)) throw error;
       this.close(error.message);
+    } finally {
+      this.#socket.uncork();
     }
   }
 

@@ -37,7 +37,7 @@ const WARM_UP_REQUESTS = Math.min(1_000, REQUESTS / 3);
 const LANES = 12;
 const CONNECTIONS = 4;
 /** How often the pods are put in order, which takes a second. */
-const TEND_EVERY = Math.max(600, REQUESTS / 5);
+const TEND_EVERY = Math.max(1_500, REQUESTS / 5);
 const ATTACKS_AT_A_TIME = 8;
 /** Answers hold no more of long messages than some thousand characters. */
 const COMPARED_CHARS = 1_000;

@@ -7,7 +7,7 @@ import type { TinyRegistry } from '../../support/tiny-registry.js';
 
 const IMAGE = 'busybox:latest';
 const KEEPERS = 2;
-const DISPOSABLES = 4;
+const DISPOSABLES = 2;
 /** More pods than this are cleared away, so that the run goes on at one speed. */
 const MAX_PODS = 16;
 const AT_A_TIME = 4;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { PsiStats__Output } from '../../../../src/gen/runtime/v1/PsiStats.js';
 import { noEngine } from '../../../support/cridock-process.js';
@@ -143,16 +144,17 @@ describe('figures, metrics, events and what is not implemented', { skip: noEngin
   });
 
   it('checkpoints are refused', async () => {
+    const folder = join(node.cridock.directory, 'checkpoint');
     const calls = [
-      node.runtime.CheckpointContainer({ container_id: container.id, location: '/tmp/x', timeout: 1 }),
+      node.runtime.CheckpointContainer({ container_id: container.id, location: folder, timeout: 1 }),
       node.runtime.CheckpointPod({
         pod_sandbox_id: pod.id,
-        output_path: '/tmp/x',
+        output_path: folder,
         container_ids: [container.id],
         options: {},
       }),
       node.runtime.RestorePod({
-        checkpoint_path: '/tmp/x',
+        checkpoint_path: folder,
         config: pod.config,
         runtime_handler: '',
         options: {},
@@ -160,7 +162,7 @@ describe('figures, metrics, events and what is not implemented', { skip: noEngin
       }),
     ];
     for (const call of calls) assert.equal((await refusal(call)).code, 'UNIMPLEMENTED');
-    assert.equal(existsSync('/tmp/x'), false);
+    assert.equal(existsSync(folder), false);
   });
 });
 

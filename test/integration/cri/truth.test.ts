@@ -143,9 +143,9 @@ describe("lists and statuses against Docker's truth", { skip: noEngine }, () => 
   }
 });
 
-/** A sandbox that runs is ready: those that are being made are not yet, and the comparison waits for them. */
+/** A sandbox that runs is ready, also while it is paused: those that are being made are not yet, and the comparison waits for them. */
 function stateOf({ Config, Created, State }: ContainerInspect): string {
-  if (Config.Labels?.[KIND_LABEL] === 'podsandbox') return State.Status === 'running' ? 'ready' : 'not ready';
+  if (Config.Labels?.[KIND_LABEL] === 'podsandbox') return State.Running ? 'ready' : 'not ready';
   const { state, exitCode, finishedAtNs } = containerPhase(State, parseTimeNs(Created));
   return `${state} ${state} ${exitCode} ${finishedAtNs}`;
 }

@@ -197,7 +197,7 @@ describe('a chain of plugins', () => {
 
     await rm(setup.confDir, { recursive: true });
     const network = setup.network();
-    assert.equal(await network.recorded(POD.sandboxId), undefined);
+    assert.deepEqual(await network.recorded(POD.sandboxId), { ips: [] });
     await network.tearDown(POD);
     assert.deepEqual(await setup.commands(), ['ADD first', 'ADD second', 'DEL second', 'DEL first']);
     assert.deepEqual(await setup.records(), []);

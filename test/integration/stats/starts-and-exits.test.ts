@@ -17,6 +17,7 @@ const STARTS = Number(process.env['CRIDOCK_TEST_STARTS'] ?? 48);
 /** The OCI runtime; with CRIDOCK_TEST_RUNTIME=crun, where the Engine takes Debian's, starts are cheaper. */
 const RUNTIME_HANDLER = process.env['CRIDOCK_TEST_RUNTIME'] ?? '';
 const CONTAINERS = 6;
+const STARTS_EACH = Math.ceil(STARTS / CONTAINERS);
 const [CREATED, STARTED, STOPPED, DELETED] = [0, 1, 2, 3];
 
 /** The reader takes nothing for this long after every so many events. */
@@ -68,7 +69,7 @@ describe('GetContainerEvents while containers start and end without a pause', { 
         config: containerConfig(`c${index}`, 'busybox:latest', 'exit'),
         sandbox_config: podConfig('starts', cridock.directory),
       });
-      for (let run = 0; run < STARTS / CONTAINERS; run += 1) {
+      for (let run = 0; run < STARTS_EACH; run += 1) {
         await docker(`/containers/${id}/start`);
         await docker(`/containers/${id}/wait?condition=not-running`);
       }
@@ -77,7 +78,7 @@ describe('GetContainerEvents while containers start and end without a pause', { 
     await reading;
     stream.cancel();
     console.log(`${lives.size} containers, ${[...lives.values()].flat().length} events`);
-    const runs = Array.from({ length: STARTS / CONTAINERS }, () => [STARTED, STOPPED]).flat();
+    const runs = Array.from({ length: STARTS_EACH }, () => [STARTED, STOPPED]).flat();
     assert.equal(lives.size, CONTAINERS);
     for (const [id, life] of lives) assert.deepEqual(life, [CREATED, ...runs, DELETED], id);
   });

@@ -47,8 +47,8 @@ const LIMIT_BYTES = 16 * 1024 * 1024;
 /** Connections to the Engine that are kept for later requests. */
 const POOLED_CONNECTIONS = 32;
 const MAX_GROWTH_MIB = 48;
-/** What any other client may have to wait. */
-const CONTROL_LIMIT_MS = 1_000;
+/** What any other client may have to wait: as long as a read may take, on a machine that is busy with more than this. */
+const CONTROL_LIMIT_MS = 10_000;
 /** What the test and cridock have in the test's folder. */
 const EXPECTED_FILES = ['cni-cache', 'cri.sock', 'ipam', 'log', 'net.d', 'pods', 'root'];
 

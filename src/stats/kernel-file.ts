@@ -6,8 +6,8 @@ const CHUNK_BYTES = 16 * 1024;
 /** What comes in one step and is shorter than this, less than a page, is the whole file. */
 const SURELY_WHOLE_BYTES = 3072;
 
-/** The share of this process's descriptors that may be kept for statistics. */
-const KEPT_SHARE = 0.5;
+/** What is left of this process's descriptors for all else: half of them, or this many where there are plenty. */
+const SPARED_DESCRIPTORS = 5_000;
 const FALLBACK_LIMIT = 1024;
 
 /**
@@ -28,8 +28,8 @@ export class KernelFiles {
   readonly #chunk = Buffer.allocUnsafe(CHUNK_BYTES);
   #left: number;
 
-  /** `maxKept`: how many descriptors may be kept at a time; by default half of what the process may have. */
-  constructor(maxKept = Math.floor(openFilesLimit() * KEPT_SHARE)) {
+  /** `maxKept`: how many descriptors may be kept at a time; by default all that the process may have but those it spares. */
+  constructor(maxKept = keptOf(openFilesLimit())) {
     this.#left = maxKept;
   }
 
@@ -124,6 +124,10 @@ export class KernelFile {
 
 function isGone(error: unknown): boolean {
   return error instanceof Error && 'code' in error && GONE.has(error.code);
+}
+
+function keptOf(limit: number): number {
+  return limit - Math.min(Math.floor(limit / 2), SPARED_DESCRIPTORS);
 }
 
 function openFilesLimit(): number {

@@ -28,9 +28,8 @@ export async function readRecord(
   const labels = parseLabels(inspect.Config.Labels);
   if (labels === undefined) return undefined;
   const dockerName = withoutSlash(inspect.Name);
-  const name = [dockerName, labels.own[NAME] ?? ''].find((known) => parseName(known)?.kind === labels.kind);
-  const parsed = parseName(name ?? '');
-  if (name === undefined || parsed === undefined) {
+  const name = named(dockerName, labels.kind) ?? named(labels.own[NAME] ?? '', labels.kind);
+  if (name === undefined) {
     sources.log.warn('a container with the labels of a pod but a foreign name is left out', {
       containerId: inspect.Id,
       name: dockerName,
@@ -38,12 +37,17 @@ export async function readRecord(
     return undefined;
   }
   return labels.kind === 'sandbox'
-    ? readSandbox(inspect, { ...parsed, name }, labels, sources)
-    : readContainer(inspect, { ...parsed, name }, labels, sources);
+    ? readSandbox(inspect, name, labels, sources)
+    : readContainer(inspect, name, labels, sources);
 }
 
 /** The name that an object goes by, and what it tells. */
 type Named = ParsedName & { readonly name: string };
+
+function named(name: string, kind: ParsedName['kind']): Named | undefined {
+  const parsed = parseName(name);
+  return parsed?.kind === kind ? { ...parsed, name } : undefined;
+}
 
 async function readSandbox(
   inspect: ContainerInspect,

@@ -1,3 +1,4 @@
+import { deferred } from './deferred.js';
 import { unlessAborted } from './unless-aborted.js';
 
 /**
@@ -11,7 +12,7 @@ export class KeyedMutex {
   /** Runs `work` once all earlier work under `key` is done. Throws the signal's reason if it aborts while waiting. */
   async run<T>(key: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     const before = this.#tails.get(key) ?? Promise.resolve();
-    const { promise: done, resolve: release } = withResolvers();
+    const { promise: done, resolve: release } = deferred();
     const tail = before.then(() => done);
     this.#tails.set(key, tail);
     void tail.then(() => {
@@ -24,12 +25,4 @@ export class KeyedMutex {
       release();
     }
   }
-}
-
-function withResolvers(): { promise: Promise<void>; resolve: () => void } {
-  let resolve = (): void => undefined;
-  const promise = new Promise<void>((settle) => {
-    resolve = settle;
-  });
-  return { promise, resolve };
 }

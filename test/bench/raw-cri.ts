@@ -1,17 +1,13 @@
 import { connect, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { loadSync, type ServiceDefinition } from '@grpc/proto-loader';
+import { FLAG, FRAME, FRAME_HEAD_BYTES, PREFACE, callHeaders, frame } from '../support/http2-frames.js';
 import { grpcFrame } from '../support/wire.js';
 
 /** Before each message stand a flag and its length. */
 const GRPC_HEAD_BYTES = 5;
 
-/** HTTP/2 (RFC 9113): what comes before each frame's payload, and the frames that matter here. */
-const FRAME_HEAD_BYTES = 9;
-const FRAME = { data: 0, headers: 1, resetStream: 3, settings: 4, ping: 6, goAway: 7, windowUpdate: 8 };
-const FLAG = { ack: 0x1, endStream: 0x1, endHeaders: 0x4 };
 const SETTING = { headerTableSize: 1, initialWindowSize: 4 };
-const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
 
 /** The kubelet's client grows its window with the connection: a list never waits for the reader's permission. */
 const WINDOW_BYTES = 16 * 1024 * 1024;
@@ -60,7 +56,7 @@ export class RawCri {
       setting(SETTING.headerTableSize, 0),
       setting(SETTING.initialWindowSize, WINDOW_BYTES),
     ]);
-    this.#socket.write(Buffer.concat([Buffer.from(PREFACE), frame(FRAME.settings, 0, 0, settings)]));
+    this.#socket.write(Buffer.concat([PREFACE, frame(FRAME.settings, 0, 0, settings)]));
     this.#grantWindow(WINDOW_BYTES);
   }
 
@@ -68,7 +64,12 @@ export class RawCri {
   async call(rpc: string, request: Buffer = Buffer.alloc(0)): Promise<Buffer> {
     if (this.#call !== undefined) throw new Error(`${this.#call.rpc} is still under way`);
     this.#lastStream += 2;
-    const head = frame(FRAME.headers, FLAG.endHeaders, this.#lastStream, requestHead(rpc));
+    const head = frame(
+      FRAME.headers,
+      FLAG.endHeaders,
+      this.#lastStream,
+      callHeaders(`/runtime.v1.RuntimeService/${rpc}`),
+    );
     const body = frame(FRAME.data, FLAG.endStream, this.#lastStream, grpcFrame(request));
     return new Promise((resolve, reject) => {
       this.#call = { rpc, chunks: [], resolve, reject };
@@ -138,32 +139,4 @@ function setting(id: number, value: number): Buffer {
   bytes.writeUInt16BE(id);
   bytes.writeUInt32BE(value, 2);
   return bytes;
-}
-
-function frame(type: number, flags: number, stream: number, payload: Buffer = Buffer.alloc(0)): Buffer {
-  const head = Buffer.alloc(FRAME_HEAD_BYTES);
-  head.writeUIntBE(payload.length, 0, 3);
-  head.writeUInt8(type, 3);
-  head.writeUInt8(flags, 4);
-  head.writeUInt32BE(stream, 5);
-  return Buffer.concat([head, payload]);
-}
-
-/** The header block of a request, each field as a literal that no table keeps (RFC 7541 §6.2.2). */
-function requestHead(rpc: string): Buffer {
-  const fields = {
-    ':method': 'POST',
-    ':scheme': 'http',
-    ':path': `/runtime.v1.RuntimeService/${rpc}`,
-    ':authority': 'localhost',
-    'content-type': 'application/grpc',
-    te: 'trailers',
-  };
-  const literal = (text: string): Buffer => Buffer.concat([Buffer.from([text.length]), Buffer.from(text)]);
-  const lines = Object.entries(fields).flatMap(([name, value]) => [
-    Buffer.from([0]),
-    literal(name),
-    literal(value),
-  ]);
-  return Buffer.concat(lines);
 }

@@ -17,6 +17,7 @@ import {
 import { pick } from '../support/hostile.js';
 import { busyboxTar } from '../support/images.js';
 import { added, leftovers, type Leftovers } from '../support/leftovers.js';
+import { connectionsTo, holdingsOf, type ProcessHoldings } from '../support/process-holdings.js';
 import { seededRandom } from '../support/random.js';
 import { TinyRegistry } from '../support/tiny-registry.js';
 import { until } from '../support/until.js';
@@ -25,7 +26,6 @@ import { Control } from './fuzz/control.js';
 import { rpcNamed, wordsOf, type Rpc } from './fuzz/corpus.js';
 import { Connection, deliver, pickDelivery, type Outcome } from './fuzz/deliver.js';
 import { CGROUP, isHarmless } from './fuzz/harmless.js';
-import { holdingsOf, type Holdings } from './fuzz/holdings.js';
 import { ATTACKS, attack } from './fuzz/http2-attacks.js';
 import { mutateRequest } from './fuzz/mutations.js';
 import { Tally, outcomeName } from './fuzz/tally.js';
@@ -70,6 +70,10 @@ function allMethods(): Method[] {
       return { path: `/runtime.v1.${service}/${name}`, rpc: rpcNamed(name), request: resolvedRequestType };
     }),
   );
+}
+
+interface Holdings extends ProcessHoldings {
+  readonly engineConnections: number;
 }
 
 describe('hostile requests', { skip: noEngine }, () => {
@@ -246,9 +250,12 @@ describe('hostile requests', { skip: noEngine }, () => {
 
   /** What it holds when all that ends a little later has ended. */
   async function settledHoldings(): Promise<Holdings> {
-    await until('helpers have ended', () => holdingsOf(cridock).children === 0, 15_000);
+    await until('helpers have ended', () => holdingsOf(cridock.pid).children === 0, 15_000);
     await delay(1_500); // connections that were cut a moment ago
-    return holdingsOf(cridock);
+    return {
+      ...holdingsOf(cridock.pid),
+      engineConnections: connectionsTo(testDockerEndpoint.replace(/^unix:\/\//, '')),
+    };
   }
 
   /** What pods leave behind, and what no pod asks for. */

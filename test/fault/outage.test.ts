@@ -1,56 +1,36 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { after, before, describe, it } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { ContainerState } from '../../src/gen/runtime/v1/ContainerState.js';
 import { PodSandboxState } from '../../src/gen/runtime/v1/PodSandboxState.js';
 import { Code } from '../../src/util/cri-error.js';
 import { noEngine, startCridock, type CridockProcess } from '../support/cridock-process.js';
+import { startOwnEngine, type OwnEngine } from '../support/own-engine.js';
 import { makePod, removePod, type MadePod } from '../support/pod-worker.js';
 import { until } from '../support/until.js';
 
 const OUTAGE_MS = 30_000;
 const HEALED_WITHIN_MS = 30_000;
 
-const [version = '20.10', store] = (process.env['CRIDOCK_TEST_ENGINE'] ?? '20.10').split('+');
-const engineArguments = [
-  version,
-  '--name',
-  'outage',
-  ...(store === 'containerd' ? ['--containerd-store'] : []),
-];
-
-/** Runs one of the repository's own scripts; what it says goes to the test's stderr. */
-function script(name: string, args: readonly string[], env: Record<string, string> = {}): string {
-  // Compiled, this file is <root>/<outDir>/test/fault/outage.test.js.
-  const path = fileURLToPath(new URL(`../../../test/support/${name}`, import.meta.url));
-  return execFileSync(path, args, {
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, ...env },
-  }).trim();
-}
-
 function isUnavailable(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === Code.UNAVAILABLE;
 }
 
 describe('dockerd stopped for 30 s and started again', { skip: noEngine }, () => {
+  let engine: OwnEngine;
   let cridock: CridockProcess;
   let pod: MadePod;
 
   before(async () => {
-    const endpoint = `unix://${script('engine.sh', ['start', ...engineArguments])}`;
-    script('images.sh', ['load', endpoint], { DOCKER: script('engine.sh', ['docker', version]) });
-    cridock = await startCridock({ flags: [`--docker-endpoint=${endpoint}`] });
+    engine = startOwnEngine(process.env['CRIDOCK_TEST_ENGINE'] ?? '20.10', 'outage');
+    cridock = await startCridock({ flags: [`--docker-endpoint=unix://${engine.socketPath}`] });
     pod = await makePod(cridock.client, spec('outage-before'));
   });
   after(async () => {
     try {
       await cridock.stop();
     } finally {
-      script('engine.sh', ['stop', ...engineArguments]);
+      engine.stop();
     }
   });
 
@@ -68,7 +48,7 @@ describe('dockerd stopped for 30 s and started again', { skip: noEngine }, () =>
   it('says why in Status, answers Version and ImageFsInfo, and serves nothing stale', async () => {
     assert.equal((await runtimeReady()).status, true);
     const { runtime_version: runtimeVersion } = await cridock.client.runtime.Version({});
-    script('engine.sh', ['halt', ...engineArguments]);
+    engine.halt();
     const backAtMs = Date.now() + OUTAGE_MS;
     while (Date.now() < backAtMs) {
       const { status, message } = await runtimeReady();
@@ -84,7 +64,7 @@ describe('dockerd stopped for 30 s and started again', { skip: noEngine }, () =>
   });
 
   it('heals by itself when dockerd is back', async () => {
-    script('engine.sh', ['start', ...engineArguments]);
+    engine.goOn();
     await until('RuntimeReady', async () => (await runtimeReady()).status, HEALED_WITHIN_MS);
     // Without live-restore the Engine has ended what ran: that is what the kubelet must be told.
     const { containers } = await cridock.client.runtime.ListContainers({});

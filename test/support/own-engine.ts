@@ -7,6 +7,9 @@ export interface OwnEngine {
   readonly socketPath: string;
   /** Ends the daemon and starts it again. */
   restart(): Promise<void>;
+  /** Ends the daemon alone, as a service manager would; `goOn` starts it with what it had. */
+  halt(): void;
+  goOn(): void;
   /** Ends it with all that is in it. */
   stop(): void;
 }
@@ -28,6 +31,8 @@ export function startOwnEngine(version: string, name: string, liveRestore = fals
     restart: async () => {
       await promisify(execFile)(sourceFile('support/engine.sh'), ['restart', ...named]);
     },
+    halt: () => void runScript('engine.sh', ['halt', ...named]),
+    goOn: () => void runScript('engine.sh', ['start', ...named]),
     stop: () => void runScript('engine.sh', ['stop', ...named]),
   };
 }

@@ -1,3 +1,4 @@
+import { deferred } from '../../util/deferred.js';
 import { unlessAborted } from '../../util/unless-aborted.js';
 
 /**
@@ -6,13 +7,13 @@ import { unlessAborted } from '../../util/unless-aborted.js';
  */
 export class GcGate {
   #attachments = 0;
-  #quiet = signalled();
+  #quiet = deferred();
   #gc: Promise<void> | undefined;
 
   /** Runs ADD or DEL. Throws the signal's reason if it aborts while GC runs. */
   async attachment<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
     while (this.#gc !== undefined) await unlessAborted(this.#gc, signal);
-    if (this.#attachments === 0) this.#quiet = signalled();
+    if (this.#attachments === 0) this.#quiet = deferred();
     this.#attachments += 1;
     try {
       return await work();
@@ -27,7 +28,7 @@ export class GcGate {
     while (this.#attachments > 0 || this.#gc !== undefined) {
       await unlessAborted(this.#gc ?? this.#quiet.promise, signal);
     }
-    const { promise, resolve } = signalled();
+    const { promise, resolve } = deferred();
     this.#gc = promise;
     try {
       await work();
@@ -36,12 +37,4 @@ export class GcGate {
       resolve();
     }
   }
-}
-
-function signalled(): { promise: Promise<void>; resolve: () => void } {
-  let resolve = (): void => undefined;
-  const promise = new Promise<void>((settle) => {
-    resolve = settle;
-  });
-  return { promise, resolve };
 }

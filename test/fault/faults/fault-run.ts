@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf } from '../../../src/util/cri-error.js';
 import { leftovers } from '../../support/leftovers.js';
+import { holdingsOf } from '../../support/process-holdings.js';
 import { seededRandom } from '../../support/random.js';
 import { FaultNode, type EngineUnderTest } from './fault-node.js';
 import type { FaultKind } from './kinds.js';
@@ -10,7 +11,6 @@ import {
   checkNothingLeft,
   checkStatuses,
   checkSurvivors,
-  holdingsOf,
   identitiesOf,
 } from './oracle.js';
 
@@ -47,14 +47,14 @@ export async function runFault(
   let what = '';
   try {
     const atStart = await leftovers(node.direct, node.cridock);
-    const idle = holdingsOf(node);
+    const idle = holdingsOf(node.cridock.pid);
     const { kubelet } = node;
     kubelet.want('stays-1', 2);
     kubelet.want('stays-2', 1);
     kubelet.want('leaves', 1);
     await kubelet.settled(SETUP_TIMEOUT_MS);
     const identities = await identitiesOf(node, ['stays-1', 'stays-2']);
-    const before = holdingsOf(node);
+    const before = holdingsOf(node.cridock.pid);
 
     const fault = kind.make(node, random);
     const lastsMs = 500 + random() * LONGEST_FAULT_MS;

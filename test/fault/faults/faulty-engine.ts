@@ -61,10 +61,6 @@ export class FaultyEngine {
     this.#eventsAreSilent = silent;
   }
 
-  get connections(): number {
-    return this.#sockets.size;
-  }
-
   async close(): Promise<void> {
     this.#server.close();
     this.cut();

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { dockerRequest } from '../../support/docker-request.js';
+import { below, pick, type Random } from '../../support/hostile.js';
 import type { EngineRequest, Treatment } from './faulty-engine.js';
 import type { FaultNode, PluginFault } from './fault-node.js';
 import { isRunning } from '../kubelet/pod-actions.js';
@@ -28,19 +29,6 @@ export interface FaultKind {
   make(node: FaultNode, random: Random): Fault;
 }
 
-/** Numbers in [0, 1). */
-export type Random = () => number;
-
-function upTo(random: Random, most: number): number {
-  return 1 + Math.floor(random() * most);
-}
-
-function oneOf<T>(random: Random, values: readonly T[]): T {
-  const value = values[Math.floor(random() * values.length)];
-  if (value === undefined) throw new Error('nothing to choose from');
-  return value;
-}
-
 const isEvents = ({ path }: EngineRequest): boolean => /\/events(\?|$)/.test(path);
 const isChange = ({ method }: EngineRequest): boolean => method === 'POST' || method === 'DELETE';
 
@@ -49,7 +37,7 @@ function engineFault(name: string, treatment: (random: Random) => Treatment): Fa
   return {
     name,
     make: (node, random) => {
-      const share = oneOf(random, [0.2, 0.5, 1]);
+      const share = pick(random, [0.2, 0.5, 1]);
       const sample = treatment(random);
       return {
         what: `${share * 100} % of calls: ${JSON.stringify(sample)}`,
@@ -70,7 +58,7 @@ function pluginFault(name: string, fault: PluginFault): FaultKind {
   return {
     name,
     make: (node, random) => {
-      const plugin = oneOf(random, ['bridge', 'tuning']);
+      const plugin = pick(random, ['bridge', 'tuning']);
       return {
         what: plugin,
         begin: () => node.breakPlugin(plugin, fault),
@@ -133,15 +121,15 @@ function fileFault(
 
 function damageFile(path: string, random: Random): string {
   const bytes = readFileSync(path);
-  switch (upTo(random, 4)) {
+  switch (1 + below(random, 4)) {
     case 1:
       writeFileSync(path, '');
       return 'emptied';
     case 2:
-      writeFileSync(path, bytes.subarray(0, Math.floor(random() * bytes.length)));
+      writeFileSync(path, bytes.subarray(0, below(random, bytes.length)));
       return 'cut short';
     case 3:
-      writeFileSync(path, bytes.fill(0, Math.floor(random() * bytes.length)));
+      writeFileSync(path, bytes.fill(0, below(random, bytes.length)));
       return 'zeroed from somewhere on';
     default:
       rmSync(path);
@@ -157,20 +145,22 @@ function makeForeign(path: string, random: Random): string {
     'null',
     '"text"',
     '{"version": "v9", "data": {"port_mappings": "none"}, "checksum": -1}',
-  ];
-  writeFileSync(path, oneOf(random, contents));
+  ] as const;
+  writeFileSync(path, pick(random, contents));
   return 'foreign';
 }
 
 /** One of the node's running containers, or one of its sandboxes. */
 function victim(node: FaultNode, random: Random): { id: string; name: string } {
   const parts = node.kubelet.names.map((name) => node.kubelet.parts(name));
-  const containers = parts.flatMap((part) => part.containers).filter(isRunning);
-  const sandboxes = parts.flatMap((part) => part.sandboxes);
-  const [kind, chosen] =
-    random() < 0.6 ? (['container', containers] as const) : (['sandbox', sandboxes] as const);
-  const { id } = oneOf<{ id: string }>(random, chosen);
-  return { id, name: kind };
+  const name = random() < 0.6 ? 'container' : 'sandbox';
+  const [first, ...others] = parts
+    .flatMap(({ sandboxes, containers }) => [
+      ...(name === 'container' ? containers.filter(isRunning) : sandboxes),
+    ])
+    .map(({ id }) => id);
+  if (first === undefined) throw new Error(`no ${name} runs`);
+  return { id: pick(random, [first, ...others]), name };
 }
 
 /** A call of somebody else's. The kubelet's own may have been first: then there is nothing to do or undo. */
@@ -212,7 +202,7 @@ export const FAULT_KINDS: readonly FaultKind[] = [
     name: 'cridock killed after an Engine call',
     kills: true,
     make: (node, random) => {
-      let left = upTo(random, 12);
+      let left = 1 + below(random, 12);
       const reached = random() < 0.7;
       return {
         what: `call ${left}, ${reached ? 'carried out' : 'not sent'}`,
@@ -236,8 +226,8 @@ export const FAULT_KINDS: readonly FaultKind[] = [
     kills: true,
     needsPreload: true,
     make: (node, random) => {
-      const number = upTo(random, 10);
-      const when = oneOf(random, ['before', 'after'] as const);
+      const number = 1 + below(random, 10);
+      const when = pick(random, ['before', 'after'] as const);
       return {
         what: `${when} change ${number} (create, write, fsync, rename, unlink)`,
         begin: () => node.killAtChange(number, when),
@@ -255,7 +245,7 @@ export const FAULT_KINDS: readonly FaultKind[] = [
     engine: 'live-restore',
     make: (node) => ({ what: '', begin: () => node.engine.restart(), end: () => undefined }),
   },
-  engineFault('Engine slow', (random) => ({ kind: 'slow', ms: 200 + Math.floor(random() * 2_000) })),
+  engineFault('Engine slow', (random) => ({ kind: 'slow', ms: 200 + below(random, 2_000) })),
   engineFault('Engine answers 500', () => ({ kind: 'status', status: 500 })),
   engineFault('Engine cut in its answer', () => ({ kind: 'cut' })),
   engineFault('Engine answers garbage', () => ({ kind: 'garbage' })),
@@ -269,7 +259,7 @@ export const FAULT_KINDS: readonly FaultKind[] = [
   {
     name: 'event stream cut',
     make: (node, random) => {
-      const times = upTo(random, 10);
+      const times = 1 + below(random, 10);
       let timer: NodeJS.Timeout | undefined;
       return {
         what: `${times} times`,
@@ -305,7 +295,7 @@ export const FAULT_KINDS: readonly FaultKind[] = [
   {
     name: 'CNI plugin missing',
     make: (node, random) => {
-      const plugin = oneOf(random, ['bridge', 'tuning']);
+      const plugin = pick(random, ['bridge', 'tuning']);
       return {
         what: plugin,
         begin: () => node.setPluginPresent(plugin, false),
@@ -326,10 +316,7 @@ export const FAULT_KINDS: readonly FaultKind[] = [
   }),
   cniConfigFault('CNI configuration broken', (path, random) => {
     const text = readFileSync(path, 'utf8');
-    writeFileSync(
-      path,
-      random() < 0.5 ? text.slice(0, Math.floor(random() * text.length)) : '{"plugins": 7}',
-    );
+    writeFileSync(path, random() < 0.5 ? text.slice(0, below(random, text.length)) : '{"plugins": 7}');
     return 'no valid list';
   }),
   {
@@ -375,7 +362,7 @@ export const FAULT_KINDS: readonly FaultKind[] = [
     name: 'clock steps',
     needsPreload: true,
     make: (node, random) => {
-      const seconds = oneOf(random, [-86_400, -3_600, -30, 30, 3_600, 86_400]);
+      const seconds = pick(random, [-86_400, -3_600, -30, 30, 3_600, 86_400]);
       return {
         what: `${seconds} s and back`,
         begin: () => node.setClockAhead(seconds),

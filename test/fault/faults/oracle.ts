@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
-import { join } from 'node:path';
 import { ContainerState } from '../../../src/gen/runtime/v1/ContainerState.js';
 import { PodSandboxState } from '../../../src/gen/runtime/v1/PodSandboxState.js';
 import { added, leftovers, type Leftovers } from '../../support/leftovers.js';
+import { holdingsOf, type ProcessHoldings } from '../../support/process-holdings.js';
 import { until } from '../../support/until.js';
 import type { FaultNode } from './fault-node.js';
 import { isRunning } from '../kubelet/pod-actions.js';
@@ -108,31 +108,15 @@ function lastLine(path: string): number {
   return lines.length - 1;
 }
 
-/** What cridock holds besides its pods: bounded, and back where it was when they are gone. */
-export interface Holdings {
-  readonly fds: number;
-  readonly children: number;
-  readonly engineConnections: number;
-}
-
-export function holdingsOf(node: FaultNode): Holdings {
-  const folder = `/proc/${node.cridock.pid}`;
-  return {
-    fds: readdirSync(join(folder, 'fd')).length,
-    children:
-      readFileSync(join(folder, 'task', String(node.cridock.pid), 'children'), 'utf8').split(' ').length - 1,
-    engineConnections: node.proxy.connections,
-  };
-}
-
 /** Idle connections to the Engine are kept for a while, so that many more are let be. */
 const MORE_FDS = 16;
 
-export async function checkHoldings(node: FaultNode, before: Holdings): Promise<void> {
+/** What cridock holds besides its pods is bounded, and back where it was when they are gone. */
+export async function checkHoldings(node: FaultNode, before: ProcessHoldings): Promise<void> {
   await until(
     'cridock to hold no more than before',
     () => {
-      const { fds, children } = holdingsOf(node);
+      const { fds, children } = holdingsOf(node.cridock.pid);
       return fds <= before.fds + MORE_FDS && children <= before.children;
     },
     10_000,
@@ -141,7 +125,7 @@ export async function checkHoldings(node: FaultNode, before: Holdings): Promise<
       link(`/proc/${node.cridock.pid}/fd/${fd}`),
     );
     throw new Error(
-      `cridock holds ${JSON.stringify(holdingsOf(node))}, before ${JSON.stringify(before)}: ${open.join(' ')}`,
+      `cridock holds ${JSON.stringify(holdingsOf(node.cridock.pid))}, before ${JSON.stringify(before)}: ${open.join(' ')}`,
       {
         cause: error,
       },

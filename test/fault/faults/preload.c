@@ -81,22 +81,17 @@ int rename(const char *from, const char *to) { REAL(rename); return AROUND(is_st
 int unlink(const char *path) { REAL(unlink); return AROUND(is_state(path), real(path)); }
 ssize_t write(int fd, const void *bytes, size_t count) { REAL(write); return AROUND(is_state_fd(fd), real(fd, bytes, count)); }
 ssize_t pwrite64(int fd, const void *bytes, size_t count, off64_t at) { REAL(pwrite64); return AROUND(is_state_fd(fd), real(fd, bytes, count, at)); }
-int open64(const char *path, int flags, ...) {
-  REAL(open64);
-  va_list rest;
-  va_start(rest, flags);
-  mode_t mode = va_arg(rest, mode_t);
-  va_end(rest);
-  return AROUND((flags & O_CREAT) && is_state(path), real(path, flags, mode));
-}
-int open(const char *path, int flags, ...) {
-  REAL(open);
-  va_list rest;
-  va_start(rest, flags);
-  mode_t mode = va_arg(rest, mode_t);
-  va_end(rest);
-  return AROUND((flags & O_CREAT) && is_state(path), real(path, flags, mode));
-}
+#define DEFINE_OPEN(name) \
+  int name(const char *path, int flags, ...) { \
+    REAL(name); \
+    va_list rest; \
+    va_start(rest, flags); \
+    mode_t mode = va_arg(rest, mode_t); \
+    va_end(rest); \
+    return AROUND((flags & O_CREAT) && is_state(path), real(path, flags, mode)); \
+  }
+DEFINE_OPEN(open)
+DEFINE_OPEN(open64)
 
 static long clock_ahead_s(void) {
   char text[64];

@@ -1,14 +1,9 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import { FLAG, FRAME, PREFACE, callHeaders, frame, header } from '../../support/http2-frames.js';
 import { grpcFrame } from '../../support/wire.js';
 
-const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
-const [DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PING, WINDOW_UPDATE, CONTINUATION] = [
-  0, 1, 2, 3, 4, 6, 8, 9,
-];
-const END_STREAM = 1;
-const END_HEADERS = 4;
 const LIST_CONTAINERS = '/runtime.v1.RuntimeService/ListContainers';
 const NOTHING = Buffer.alloc(0);
 /** What is said slowly takes this long in all. */
@@ -22,19 +17,19 @@ type Attack = (socket: Socket) => Promise<void>;
 /** What clients may do to an HTTP/2 server below gRPC; each is carried out on a connection of its own. */
 export const ATTACKS: Readonly<Record<string, Attack>> = {
   'headers never ended': async (socket) => {
-    socket.write(begin(frame(HEADERS, 0, 1, header(':method', 'POST'))));
+    socket.write(begin(frame(FRAME.headers, 0, 1, header(':method', 'POST'))));
     for (let times = 0; times < 500; times += 1)
-      await say(socket, frame(CONTINUATION, 0, 1, header('a', 'b')));
+      await say(socket, frame(FRAME.continuation, 0, 1, header('a', 'b')));
     await delay(SLOW_MS);
   },
   'headers without end, as fast as they go': async (socket) => {
-    socket.write(begin(frame(HEADERS, 0, 1, header(':method', 'POST'))));
-    const more = frame(CONTINUATION, 0, 1, header('x'.repeat(100), 'y'.repeat(8_000)));
+    socket.write(begin(frame(FRAME.headers, 0, 1, header(':method', 'POST'))));
+    const more = frame(FRAME.continuation, 0, 1, header('x'.repeat(100), 'y'.repeat(8_000)));
     for (let times = 0; times < 2_000; times += 1) await say(socket, more);
   },
   'a window that never opens': async (socket) => {
     const INITIAL_WINDOW_SIZE = Buffer.from([0, 4, 0, 0, 0, 0]);
-    socket.write(Buffer.concat([PREFACE, frame(SETTINGS, 0, 0, INITIAL_WINDOW_SIZE)]));
+    socket.write(Buffer.concat([PREFACE, frame(FRAME.settings, 0, 0, INITIAL_WINDOW_SIZE)]));
     for (let stream = 1; stream < 200; stream += 2) await say(socket, call(stream));
     await delay(SLOW_MS);
   },
@@ -51,38 +46,43 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
     for (let stream = 1; stream < 2_000; stream += 2) await say(socket, call(stream));
     await delay(SLOW_MS);
   },
-  pings: (socket) => flood(socket, 20_000, () => frame(PING, 0, 0, Buffer.alloc(8))),
-  settings: (socket) => flood(socket, 10_000, () => frame(SETTINGS, 0, 0, NOTHING)),
+  pings: (socket) => flood(socket, 20_000, () => frame(FRAME.ping, 0, 0, Buffer.alloc(8))),
+  settings: (socket) => flood(socket, 10_000, () => frame(FRAME.settings, 0, 0, NOTHING)),
   'streams begun and reset': (socket) =>
     flood(socket, 5_000, (number) =>
-      Buffer.concat([call(2 * number + 1), frame(RST_STREAM, 0, 2 * number + 1, Buffer.from([0, 0, 0, 8]))]),
+      Buffer.concat([
+        call(2 * number + 1),
+        frame(FRAME.resetStream, 0, 2 * number + 1, Buffer.from([0, 0, 0, 8])),
+      ]),
     ),
   'streams that only begin': (socket) =>
-    flood(socket, 5_000, (number) => frame(HEADERS, END_HEADERS, 2 * number + 1, callHeaders())),
+    flood(socket, 5_000, (number) =>
+      frame(FRAME.headers, FLAG.endHeaders, 2 * number + 1, callHeaders(LIST_CONTAINERS)),
+    ),
   'empty data': async (socket) => {
-    socket.write(begin(frame(HEADERS, END_HEADERS, 1, callHeaders())));
-    await flood(socket, 20_000, () => frame(DATA, 0, 1, NOTHING));
+    socket.write(begin(frame(FRAME.headers, FLAG.endHeaders, 1, callHeaders(LIST_CONTAINERS))));
+    await flood(socket, 20_000, () => frame(FRAME.data, 0, 1, NOTHING));
   },
   'windows opened too far': async (socket) => {
-    socket.write(begin(frame(HEADERS, END_HEADERS, 1, callHeaders())));
+    socket.write(begin(frame(FRAME.headers, FLAG.endHeaders, 1, callHeaders(LIST_CONTAINERS))));
     await flood(socket, 10, (number) =>
-      frame(WINDOW_UPDATE, 0, number % 2, Buffer.from([0x7f, 255, 255, 255])),
+      frame(FRAME.windowUpdate, 0, number % 2, Buffer.from([0x7f, 255, 255, 255])),
     );
   },
   priorities: (socket) =>
     flood(socket, 20_000, (number) =>
-      frame(PRIORITY, 0, (number % 500) * 2 + 1, Buffer.from([0, 0, 0, 0, 9])),
+      frame(FRAME.priority, 0, (number % 500) * 2 + 1, Buffer.from([0, 0, 0, 0, 9])),
     ),
   'frames of unknown kinds': (socket) =>
     flood(socket, 5_000, (number) => frame(10 + (number % 240), 0xff, number, Buffer.alloc(9))),
   'a frame longer than allowed': async (socket) => {
-    await say(socket, begin(frame(DATA, 0, 1, Buffer.alloc(2 ** 20))));
+    await say(socket, begin(frame(FRAME.data, 0, 1, Buffer.alloc(2 ** 20))));
   },
   'a message longer than the limit': async (socket) => {
-    socket.write(begin(frame(HEADERS, END_HEADERS, 1, callHeaders())));
+    socket.write(begin(frame(FRAME.headers, FLAG.endHeaders, 1, callHeaders(LIST_CONTAINERS))));
     const head = grpcFrame(NOTHING, { length: 2 ** 32 - 1 });
-    await say(socket, frame(DATA, 0, 1, head));
-    await flood(socket, 1_000, () => frame(DATA, 0, 1, Buffer.alloc(16_384)));
+    await say(socket, frame(FRAME.data, 0, 1, head));
+    await flood(socket, 1_000, () => frame(FRAME.data, 0, 1, Buffer.alloc(16_384)));
   },
   'half a frame': async (socket) => say(socket, begin(call(1)).subarray(0, -3)),
   'no HTTP/2 at all': async (socket) => say(socket, Buffer.from('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')),
@@ -112,49 +112,12 @@ async function say(socket: Socket, bytes: Buffer): Promise<void> {
 }
 
 function begin(more: Buffer): Buffer {
-  return Buffer.concat([PREFACE, frame(SETTINGS, 0, 0, NOTHING), more]);
-}
-
-function frame(type: number, flags: number, stream: number, payload: Buffer): Buffer {
-  const head = Buffer.alloc(9);
-  head.writeUIntBE(payload.length, 0, 3);
-  head.writeUInt8(type, 3);
-  head.writeUInt8(flags, 4);
-  head.writeUInt32BE(stream, 5);
-  return Buffer.concat([head, payload]);
+  return Buffer.concat([PREFACE, frame(FRAME.settings, 0, 0, NOTHING), more]);
 }
 
 function call(stream: number): Buffer {
   return Buffer.concat([
-    frame(HEADERS, END_HEADERS, stream, callHeaders()),
-    frame(DATA, END_STREAM, stream, grpcFrame(NOTHING)),
+    frame(FRAME.headers, FLAG.endHeaders, stream, callHeaders(LIST_CONTAINERS)),
+    frame(FRAME.data, FLAG.endStream, stream, grpcFrame(NOTHING)),
   ]);
-}
-
-function callHeaders(): Buffer {
-  return Buffer.concat([
-    header(':method', 'POST'),
-    header(':scheme', 'http'),
-    header(':path', LIST_CONTAINERS),
-    header(':authority', 'localhost'),
-    header('content-type', 'application/grpc'),
-    header('te', 'trailers'),
-  ]);
-}
-
-/** A header as HPACK writes it without its tables (RFC 7541, 6.2.2). */
-function header(name: string, value: string): Buffer {
-  return Buffer.concat([Buffer.of(0), hpackText(name), hpackText(value)]);
-}
-
-function hpackText(text: string): Buffer {
-  const length: number[] = [];
-  if (text.length < 127) length.push(text.length);
-  else {
-    length.push(127);
-    let rest = text.length - 127;
-    for (; rest >= 128; rest = Math.floor(rest / 128)) length.push((rest % 128) + 128);
-    length.push(rest);
-  }
-  return Buffer.concat([Buffer.from(length), Buffer.from(text)]);
 }

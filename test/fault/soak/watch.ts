@@ -1,9 +1,10 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import type { Panel } from '../../../deploy/plots/panels.js';
 import { PANELS } from '../../../deploy/plots/panels.js';
 import { scrape, type Scrape } from '../../../deploy/plots/scrape.js';
 import { gauge } from '../../../deploy/plots/series.js';
 import type { CridockProcess } from '../../support/cridock-process.js';
+import { connectionsTo } from '../../support/process-holdings.js';
 
 const EVERY_MS = 10_000;
 const ENGINE_CONNECTIONS = 'engine_connections';
@@ -84,13 +85,11 @@ export class Watch {
     const { atMs, samples } = await scrape(this.#url);
     this.history.push({
       atMs,
-      samples: [...samples, { name: ENGINE_CONNECTIONS, labels: {}, value: this.#connections() }],
+      samples: [
+        ...samples,
+        { name: ENGINE_CONNECTIONS, labels: {}, value: connectionsTo(this.#engineSocket) },
+      ],
     });
-  }
-
-  /** The accepted ends, which have the path of the socket; one more is the socket itself. */
-  #connections(): number {
-    return readFileSync('/proc/net/unix', 'utf8').split(this.#engineSocket).length - 2;
   }
 }
 

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readFileSync, readdirSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { Code } from '../../../src/util/cri-error.js';
 import { forEachLimited } from '../../../src/util/concurrency.js';
@@ -8,21 +7,18 @@ import { noEngine, startCridock, type CridockProcess } from '../../support/crido
 import { processesWith } from '../../support/host-processes.js';
 import { serveInNetns, type NetnsServer } from '../../support/netns-server.js';
 import { makePod, removePod, type MadePod } from '../../support/pod-worker.js';
+import { holdingsOf, type ProcessHoldings } from '../../support/process-holdings.js';
 import { openRemote } from '../../support/remote-command.js';
 import { SpdyClient } from '../../support/spdy-client.js';
 import { until } from '../../support/until.js';
 
 /** CRIDOCK_TEST_FULL: 2,000 ExecSync calls, 500 execs and 500 port-forwards instead of a tenth. */
 const SCALE = process.env['CRIDOCK_TEST_FULL'] === undefined ? 0.1 : 1;
-const MIB = 1024 * 1024;
 /** Connections to the Engine that are kept for later requests. */
 const POOLED_CONNECTIONS = 32;
 
-interface Holdings {
-  fds: number;
-  children: number;
-  commands: number;
-  rssMib: number;
+interface Holdings extends ProcessHoldings {
+  readonly commands: number;
 }
 
 describe('what probes and broken sessions leave behind', { skip: noEngine }, () => {
@@ -31,17 +27,10 @@ describe('what probes and broken sessions leave behind', { skip: noEngine }, () 
   let pod: MadePod;
   let server: NetnsServer;
 
-  const holdings = (): Holdings => {
-    const folder = `/proc/${cridock.pid}`;
-    const status = readFileSync(`${folder}/status`, 'utf8');
-    return {
-      fds: readdirSync(`${folder}/fd`).length,
-      children: readFileSync(`${folder}/task/${cridock.pid}/children`, 'utf8').split(' ').filter(Boolean)
-        .length,
-      commands: processesWith(mark).length,
-      rssMib: (Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) * 1024) / MIB,
-    };
-  };
+  const holdings = (): Holdings => ({
+    ...holdingsOf(cridock.pid),
+    commands: processesWith(mark).length,
+  });
   const probes = (count: number) =>
     forEachLimited(Array.from({ length: count }).keys(), 25, async (index) => {
       const timesOut = index % 2 === 0;

@@ -64,6 +64,7 @@ const kubelet = new Kubelet({
 const load = new SoakLoad(cridock, kubelet);
 const watch = new Watch(cridock, `http://127.0.0.1:${METRICS_PORT}/metrics`, engine.socketPath);
 let made = 0;
+let told = 0;
 const interrupted = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => interrupted.abort());
 const want = (): void => kubelet.want(`soak-${(made += 1)}`, Number(values.containers));
@@ -84,6 +85,7 @@ try {
       console.log(
         `${Math.round((toldAtMs - beganMs) / 60_000)} min: ${made} pods made, ${kubelet.names.length} now; ${load.told()}; ${kubelet.failures.length} failed calls; ${watch.told()}`,
       );
+      tellFailures();
     }
     // In step with the clock, however long a round takes.
     await delay(Math.max(0, beganMs + round * podEveryMs - Date.now()));
@@ -92,9 +94,8 @@ try {
   await load.stop();
   console.log(watch.report(warmUpMs));
   for (const [rpc, ms] of kubelet.tookMs) console.log(`${rpc}: ${ms.length} calls, ${percentiles(ms)}`);
-  const failures = [...kubelet.failures, ...load.failures];
-  for (const { rpc, code, text } of failures) console.log(`failed: ${rpc} ${code} ${text}`);
-  process.exitCode = Number(failures.length > 0);
+  tellFailures();
+  process.exitCode = Number(told > 0);
   writeFileSync(
     values.svg,
     renderPage(`cridock: ${values.pods} pods, ${values.churn} replaced a second`, SOAK_PANELS, watch.history),
@@ -104,6 +105,13 @@ try {
   await kubelet.settled(FILL_TIMEOUT_MS).finally(() => kubelet.stop());
   await cridock.stop();
   engine.stop();
+}
+
+/** Those that were not told yet, in the order in which they came. */
+function tellFailures(): void {
+  const failures = [...kubelet.failures, ...load.failures].toSorted((a, b) => a.atMs - b.atMs);
+  for (const { rpc, code, text } of failures.slice(told)) console.log(`failed: ${rpc} ${code} ${text}`);
+  told = failures.length;
 }
 
 function percentiles(ms: readonly number[]): string {

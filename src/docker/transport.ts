@@ -6,7 +6,6 @@ import { createAgent, closeIdle } from './agent.js';
 import type { Endpoint } from './endpoint.js';
 import { abortError } from './errors.js';
 import { getUnframed, type UnframedGet } from './unframed.js';
-import { keepReading } from './keep-reading.js';
 
 /** Requests that answer soon share this many connections. */
 const MAX_SHORT_CONNECTIONS = 32;
@@ -66,9 +65,7 @@ export class Transport {
 
   /** Asks for the connection itself. Resolves with it, or with the response that says why it cannot be had. */
   async hijack(request: EngineRequest): Promise<Socket | IncomingMessage> {
-    const answer = await this.#dial({ ...request, long: true }, true);
-    if (answer instanceof Socket) keepReading(answer);
-    return answer;
+    return this.#dial({ ...request, long: true }, true);
   }
 
   /** Closes the connections that carry no request. */

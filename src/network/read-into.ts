@@ -1,4 +1,6 @@
 import { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { TLSSocket } from 'node:tls';
 
 const FIRST_BYTES = 64 * 1024;
 const MOST_BYTES = 1024 * 1024;
@@ -6,29 +8,47 @@ const MOST_BYTES = 1024 * 1024;
 const FULL_READS = 4;
 
 /**
- * Moves a connection to a socket that reads into one buffer again and again. Node allocates a new one for each read, and
- * at some hundred MB/s its collector then takes more time than the bytes. `onBytes` gets what was read, which stays
- * there until `resume` is called for more. The new socket is paused and keeps half-open connections; the old one,
- * of which nothing may have been read, is of no more use.
+ * Reads a connection into one buffer again and again. Node allocates a new one for each read, and at some hundred MB/s
+ * its collector then takes more time than the bytes. `onBytes` gets what was read, and says whether it has done with
+ * it; otherwise the bytes stay there, and no more are read, until `resume` is called, as it must be to begin with.
+ * What is answered is to be used in place of the connection, of which nothing may have been read; it keeps a half-open
+ * connection, and is destroyed with the other.
  *
- * Node takes a buffer only for connections that it makes itself: for those that came from another process this uses
- * the handle, which is not part of its API. A test tells when it no longer works.
+ * Node takes a buffer only for connections that it makes itself: for others this uses the handle, which is not part of its
+ * API. A test tells when it no longer works. A connection without, or with TLS, is read as Node reads.
  */
-export function readInto(socket: Socket, onBytes: (bytes: Buffer) => void): Socket {
+export function readInto(connection: Duplex, onBytes: (bytes: Buffer) => boolean): Duplex {
+  const reading =
+    connection instanceof Socket && !(connection instanceof TLSSocket)
+      ? rebuilt(connection, onBytes)
+      : connection.pause();
+  // Also what came with the head of an HTTP answer, before there was a buffer.
+  reading.on('data', (bytes: Buffer) => {
+    if (!onBytes(bytes)) reading.pause();
+  });
+  return reading;
+}
+
+/** The connection as a new socket, with a buffer. */
+function rebuilt(connection: Socket, onBytes: (bytes: Buffer) => boolean): Socket {
+  const early = connection.read() as Buffer | null;
   let buffer = Buffer.allocUnsafeSlow(FIRST_BYTES);
   let fullReads = 0;
   const callback = (length: number): boolean => {
-    onBytes(buffer.subarray(0, length));
+    const goOn = onBytes(buffer.subarray(0, length));
     fullReads = length === buffer.length ? fullReads + 1 : 0;
     if (fullReads === FULL_READS && length < MOST_BYTES) {
       buffer = Buffer.allocUnsafeSlow(2 * length);
       fullReads = 0;
     }
-    return false;
+    return goOn;
   };
-  const handle: unknown = Reflect.get(socket, '_handle');
-  Reflect.set(socket, '_handle', null);
+  const handle: unknown = Reflect.get(connection, '_handle');
+  Reflect.set(connection, '_handle', null);
   const onread = { buffer: () => buffer, callback };
   const options = { handle, onread, allowHalfOpen: true, pauseOnCreate: true };
-  return new Socket(options);
+  const socket = new Socket(options);
+  connection.once('close', () => socket.destroy());
+  if (early !== null) socket.unshift(early);
+  return socket;
 }

@@ -1,18 +1,27 @@
 import type { Duplex, Writable } from 'node:stream';
 import { Demultiplexer } from '../docker/demux.js';
 import type { OutputStream } from '../docker/demux.js';
+import { keepReading } from '../docker/keep-reading.js';
+import { readInto } from '../network/read-into.js';
 import { Code, CriError, messageOf } from '../util/cri-error.js';
+import { JoinedOutput } from './joined-output.js';
 import type { RemoteStreams } from './remote-streams.js';
+
+/** Output that comes in many small pieces is read once in this time: each piece costs much the same, and wakes all on its way. */
+const GATHER_MS = 1;
+const SMALL_BYTES = 64 * 1024;
 
 /**
  * Looks at a piece of output before the client gets it. `true` keeps it: then `passOn` sends it later, or is never called.
+ * The piece is valid during the call only.
  */
-export type Interceptor = (stream: OutputStream, piece: Buffer, passOn: () => void) => boolean;
+export type Interceptor = (stream: OutputStream, piece: Buffer, passOn: (piece: Buffer) => void) => boolean;
 
 /**
  * Carries bytes between a process behind the Engine and a client until the output ends, each side no faster than the
  * other reads. The end of stdin is passed on, and does not end the output. Rejects when either side breaks. The
- * connection is the caller's to close: until then its output is read on, and dropped once the client is gone.
+ * connection, of which nothing may have been read, is the caller's to close: until then its output is read on, and
+ * dropped once the client is gone.
  */
 export async function carry(
   connection: Duplex,
@@ -20,68 +29,86 @@ export async function carry(
   streams: RemoteStreams,
   intercept: Interceptor = () => false,
 ): Promise<void> {
-  const { stdin, stdout, stderr, gone } = streams;
-  const sinks = { stdout, stderr };
-  const gate = new OutputGate(connection);
-  const output = (stream: OutputStream, piece: Buffer): void => {
-    const passOn = (): void => gate.write(sinks[stream], piece);
-    if (!intercept(stream, piece, passOn)) passOn();
-  };
-  const demux = new Demultiplexer(output);
+  const { stdin, gone } = streams;
+  let fail: (error: Error) => void = () => undefined;
+  const output = new OutputGate(streams, () => engine.resume());
+  const joined = new JoinedOutput((stream, piece) => {
+    const passOn = (kept: Buffer): void => output.write(stream, kept);
+    if (!intercept(stream, piece, passOn)) passOn(piece);
+  });
+  const demux = new Demultiplexer((stream, piece) => joined.add(stream, piece));
+  let readAtMs = 0;
+  const engine = readInto(connection, (bytes) => {
+    const nowMs = performance.now();
+    if (bytes.length < SMALL_BYTES && nowMs < readAtMs + 2 * GATHER_MS) output.hold(GATHER_MS);
+    readAtMs = nowMs;
+    try {
+      if (tty) joined.add('stdout', bytes);
+      else demux.push(bytes);
+      joined.flush();
+    } catch (error) {
+      fail(error instanceof Error ? error : new Error(messageOf(error)));
+    }
+    return output.hasTakenAll();
+  });
+  keepReading(engine);
   try {
     await new Promise<void>((resolve, reject) => {
+      fail = reject;
       const onGone = (): void => reject(gone.reason as Error);
       if (gone.aborted) onGone();
       gone.addEventListener('abort', onGone, { once: true });
-      connection.on('data', (chunk: Buffer) => {
-        if (tty) {
-          output('stdout', chunk);
-          return;
-        }
-        try {
-          demux.push(chunk);
-        } catch (error) {
-          reject(error instanceof Error ? error : new Error(messageOf(error)));
-        }
-      });
-      connection.on('end', resolve);
+      engine.on('end', resolve);
       // Writing to a process that has ended fails: what counts is how its output ends.
-      connection.on('error', (error) => {
-        if (connection.readableEnded) return;
+      engine.on('error', (error) => {
+        if (engine.readableEnded) return;
         reject(new CriError(Code.UNAVAILABLE, `the connection to the Engine broke: ${messageOf(error)}`));
       });
-      connection.on('close', () =>
-        reject(new CriError(Code.UNAVAILABLE, 'the connection to the Engine broke')),
-      );
-      stdin?.pipe(connection);
+      engine.on('close', () => reject(new CriError(Code.UNAVAILABLE, 'the connection to the Engine broke')));
+      stdin?.pipe(engine);
+      engine.resume();
     });
   } finally {
-    stdin?.unpipe(connection);
+    stdin?.unpipe(engine);
   }
 }
 
-/** Writes to sinks; while one of them is full the connection is not read. */
+/** Writes to the client's streams, and tells when they have taken everything. */
 class OutputGate {
-  readonly #connection: Duplex;
-  readonly #full = new Set<Writable>();
+  readonly #sinks: Record<OutputStream, Writable | undefined>;
+  readonly #onTaken: () => void;
+  #open = 0;
+  #awaited = false;
 
-  constructor(connection: Duplex) {
-    this.#connection = connection;
+  constructor({ stdout, stderr }: RemoteStreams, onTaken: () => void) {
+    this.#sinks = { stdout, stderr };
+    this.#onTaken = onTaken;
   }
 
-  /** A sink that is closed, or was not asked for, takes everything. */
-  write(sink: Writable | undefined, piece: Buffer): void {
+  /** A stream that is closed, or was not asked for, takes everything. */
+  write(stream: OutputStream, piece: Buffer): void {
+    const sink = this.#sinks[stream];
     if (sink === undefined || sink.destroyed || sink.writableEnded) return;
-    if (sink.write(piece) || this.#full.has(sink)) return;
-    this.#full.add(sink);
-    this.#connection.pause();
-    const goOn = (): void => {
-      sink.off('drain', goOn);
-      sink.off('close', goOn);
-      this.#full.delete(sink);
-      if (this.#full.size === 0) this.#connection.resume();
-    };
-    sink.on('drain', goOn);
-    sink.on('close', goOn);
+    this.#open += 1;
+    sink.write(piece, () => this.#close());
+  }
+
+  /** Counts as something that is taken after this time. */
+  hold(timeMs: number): void {
+    this.#open += 1;
+    setTimeout(() => this.#close(), timeMs);
+  }
+
+  /** Says whether all that was written has been taken; if not, `onTaken` is called once when it has. */
+  hasTakenAll(): boolean {
+    this.#awaited = this.#open > 0;
+    return !this.#awaited;
+  }
+
+  #close(): void {
+    this.#open -= 1;
+    if (this.#open > 0 || !this.#awaited) return;
+    this.#awaited = false;
+    this.#onTaken();
   }
 }

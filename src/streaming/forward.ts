@@ -28,6 +28,7 @@ export async function forward(
     const socket = readInto(await dialer.connect(port), (bytes) => {
       // More is read once the client's side has handed these on.
       data.write(bytes, () => socket.resume());
+      return false;
     });
     if (data.destroyed) socket.destroy();
     const ended = finished(socket);

@@ -12,7 +12,7 @@ const MAX_HELD_BYTES = 8 * 1024;
  */
 export class HeldFailure {
   readonly #tty: boolean;
-  #held: { piece: Buffer; passOn: () => void } | undefined;
+  #held: { piece: Buffer; passOn: (piece: Buffer) => void } | undefined;
   #first = true;
   #timer: NodeJS.Timeout | undefined;
 
@@ -21,14 +21,14 @@ export class HeldFailure {
   }
 
   /** An interceptor of `carry`. */
-  offer(stream: OutputStream, piece: Buffer, passOn: () => void): boolean {
+  offer(stream: OutputStream, piece: Buffer, passOn: (piece: Buffer) => void): boolean {
     if (!this.#first) {
       this.#let();
       return false;
     }
     this.#first = false;
     if (stream !== 'stdout' || !this.#mayBeFailure(piece)) return false;
-    this.#held = { piece, passOn };
+    this.#held = { piece: Buffer.from(piece), passOn };
     this.#timer = setTimeout(() => this.#let(), HOLD_MS);
     return true;
   }
@@ -50,7 +50,7 @@ export class HeldFailure {
   #let(): void {
     const held = this.#held;
     this.drop();
-    held?.passOn();
+    held?.passOn(held.piece);
   }
 
   #mayBeFailure(piece: Buffer): boolean {

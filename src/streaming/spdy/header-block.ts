@@ -6,6 +6,8 @@ import { SpdyError } from './spdy-error.js';
 const MAX_INFLATED_BYTES = 64 * 1024;
 /** Deflate refers back to no more than this. */
 const WINDOW_BYTES = 32 * 1024;
+/** Room for the window to move through, so that it is copied once in many blocks. */
+const HISTORY_BYTES = WINDOW_BYTES + 2 * MAX_INFLATED_BYTES;
 /** The zlib header with the "preset dictionary" bit, and the dictionary's checksum behind it. */
 const ZLIB_HEADER_BYTES = 6;
 
@@ -15,16 +17,32 @@ const ZLIB_HEADER_BYTES = 6;
  * inflated by itself, at once and with a bound on its size.
  */
 export class HeaderReader {
-  #window = headerDictionary();
+  /** What was inflated last, behind what the peer's compressor began with. */
+  #history = headerDictionary();
+  #length = this.#history.length;
   #first = true;
 
   /** The headers by lower-case name; several values of one name are joined by commas. Throws SpdyError. */
   read(block: Buffer): Map<string, string> {
     const compressed = this.#first ? withoutZlibHeader(block) : block;
     this.#first = false;
-    const inflated = inflate(compressed, this.#window);
-    this.#window = Buffer.concat([this.#window, inflated]).subarray(-WINDOW_BYTES);
+    const inflated = inflate(compressed, this.#window());
+    this.#keep(inflated);
     return parse(inflated);
+  }
+
+  #window(): Buffer {
+    return this.#history.subarray(Math.max(0, this.#length - WINDOW_BYTES), this.#length);
+  }
+
+  #keep(inflated: Buffer): void {
+    if (this.#length + inflated.length > this.#history.length) {
+      const window = this.#window();
+      // The first history is exactly as long as the dictionary.
+      if (this.#history.length < HISTORY_BYTES) this.#history = Buffer.allocUnsafeSlow(HISTORY_BYTES);
+      this.#length = window.copy(this.#history);
+    }
+    this.#length += inflated.copy(this.#history, this.#length);
   }
 }
 

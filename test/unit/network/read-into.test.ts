@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
+import { PassThrough } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { connectLocal } from '../../../src/network/connect-local.js';
@@ -39,6 +40,7 @@ async function readAll(connected: Socket): Promise<Buffer> {
       waiting = false;
       socket.resume();
     });
+    return false;
   });
   socket.resume();
   await once(socket, 'end');
@@ -69,5 +71,35 @@ describe('reading into one buffer', () => {
     });
     assert.deepEqual(await readAll(socket), SENT);
     assert.equal(await answer, 'and back');
+  });
+
+  it('bytes that came before there was a buffer', async (t) => {
+    const { port } = await serve(t);
+    const connected = await connectLocal(port);
+    connected.unshift(Buffer.from('early '));
+    const pieces: Buffer[] = [];
+    const socket = readInto(connected, (bytes) => pieces.push(Buffer.from(bytes)) > 0);
+    socket.resume();
+    await once(socket, 'end');
+    assert.deepEqual(Buffer.concat(pieces), Buffer.concat([Buffer.from('early '), SENT]));
+    connected.destroy();
+    await once(socket, 'close');
+  });
+
+  it('what is no connection of the system, as it reads itself', async () => {
+    const through = new PassThrough();
+    through.write('one');
+    through.end('two');
+    let text = '';
+    const reading = readInto(through, (bytes) => {
+      text += bytes.toString();
+      setImmediate(() => reading.resume());
+      return false;
+    });
+    await turn();
+    assert.equal(text, '');
+    reading.resume();
+    await once(reading, 'end');
+    assert.equal(text, 'onetwo');
   });
 });

@@ -12,15 +12,19 @@ const FULL_READS = 4;
  * its collector then takes more time than the bytes. `onBytes` gets what was read, and says whether it has done with
  * it; otherwise the bytes stay there, and no more are read, until `resume` is called, as it must be to begin with.
  * What is answered is to be used in place of the connection, of which nothing may have been read; it keeps a half-open
- * connection, and is destroyed with the other.
+ * connection, and is destroyed with the other. `first` is what it is read into to begin with.
  *
  * Node takes a buffer only for connections that it makes itself: for others this uses the handle, which is not part of its
  * API. A test tells when it no longer works. A connection without, or with TLS, is read as Node reads.
  */
-export function readInto(connection: Duplex, onBytes: (bytes: Buffer) => boolean): Duplex {
+export function readInto(
+  connection: Duplex,
+  onBytes: (bytes: Buffer) => boolean,
+  first: Buffer = readBuffer(),
+): Duplex {
   const reading =
     connection instanceof Socket && !(connection instanceof TLSSocket)
-      ? rebuilt(connection, onBytes)
+      ? rebuilt(connection, onBytes, first)
       : connection.pause();
   // Also what came with the head of an HTTP answer, before there was a buffer.
   reading.on('data', (bytes: Buffer) => {
@@ -29,10 +33,15 @@ export function readInto(connection: Duplex, onBytes: (bytes: Buffer) => boolean
   return reading;
 }
 
+/** What a connection is read into, unless it turns out to be busy. */
+export function readBuffer(): Buffer {
+  return Buffer.allocUnsafeSlow(FIRST_BYTES);
+}
+
 /** The connection as a new socket, with a buffer. */
-function rebuilt(connection: Socket, onBytes: (bytes: Buffer) => boolean): Socket {
+function rebuilt(connection: Socket, onBytes: (bytes: Buffer) => boolean, first: Buffer): Socket {
   const early = connection.read() as Buffer | null;
-  let buffer = Buffer.allocUnsafeSlow(FIRST_BYTES);
+  let buffer = first;
   let fullReads = 0;
   const callback = (length: number): boolean => {
     const goOn = onBytes(buffer.subarray(0, length));

@@ -22,6 +22,7 @@ const MEGABYTES = Number(process.argv[2] ?? 300);
 const WARM_UP_EXECS = 300;
 const EXECS = 300;
 const TRANSFERS = 5;
+const WARM_UP_TRANSFERS = 10;
 const CONNECTIONS = 200;
 const CONNECTION_BYTES = 200_000;
 const ONE_CONNECTION_BYTES = 1_000_000_000;
@@ -179,6 +180,7 @@ async function benchPortForward(cridock: CridockProcess, pod: MadePod): Promise<
   );
   const downloads = (client: CountingClient, count: number, byteCount: number) => () =>
     Promise.all(Array.from({ length: count }, () => client.download(byteCount)));
+  await shuffled(WARM_UP_TRANSFERS, { ours: downloads(ours, CONNECTIONS, CONNECTION_BYTES) });
   const compare = async (what: string, count: number, byteCount: number) => {
     const times = await shuffled(TRANSFERS, {
       ours: downloads(ours, count, byteCount),

@@ -24,6 +24,7 @@ export function serveSpdyPortForward(
   timeouts: SessionTimeouts,
 ): Promise<void> {
   const pairs = new Map<string, Pair>();
+  const spare: Buffer[] = [];
   const drop = (key: string): void => {
     const pair = pairs.get(key);
     pairs.delete(key);
@@ -51,7 +52,7 @@ export function serveSpdyPortForward(
     clearTimeout(pair.timer);
     pairs.delete(key);
     error.resume(); // clients end it and send nothing
-    void forward(dialer, Number(data.headers.get('port')), { data, error });
+    void forward(dialer, Number(data.headers.get('port')), { data, error }, spare);
   };
   return new Promise((resolve) => {
     new SpdyConnection(socket, {

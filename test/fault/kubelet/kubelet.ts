@@ -1,4 +1,4 @@
-import { EventEmitter, once } from 'node:events';
+import { EventEmitter, once, setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Container__Output } from '../../../src/gen/runtime/v1/Container.js';
 import type { PodSandbox__Output } from '../../../src/gen/runtime/v1/PodSandbox.js';
@@ -81,6 +81,7 @@ export class Kubelet {
     this.#options = options;
     this.#relistMs = options.relistMs ?? 250;
     this.#timeoutMs = options.timeoutMs ?? 10_000;
+    setMaxListeners(0, this.#stop.signal); // each pod waits for it
   }
 
   start(): void {

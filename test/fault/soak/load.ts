@@ -15,6 +15,8 @@ const LAYER = Buffer.alloc(1_024);
 /** What goes on at a node besides pods that come and go: exec sessions, rotated logs, statistics, events and pulls. */
 export class SoakLoad {
   readonly failures: Failure[] = [];
+  /** How long calls that succeeded took, and whole exec sessions, in ms. */
+  readonly tookMs = new Map<string, number[]>();
   readonly #cridock: CridockProcess;
   readonly #kubelet: Kubelet;
   readonly #stop = new AbortController();
@@ -31,7 +33,7 @@ export class SoakLoad {
   async start(): Promise<void> {
     this.#registry = await TinyRegistry.start(LAYER);
     this.#loops = [
-      this.#repeat('exec session', 2_000, () => this.#execSession()),
+      this.#repeat('exec session', 2_000, () => this.#timed('exec session', () => this.#execSession())),
       this.#repeat('log rotation', 2_000, () => this.#rotateLog()),
       this.#repeat('statistics', 10_000, () => this.#statistics()),
       this.#repeat('status', 1_000, () => this.#statuses()),
@@ -63,6 +65,14 @@ export class SoakLoad {
       }
       await delay(everyMs, undefined, { signal: this.#stop.signal }).catch(() => undefined);
     }
+  }
+
+  async #timed(what: string, work: () => Promise<unknown>): Promise<void> {
+    const beganMs = performance.now();
+    await work();
+    const times = this.tookMs.get(what) ?? [];
+    this.tookMs.set(what, times);
+    times.push(performance.now() - beganMs);
   }
 
   #count(what: string): void {
@@ -105,19 +115,20 @@ export class SoakLoad {
 
   async #statistics(): Promise<void> {
     const { runtime, image } = this.#cridock.client;
-    await Promise.all([
-      runtime.ListContainerStats({}, CALL),
-      runtime.ListPodSandboxStats({}, CALL),
-      runtime.ListPodSandboxMetrics({}, CALL),
-      image.ImageFsInfo({}, CALL),
-    ]);
+    await this.#timed('ListContainerStats', () => runtime.ListContainerStats({}, CALL));
+    await this.#timed('ListPodSandboxStats', () => runtime.ListPodSandboxStats({}, CALL));
+    await this.#timed('ListPodSandboxMetrics', () => runtime.ListPodSandboxMetrics({}, CALL));
+    await this.#timed('ImageFsInfo', () => image.ImageFsInfo({}, CALL));
   }
 
   async #statuses(): Promise<void> {
     const { runtime, image } = this.#cridock.client;
-    await runtime.Status({ verbose: true }, CALL);
-    await runtime.ContainerStatus({ container_id: this.#someContainer(), verbose: true }, CALL);
-    await image.ListImages({}, CALL);
+    const container_id = this.#someContainer();
+    await this.#timed('Status', () => runtime.Status({ verbose: true }, CALL));
+    await this.#timed('ContainerStatus', () =>
+      runtime.ContainerStatus({ container_id, verbose: true }, CALL),
+    );
+    await this.#timed('ListImages', () => image.ListImages({}, CALL));
   }
 
   async #pull(): Promise<void> {

@@ -93,7 +93,8 @@ try {
   watch.stop();
   await load.stop();
   console.log(watch.report(warmUpMs));
-  for (const [rpc, ms] of kubelet.tookMs) console.log(`${rpc}: ${ms.length} calls, ${percentiles(ms)}`);
+  for (const [rpc, ms] of [...kubelet.tookMs, ...load.tookMs])
+    console.log(`${rpc}: ${ms.length} calls, ${percentiles(ms)}`);
   tellFailures();
   process.exitCode = Number(told > 0);
   writeFileSync(

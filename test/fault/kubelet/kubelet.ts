@@ -1,3 +1,5 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { EventEmitter, once, setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Container__Output } from '../../../src/gen/runtime/v1/Container.js';
@@ -234,7 +236,8 @@ export class Kubelet {
     if (actions.runSandbox !== undefined) {
       await this.#call('RunPodSandbox', { config: this.#podConfig(pod.name, actions.runSandbox) });
     }
-    for (const { name, attempt, sandboxId } of actions.startContainers) {
+    for (const { name, attempt: known, sandboxId } of actions.startContainers) {
+      const attempt = Math.max(known, this.#attemptsLogged(pod.name, name));
       const config = containerConfig(name, this.#options.image, this.#options.command ?? NUMBERED_LINES, {
         metadata: { name, attempt },
         log_path: `${name}/${attempt}.log`,
@@ -246,6 +249,13 @@ export class Kubelet {
       });
       await this.#call('StartContainer', { container_id });
     }
+  }
+
+  /** As the kubelet counts the restarts of a container that nothing else is known of: by its log files. */
+  #attemptsLogged(pod: string, container: string): number {
+    const folder = join(podConfig(pod, this.#options.directory).log_directory ?? '', container);
+    if (!existsSync(folder)) return 0;
+    return 1 + Math.max(-1, ...readdirSync(folder).map((file) => parseInt(file, 10)));
   }
 
   #podConfig(name: string, attempt: number) {

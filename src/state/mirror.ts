@@ -27,8 +27,8 @@ const READING_PAUSE_MS = 3;
 
 /** How long the event stream may take to answer; the events themselves come when they come. */
 const OPEN_EVENTS_TIMEOUT_MS = 10_000;
-/** From a list that shows a change to the event that tells of it. */
-const EVENT_DELAY_MS = 1_000;
+/** From a list that shows a change to the event that tells of it; a busy Engine has been seen to take over a second. */
+const EVENT_DELAY_MS = 3_000;
 
 const INSPECTS_AT_A_TIME = 8;
 const FIRST_RETRY_MS = 100;

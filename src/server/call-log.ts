@@ -3,14 +3,14 @@ import type { LogFields, Logger } from '../util/log.js';
 import { codeName } from './failure.js';
 import type { Served } from './serving.js';
 
-/** Calls that the kubelet makes every few seconds. */
-const CHATTY = /^(Version|Status|RuntimeConfig|List\w+|Stream\w+|\w+Status|\w+Stats|ImageFsInfo)$/;
+/** Calls that the kubelet makes every few seconds; ExecSync for its probes. */
+const CHATTY = /^(Version|Status|RuntimeConfig|ExecSync|List\w+|Stream\w+|\w+Status|\w+Stats|ImageFsInfo)$/;
 
 /** Calls that last until the client gives them up. */
 const ENDLESS = /^GetContainerEvents$/;
 
 /**
- * Writes the one line that a call gets: at info for a change, at debug for a read, at warn for what the caller
+ * Writes the one line that a call gets: at info for a change, at debug for a read or a probe, at warn for what the caller
  * or the node is to blame for, at error for our own faults. At debug the request follows; the logger leaves out
  * credentials and values of environment variables.
  */

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 
 /** Linux counts CPU time in /proc in these units; it is 100 Hz everywhere that Node runs. */
 const TICKS_PER_SECOND = 100;
@@ -32,29 +33,35 @@ export async function interleaved<Name extends string>(
 
 /**
  * As `interleaved`, for contestants that do not need each other: in a new order each round, so that none always follows
- * the one that leaves the machine's caches coldest.
+ * the one that leaves the machine's caches coldest. With a rest before each, none pays for what the Engine still clears away
+ * after the one before it.
  */
 export async function shuffled<Name extends string>(
   rounds: number,
   contestants: Contestants<Name>,
+  restMs?: number,
 ): Promise<Record<Name, number[]>> {
-  return measured(rounds, contestants, (names) =>
+  const order = (names: Name[]): Name[] =>
     names
       .map((name) => ({ name, place: Math.random() }))
       .sort((a, b) => a.place - b.place)
-      .map(({ name }) => name),
-  );
+      .map(({ name }) => name);
+  return measured(rounds, contestants, order, restMs);
 }
 
 async function measured<Name extends string>(
   rounds: number,
   contestants: Contestants<Name>,
   order: (names: Name[]) => Name[],
+  restMs?: number,
 ): Promise<Record<Name, number[]>> {
   const names = Object.keys(contestants) as Name[];
   const times = Object.fromEntries(names.map((name) => [name, [] as number[]])) as Record<Name, number[]>;
   for (let round = 0; round < rounds; round += 1) {
-    for (const name of order(names)) times[name].push(await timedMs(contestants[name]));
+    for (const name of order(names)) {
+      if (restMs !== undefined) await delay(restMs);
+      times[name].push(await timedMs(contestants[name]));
+    }
   }
   return times;
 }

@@ -251,20 +251,22 @@ describe('CriServer', () => {
     assert.ok(!log.lines.some(({ level }) => level === 'error'));
   });
 
-  it('logs reads at debug and changes at info, requests only at debug', async (t) => {
+  it('logs reads and probes at debug and changes at info, requests only at debug', async (t) => {
     const { client, log } = await serveCri(t, {
       runtime: {
         ListContainers: () => Promise.resolve({}),
         ContainerStatus: () => Promise.resolve({}),
+        ExecSync: () => Promise.resolve({}),
         RemoveContainer: () => Promise.resolve({}),
       },
     });
     await client.runtime.ListContainers({});
     await client.runtime.ContainerStatus({ container_id: 'c' });
+    await client.runtime.ExecSync({ container_id: 'c' });
     await client.runtime.RemoveContainer({ container_id: 'c' });
     await until(
       'all to be logged',
-      () => log.lines.filter(({ message }) => message === 'request').length === 3,
+      () => log.lines.filter(({ message }) => message === 'request').length === 4,
     );
     const calls = log.lines.filter(({ message }) => message === 'call');
     assert.deepEqual(
@@ -272,6 +274,7 @@ describe('CriServer', () => {
       [
         ['debug', 'ListContainers', 'OK', undefined],
         ['debug', 'ContainerStatus', 'OK', 'c'],
+        ['debug', 'ExecSync', 'OK', 'c'],
         ['info', 'RemoveContainer', 'OK', 'c'],
       ],
     );

@@ -6,11 +6,13 @@ import { seededRandom } from '../../support/random.js';
 import { FaultNode, type EngineUnderTest } from './fault-node.js';
 import type { FaultKind } from './kinds.js';
 import {
+  checkForeign,
   checkHoldings,
   checkLogs,
   checkNothingLeft,
   checkStatuses,
   checkSurvivors,
+  foreignIds,
   identitiesOf,
 } from './oracle.js';
 
@@ -47,6 +49,7 @@ export async function runFault(
   let what = '';
   try {
     const atStart = await leftovers(node.direct, node.cridock);
+    const foreign = await foreignIds(node.direct);
     const idle = holdingsOf(node.cridock.pid);
     const { kubelet } = node;
     kubelet.want('stays-1', 2);
@@ -78,6 +81,7 @@ export async function runFault(
     for (const name of kubelet.names) kubelet.unwant(name);
     await kubelet.settled(HEAL_TIMEOUT_MS);
     await checkNothingLeft(node, atStart);
+    await checkForeign(node, foreign);
     await checkHoldings(node, idle);
     await node.close();
     return { what, healedAfterMs, failedCalls: kubelet.failures.length };

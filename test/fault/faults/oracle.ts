@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
+import { KIND_LABEL } from '../../../src/convert/labels.js';
+import type { Engine } from '../../../src/docker/engine.js';
 import { ContainerState } from '../../../src/gen/runtime/v1/ContainerState.js';
 import { PodSandboxState } from '../../../src/gen/runtime/v1/PodSandboxState.js';
 import { messageOf } from '../../../src/util/cri-error.js';
@@ -163,4 +165,18 @@ export async function checkNothingLeft(node: FaultNode, atStart: Leftovers): Pro
   ).catch((error: unknown) => {
     throw new Error(`left behind: ${left.join(', ')}`, { cause: error });
   });
+}
+
+/** Ids of the containers and images that no CRI server has made. */
+export async function foreignIds(engine: Engine): Promise<string[]> {
+  const containers = await engine.listContainers([]);
+  const foreign = containers.filter(({ Labels: labels }) => labels?.[KIND_LABEL] === undefined);
+  return [...foreign, ...(await engine.listImages())].map(({ Id: id }) => id);
+}
+
+/** What others have on the Engine is still there. */
+export async function checkForeign(node: FaultNode, atStart: readonly string[]): Promise<void> {
+  const now = new Set(await foreignIds(node.direct));
+  const gone = atStart.filter((id) => !now.has(id));
+  if (gone.length > 0) throw new Error(`${gone.length} containers or images of others are gone: ${gone[0]}`);
 }

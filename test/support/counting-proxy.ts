@@ -7,6 +7,8 @@ export interface CountingProxy {
   readonly endpoint: string;
   /** The request lines that have passed, in order. */
   readonly requests: readonly string[];
+  /** When the last of them passed, as `performance.now()` tells time. */
+  readonly lastRequestAtMs: number;
   /** Breaks all connections off; new ones may be made. */
   cut(): void;
   close(): Promise<void>;
@@ -16,6 +18,7 @@ export interface CountingProxy {
 export async function startCountingProxy(enginePath: string, socketPath: string): Promise<CountingProxy> {
   const sockets = new Set<Socket>();
   const requests: string[] = [];
+  let lastRequestAtMs = 0;
   const server = createServer((client) => {
     const engine = connect(enginePath);
     client.on('data', (bytes) => {
@@ -23,6 +26,7 @@ export async function startCountingProxy(enginePath: string, socketPath: string)
         .toString('latin1')
         .matchAll(/^((?:GET|HEAD|POST|PUT|DELETE) \S+) HTTP\/1\.1\r$/gm)) {
         requests.push(line ?? '');
+        lastRequestAtMs = performance.now();
       }
     });
     client.pipe(engine).pipe(client);
@@ -46,6 +50,9 @@ export async function startCountingProxy(enginePath: string, socketPath: string)
   return {
     endpoint: `unix://${socketPath}`,
     requests,
+    get lastRequestAtMs() {
+      return lastRequestAtMs;
+    },
     cut,
     close: async () => {
       server.close();

@@ -1,11 +1,12 @@
+import { EventEmitter, once, setMaxListeners } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { EventEmitter, once, setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Container__Output } from '../../../src/gen/runtime/v1/Container.js';
 import type { PodSandbox__Output } from '../../../src/gen/runtime/v1/PodSandbox.js';
 import type { CriClient, ServiceError } from '../../support/cri-client.js';
 import { containerConfig, podConfig } from '../../support/pods.js';
+import { Durations } from '../durations.js';
 import {
   actionsToEnd,
   actionsToRun,
@@ -65,8 +66,8 @@ export const NUMBERED_LINES = 'i=0; while :; do echo "line $i"; i=$((i+1)); usle
  */
 export class Kubelet {
   readonly failures: Failure[] = [];
-  /** How long each call that succeeded took, in ms, by RPC. */
-  readonly tookMs = new Map<string, number[]>();
+  /** Of each call, by RPC. */
+  readonly durations = new Durations();
   readonly #client: CriClient;
   readonly #options: KubeletOptions;
   readonly #relistMs: number;
@@ -268,18 +269,13 @@ export class Kubelet {
     rpc: Rpc,
     request: Parameters<CriClient['runtime'][Rpc]>[0],
   ): Promise<Awaited<ReturnType<CriClient['runtime'][Rpc]>>> {
-    const beganMs = performance.now();
     // The client's map of calls cannot say that a name and its request belong together.
     const call = this.#client.runtime[rpc] as (
       request: object,
       options: { timeoutMs: number },
     ) => ReturnType<CriClient['runtime'][Rpc]>;
     try {
-      const reply = await call(request, { timeoutMs: this.#timeoutMs });
-      const times = this.tookMs.get(rpc) ?? [];
-      this.tookMs.set(rpc, times);
-      times.push(performance.now() - beganMs);
-      return reply;
+      return await this.durations.time(rpc, async () => await call(request, { timeoutMs: this.#timeoutMs }));
     } catch (error) {
       const { code, details } = error as ServiceError;
       throw new FailedCall({ rpc, code, text: details, atMs: performance.now() });

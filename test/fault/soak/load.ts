@@ -5,6 +5,7 @@ import type { CridockProcess } from '../../support/cridock-process.js';
 import { openRemote } from '../../support/remote-command.js';
 import { TinyRegistry } from '../../support/tiny-registry.js';
 import { until } from '../../support/until.js';
+import { Durations } from '../durations.js';
 import type { Failure, Kubelet } from '../kubelet/kubelet.js';
 import { isRunning } from '../kubelet/pod-actions.js';
 
@@ -15,8 +16,8 @@ const LAYER = Buffer.alloc(1_024);
 /** What goes on at a node besides pods that come and go: exec sessions, rotated logs, statistics, events and pulls. */
 export class SoakLoad {
   readonly failures: Failure[] = [];
-  /** How long calls that succeeded took, and whole exec sessions, in ms. */
-  readonly tookMs = new Map<string, number[]>();
+  /** Of calls, by RPC, and of whole exec sessions. */
+  readonly durations = new Durations();
   readonly #cridock: CridockProcess;
   readonly #kubelet: Kubelet;
   readonly #stop = new AbortController();
@@ -33,7 +34,9 @@ export class SoakLoad {
   async start(): Promise<void> {
     this.#registry = await TinyRegistry.start(LAYER);
     this.#loops = [
-      this.#repeat('exec session', 2_000, () => this.#timed('exec session', () => this.#execSession())),
+      this.#repeat('exec session', 2_000, () =>
+        this.durations.time('exec session', () => this.#execSession()),
+      ),
       this.#repeat('log rotation', 2_000, () => this.#rotateLog()),
       this.#repeat('statistics', 10_000, () => this.#statistics()),
       this.#repeat('status', 1_000, () => this.#statuses()),
@@ -65,14 +68,6 @@ export class SoakLoad {
       }
       await delay(everyMs, undefined, { signal: this.#stop.signal }).catch(() => undefined);
     }
-  }
-
-  async #timed(what: string, work: () => Promise<unknown>): Promise<void> {
-    const beganMs = performance.now();
-    await work();
-    const times = this.tookMs.get(what) ?? [];
-    this.tookMs.set(what, times);
-    times.push(performance.now() - beganMs);
   }
 
   #count(what: string): void {
@@ -115,20 +110,20 @@ export class SoakLoad {
 
   async #statistics(): Promise<void> {
     const { runtime, image } = this.#cridock.client;
-    await this.#timed('ListContainerStats', () => runtime.ListContainerStats({}, CALL));
-    await this.#timed('ListPodSandboxStats', () => runtime.ListPodSandboxStats({}, CALL));
-    await this.#timed('ListPodSandboxMetrics', () => runtime.ListPodSandboxMetrics({}, CALL));
-    await this.#timed('ImageFsInfo', () => image.ImageFsInfo({}, CALL));
+    await this.durations.time('ListContainerStats', () => runtime.ListContainerStats({}, CALL));
+    await this.durations.time('ListPodSandboxStats', () => runtime.ListPodSandboxStats({}, CALL));
+    await this.durations.time('ListPodSandboxMetrics', () => runtime.ListPodSandboxMetrics({}, CALL));
+    await this.durations.time('ImageFsInfo', () => image.ImageFsInfo({}, CALL));
   }
 
   async #statuses(): Promise<void> {
     const { runtime, image } = this.#cridock.client;
     const container_id = this.#someContainer();
-    await this.#timed('Status', () => runtime.Status({ verbose: true }, CALL));
-    await this.#timed('ContainerStatus', () =>
+    await this.durations.time('Status', () => runtime.Status({ verbose: true }, CALL));
+    await this.durations.time('ContainerStatus', () =>
       runtime.ContainerStatus({ container_id, verbose: true }, CALL),
     );
-    await this.#timed('ListImages', () => image.ListImages({}, CALL));
+    await this.durations.time('ListImages', () => image.ListImages({}, CALL));
   }
 
   async #pull(): Promise<void> {

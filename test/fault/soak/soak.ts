@@ -93,8 +93,9 @@ try {
   watch.stop();
   await load.stop();
   console.log(watch.report(warmUpMs));
-  for (const [rpc, ms] of [...kubelet.tookMs, ...load.tookMs])
-    console.log(`${rpc}: ${ms.length} calls, ${percentiles(ms)}`);
+  for (const [what, ms] of [...kubelet.durations.entries(), ...load.durations.entries()]) {
+    console.log(`${what}: ${ms.length} calls, ${percentiles(ms)}`);
+  }
   tellFailures();
   process.exitCode = Number(told > 0);
   writeFileSync(

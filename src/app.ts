@@ -111,22 +111,6 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
     reconcileEveryMs: RECONCILE_EVERY_MS,
     compareEveryMs: COMPARE_EVERY_MS,
     requestTimeoutMs: config.runtimeRequestTimeoutMs,
-    onResync: (reason, corrected, ids) => {
-      metrics.stateResync(reason);
-      metrics.stateDivergence(corrected);
-      void reclaimAllVanished(deps);
-      logs.retain(ids);
-      void settleHeldLimits(deps);
-      void removeOldScratchContainers(engine, log);
-      void sweepImageVolumes(deps);
-    },
-    onChange: (change, isNews) => {
-      statistics.note(change);
-      if (isNews) events.note(change);
-      if (change.before?.kind === 'sandbox' && change.after === undefined) {
-        void reclaimAfterRemoval(deps, change.before.id);
-      }
-    },
   });
   let live: ReloadableConfig = config;
   let isPinned = pinnedIn(config.podInfraContainerImage, live);
@@ -200,6 +184,24 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
       log,
     }),
   };
+  mirror.subscribe({
+    onResync: (reason, corrected, ids) => {
+      metrics.stateResync(reason);
+      metrics.stateDivergence(corrected);
+      void reclaimAllVanished(deps);
+      logs.retain(ids);
+      void settleHeldLimits(deps);
+      void removeOldScratchContainers(engine, log);
+      void sweepImageVolumes(deps);
+    },
+    onChange: (change, isNews) => {
+      statistics.note(change);
+      if (isNews) events.note(change);
+      if (change.before?.kind === 'sandbox' && change.after === undefined) {
+        void reclaimAfterRemoval(deps, change.before.id);
+      }
+    },
+  });
   const server = new CriServer({
     protocol,
     runtime: runtimeService(deps),

@@ -45,13 +45,17 @@ export interface MirrorOptions {
   compareEveryMs: number;
   /** Bound on the handshake and the list of one connection attempt. */
   requestTimeoutMs: number;
-  /** Told after each full reading why it was made, how many records it had to correct, and which are there. */
-  onResync: (reason: ResyncReason, corrected: number, ids: ReadonlySet<string>) => void;
+}
+
+/** What wants to know when the picture changes; it subscribes before the mirror starts. */
+export interface PictureListener {
+  /** After each full reading: why it was made, how many records it had to correct, and which are there. */
+  onResync?(reason: ResyncReason, corrected: number, ids: ReadonlySet<string>): void;
   /**
-   * Told of each new reading of an object, after it is in the picture. `isNews` is false while everything is read for
-   * the first time.
+   * After each new reading of an object, once it is in the picture. `isNews` is false while everything is read for the
+   * first time.
    */
-  onChange: (change: Change, isNews: boolean) => void;
+  onChange?(change: Change, isNews: boolean): void;
 }
 
 export type ResyncReason = 'connect' | 'periodic';
@@ -71,6 +75,7 @@ export interface EngineFacts {
 export class Mirror {
   readonly #options: MirrorOptions;
   readonly #picture = new Picture();
+  readonly #listeners: PictureListener[] = [];
   readonly #refresher: Refresher;
   readonly #stop = new AbortController();
   readonly #ledger = new EventLedger();
@@ -96,6 +101,11 @@ export class Mirror {
   constructor(options: MirrorOptions) {
     this.#options = options;
     this.#refresher = new Refresher((id) => this.#readOne(id));
+  }
+
+  /** From now on `listener` is told, after those that came before it. */
+  subscribe(listener: PictureListener): void {
+    this.#listeners.push(listener);
   }
 
   /** Begins to connect and to follow; returns at once. */
@@ -320,7 +330,8 @@ export class Mirror {
       await this.#refresher.request(id);
       if (before?.status !== this.#picture.get(id)?.status) corrected += 1;
     });
-    this.#options.onResync(reason, corrected, new Set(this.#picture.ids()));
+    const present = new Set(this.#picture.ids());
+    for (const listener of this.#listeners) listener.onResync?.(reason, corrected, present);
   }
 
   async #readOne(id: string): Promise<void> {
@@ -345,7 +356,7 @@ export class Mirror {
     const before = this.#picture.get(record.id);
     this.#picture.put(record);
     const missedRuns = this.#ledger.show(reading, record, before);
-    this.#options.onChange({ before, after: record, missedRuns }, this.#complete);
+    this.#tell({ before, after: record, missedRuns });
   }
 
   #forget(reading: Reading): void {
@@ -356,7 +367,11 @@ export class Mirror {
     const before = this.#picture.get(id);
     if (before === undefined) return;
     this.#picture.delete(id);
-    this.#options.onChange({ before, after: undefined, missedRuns }, this.#complete);
+    this.#tell({ before, after: undefined, missedRuns });
+  }
+
+  #tell(change: Change): void {
+    for (const listener of this.#listeners) listener.onChange?.(change, this.#complete);
   }
 
   async #pause(ms: number): Promise<void> {

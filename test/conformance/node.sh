@@ -8,7 +8,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/../support/common.sh"
 
 support=$repo_root/test/support
-node_name='' node_engine=() registry_port=5011
+node_name='' node_engine=() registry_port=$((port_base + 1))
 
 stop_node() {
   [ -n "$node_name" ] || return 0

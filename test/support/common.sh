@@ -3,7 +3,8 @@
 #
 # Sets:    repo_root; cache_dir (downloads and builds that later runs use again: CRIDOCK_TEST_CACHE, else
 #          /var/cache/cridock-test, or the repository's .cache without root); run_dir (sockets, pid files and logs
-#          of what runs now).
+#          of what runs now); state_dir (the Engines' data); scope (CRIDOCK_TEST_SCOPE: runs with different words in it
+#          go side by side and share nothing but the cache); port_base (the ports of registries begin here).
 # Defines: say, fail, wait_until, stop_pid, unpacked_debian.
 
 repo_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -14,8 +15,13 @@ elif [ "$(id -u)" = 0 ]; then
 else
   cache_dir=$repo_root/.cache
 fi
+scope=${CRIDOCK_TEST_SCOPE:-}
 # shellcheck disable=SC2034 # used by the scripts that source this
-run_dir=/run/cridock-test
+run_dir=/run/cridock-test${scope:+-$scope}
+# shellcheck disable=SC2034
+state_dir=/var/lib/cridock-test${scope:+-$scope}
+port_base=5010
+[ -z "$scope" ] || port_base=$((5020 + $(echo "$scope" | cksum | cut -d' ' -f1) % 90 * 10))
 
 # Progress goes to stderr: stdout is for results that a caller reads.
 say() { echo "$(basename "$0" .sh): $*" >&2; }

@@ -14,7 +14,7 @@ command=${1:-} name=${2:-}
 [ -n "$name" ] || fail "usage: cridock.sh start NAME ENDPOINT [FLAG...] | leftovers NAME | stop NAME"
 run=$run_dir/$name-cridock
 socket=$run/cridock.sock
-bridge=crdkn$(echo "$name" | sha256sum | cut -c1-8)
+bridge=crdkn$(echo "$scope$name" | sha256sum | cut -c1-8)
 
 write_network() {
   mkdir -p "$run/net.d"
@@ -31,7 +31,7 @@ write_network() {
       "ipam": {
         "type": "host-local",
         "dataDir": "$run/leases",
-        "ranges": [[{ "subnet": "10.214.$(($(echo "$name" | cksum | cut -d' ' -f1) % 256)).0/24" }]],
+        "ranges": [[{ "subnet": "10.214.$(($(echo "$scope$name" | cksum | cut -d' ' -f1) % 256)).0/24" }]],
         "routes": [{ "dst": "0.0.0.0/0" }]
       }
     },

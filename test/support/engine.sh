@@ -48,7 +48,7 @@ binaries() {
 make_bridge() {
   ip link show "$bridge" >/dev/null 2>&1 && return
   ip link add "$bridge" type bridge &&
-    ip address add "10.213.$(($(echo "$name" | cksum | cut -d' ' -f1) % 254 + 1)).1/24" dev "$bridge" &&
+    ip address add "10.213.$(($(echo "$scope$name" | cksum | cut -d' ' -f1) % 254 + 1)).1/24" dev "$bridge" &&
     ip link set "$bridge" up
 }
 
@@ -170,9 +170,9 @@ if [ "$containerd_store" = true ]; then
   name=$name-containerd
 fi
 run=$run_dir/$name
-data=/var/lib/cridock-test/$name
+data=$state_dir/$name
 socket=$run/docker.sock
-bridge=crdk$(echo "$name" | sha256sum | cut -c1-8)
+bridge=crdk$(echo "$scope$name" | sha256sum | cut -c1-8)
 bin=$(binaries)
 
 case $command in

@@ -3,7 +3,7 @@
 #
 # Usage:  registry.sh start [--name NAME] [--port PORT] [--data DIR] [--auth USER:PASSWORD]
 #         registry.sh stop [--name NAME]
-#   --name  default "registry"; --port default 5010; --data where images are kept (default: a folder of its own that
+#   --name  default "registry"; --port default port_base of common.sh; --data where images are kept (default: a folder of its own that
 #   stop deletes); --auth asks every client for this login.
 # Output: start prints 127.0.0.1:PORT. Log: /run/cridock-test/<name>/registry.log.
 set -euo pipefail
@@ -12,7 +12,7 @@ set -euo pipefail
 
 command=${1:-}
 [ $# -eq 0 ] || shift
-name=registry port=5010 data='' auth=''
+name=registry port=$port_base data='' auth=''
 while [ $# -gt 0 ]; do
   case $1 in
     --name) name=$2 ;;

@@ -50,7 +50,8 @@ class Node {
       reconcileEveryMs: 3_600_000,
       compareEveryMs: 3_600_000,
       requestTimeoutMs: 10_000,
-      onResync: () => undefined,
+    });
+    this.mirror.subscribe({
       onChange: (change, isNews) => {
         if (isNews) this.events.note(change);
       },

@@ -18,10 +18,16 @@ describe('Mirror', () => {
     engine = new FakeEngine();
     engine.addImage('pause:1');
     corrected = [];
-    mirror = new Mirror(options());
-    mirror.start();
+    begin();
   });
   afterEach(() => mirror.stop());
+
+  /** Replaces the mirror by one that counts what a full reading had to correct. */
+  function begin(changed: Partial<MirrorOptions> = {}): void {
+    mirror = new Mirror({ ...options(), ...changed });
+    mirror.subscribe({ onResync: (_reason, count) => corrected.push(count) });
+    mirror.start();
+  }
 
   function options(): MirrorOptions {
     return {
@@ -36,8 +42,6 @@ describe('Mirror', () => {
       reconcileEveryMs: 60_000,
       compareEveryMs: 60_000,
       requestTimeoutMs: 5_000,
-      onChange: () => undefined,
-      onResync: (_reason, count) => corrected.push(count),
     };
   }
 
@@ -55,8 +59,7 @@ describe('Mirror', () => {
 
   it('finds changes that no event has told', async () => {
     await mirror.stop();
-    mirror = new Mirror({ ...options(), compareEveryMs: 50 });
-    mirror.start();
+    begin({ compareEveryMs: 50 });
     const id = await createSandbox('a');
     await engine.startContainer(id);
     await until('the start', async () => (await statusOf(id)) === 'running');
@@ -69,8 +72,7 @@ describe('Mirror', () => {
     await engine.createContainer('foreign', { Image: 'pause:1', HostConfig: {} });
     const id = await createSandbox('a');
     await mirror.stop();
-    mirror = new Mirror(options());
-    mirror.start();
+    begin();
     const picture = await mirror.current();
     assert.deepEqual(picture.ids(), [id]);
   });

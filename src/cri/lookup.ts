@@ -1,4 +1,4 @@
-import { checkArguments, checkProgram, requireShortText } from '../convert/validate.js';
+import { checkArguments, checkProgram, requireShortText } from '../convert/text/validate.js';
 import type { Picture } from '../state/picture.js';
 import type { ContainerRecord, SandboxRecord } from '../state/records.js';
 import { Code, CriError, invalidArgument } from '../util/cri-error.js';

@@ -1,12 +1,12 @@
 import type { StreamHandlers } from '../util/handler.js';
-import { containerEvents } from './container-events.js';
-import { streamContainers } from './container-list.js';
-import { streamContainerStats } from './container-stats.js';
+import { containerEvents } from './container/events.js';
+import { streamContainers } from './container/list.js';
+import { streamContainerStats } from './container/stats.js';
 import type { CriDeps } from './deps.js';
-import { streamImages } from './image-list.js';
-import { streamPodSandboxes } from './sandbox-list.js';
-import { streamPodSandboxMetrics } from './sandbox-metrics.js';
-import { streamPodSandboxStats } from './sandbox-stats.js';
+import { streamImages } from './image/list.js';
+import { streamPodSandboxes } from './sandbox/list.js';
+import { streamPodSandboxMetrics } from './sandbox/metrics.js';
+import { streamPodSandboxStats } from './sandbox/stats.js';
 
 /** Which function serves which RPC that answers with a stream, of both services. */
 export function streamService(deps: CriDeps): StreamHandlers {

@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../cli/config.js';
-import { KIND_LABEL, parseLabels } from '../convert/labels.js';
-import { CRI_LOG_MODE, LOG_MODE } from '../convert/log-config.js';
-import { parseName } from '../convert/names.js';
+import { KIND_LABEL, parseLabels } from '../convert/text/labels.js';
+import { CRI_LOG_MODE, LOG_MODE } from '../convert/container/log-config.js';
+import { parseName } from '../convert/text/names.js';
 import type { Engine } from '../docker/engine.js';
 import type { ContainerInspect } from '../docker/types.js';
 import { AttachmentCache } from '../network/cni/cache.js';

@@ -1,4 +1,4 @@
-import type { PortMapping } from '../convert/port-mappings.js';
+import type { PortMapping } from '../convert/sandbox/port-mappings.js';
 
 export type { PortMapping };
 

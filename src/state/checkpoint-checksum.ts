@@ -1,4 +1,4 @@
-import type { PortMapping } from '../convert/port-mappings.js';
+import type { PortMapping } from '../convert/sandbox/port-mappings.js';
 
 /** The part of a checkpoint that its checksum covers. */
 export interface CheckpointData {

@@ -1,7 +1,7 @@
-import type { PortMapping } from '../convert/port-mappings.js';
+import type { PortMapping } from '../convert/sandbox/port-mappings.js';
 import { checkpointChecksum, type CheckpointData } from './checkpoint-checksum.js';
-import { podPortMappings } from '../convert/port-mappings.js';
-import { isHostNetwork } from '../convert/namespaces.js';
+import { podPortMappings } from '../convert/sandbox/port-mappings.js';
+import { isHostNetwork } from '../convert/security/namespaces.js';
 import type { PodSandboxConfig__Output } from '../gen/runtime/v1/PodSandboxConfig.js';
 
 /** What is remembered of a sandbox outside Docker: enough to detach its network when its container is gone. */

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { KIND_LABEL } from '../convert/labels.js';
+import { KIND_LABEL } from '../convert/text/labels.js';
 import type { Engine, Negotiated } from '../docker/engine.js';
 import type { ContainerInspect, EngineEvent, EngineInfo } from '../docker/types.js';
 import { forEachLimited } from '../util/concurrency.js';

@@ -1,8 +1,8 @@
-import { containerPhase } from '../convert/container-state.js';
-import { parseLabels, type ContainerLabelFacts, type SandboxLabelFacts } from '../convert/labels.js';
-import { NAME, parseName, type ParsedName } from '../convert/names.js';
-import { sandboxFacts } from '../convert/sandbox-facts.js';
-import { parseTimeNs } from '../convert/timestamps.js';
+import { containerPhase } from '../convert/container/container-state.js';
+import { parseLabels, type ContainerLabelFacts, type SandboxLabelFacts } from '../convert/text/labels.js';
+import { NAME, parseName, type ParsedName } from '../convert/text/names.js';
+import { sandboxFacts } from '../convert/sandbox/sandbox-facts.js';
+import { parseTimeNs } from '../convert/text/timestamps.js';
 import type { ContainerInspect } from '../docker/types.js';
 import { NamespaceMode } from '../gen/runtime/v1/NamespaceMode.js';
 import type { Logger } from '../util/log.js';

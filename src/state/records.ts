@@ -1,6 +1,6 @@
-import type { ContainerPhase } from '../convert/container-state.js';
-import type { ContainerLabelFacts, SandboxLabelFacts } from '../convert/labels.js';
-import type { SandboxFacts } from '../convert/sandbox-facts.js';
+import type { ContainerPhase } from '../convert/container/container-state.js';
+import type { ContainerLabelFacts, SandboxLabelFacts } from '../convert/text/labels.js';
+import type { SandboxFacts } from '../convert/sandbox/sandbox-facts.js';
 import type { ContainerInspect, ContainerStatusWord } from '../docker/types.js';
 import { NamespaceMode } from '../gen/runtime/v1/NamespaceMode.js';
 

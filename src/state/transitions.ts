@@ -1,4 +1,4 @@
-import { parseTimeNs } from '../convert/timestamps.js';
+import { parseTimeNs } from '../convert/text/timestamps.js';
 import { isAlive, isReady, type ObjectRecord } from './records.js';
 
 /** The steps in the life of a sandbox or a container, in the words of CRI's events. */

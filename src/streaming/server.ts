@@ -5,7 +5,7 @@ import https from 'node:https';
 import { isIPv6 } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { StreamRequest, StreamingUrls } from '../cri/streaming.js';
+import type { StreamRequest, StreamingUrls } from '../cri/streaming/requests.js';
 import type { Logger } from '../util/log.js';
 import type { MetricsSink } from '../util/metrics-sink.js';
 import { isTrustedOrigin, refuse } from './handshake.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { fullName, parseImageName, parseImageReference } from '../../src/convert/image-reference.js';
+import { fullName, parseImageName, parseImageReference } from '../../src/convert/image/image-reference.js';
 import { CriError } from '../../src/util/cri-error.js';
 
 const parameters = { seed: 20_261_122, numRuns: 1000 };

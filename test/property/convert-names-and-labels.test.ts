@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { containerLabels, parseLabels, sandboxLabels } from '../../src/convert/labels.js';
-import { containerName, parseName, sandboxName } from '../../src/convert/names.js';
+import { containerLabels, parseLabels, sandboxLabels } from '../../src/convert/text/labels.js';
+import { containerName, parseName, sandboxName } from '../../src/convert/text/names.js';
 import { CriError } from '../../src/util/cri-error.js';
 
 const parameters = { seed: 20_261_122, numRuns: 500 };

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
-import { KIND_LABEL } from '../../../src/convert/labels.js';
+import { KIND_LABEL } from '../../../src/convert/text/labels.js';
 import type { Engine } from '../../../src/docker/engine.js';
 import { ContainerState } from '../../../src/gen/runtime/v1/ContainerState.js';
 import { PodSandboxState } from '../../../src/gen/runtime/v1/PodSandboxState.js';

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import type protobuf from 'protobufjs';
-import { parseImageReference, type ImageReference } from '../../../src/convert/image-reference.js';
+import { parseImageReference, type ImageReference } from '../../../src/convert/image/image-reference.js';
 import type { World } from './world.js';
 
 /** RPCs that change the object whose id they carry. */

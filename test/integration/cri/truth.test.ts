@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { containerPhase } from '../../../src/convert/container-state.js';
-import { parseTimeNs } from '../../../src/convert/timestamps.js';
+import { containerPhase } from '../../../src/convert/container/container-state.js';
+import { parseTimeNs } from '../../../src/convert/text/timestamps.js';
 import { DockerodeEngine } from '../../../src/docker/dockerode-engine.js';
 import type { ContainerInspect } from '../../../src/docker/types.js';
 import { PodSandboxState } from '../../../src/gen/runtime/v1/PodSandboxState.js';

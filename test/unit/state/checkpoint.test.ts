@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
-import type { PortMapping } from '../../../src/convert/port-mappings.js';
+import type { PortMapping } from '../../../src/convert/sandbox/port-mappings.js';
 import { checkpointChecksum } from '../../../src/state/checkpoint-checksum.js';
 import { checkpointOf, formatCheckpoint, parseCheckpoint } from '../../../src/state/checkpoint-format.js';
 import { CheckpointStore } from '../../../src/state/checkpoint.js';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { containerLabels, sandboxLabels } from '../../../src/convert/labels.js';
+import { containerLabels, sandboxLabels } from '../../../src/convert/text/labels.js';
 import type { ContainerInspect, ContainerInspectState } from '../../../src/docker/types.js';
 import { readRecord } from '../../../src/state/read-record.js';
 import type { ObjectRecord } from '../../../src/state/records.js';

@@ -1,0 +1,110 @@
+import { stat } from 'node:fs/promises';
+import { hasSecurityOption } from '../../convert/engine-info.js';
+import { appArmorProfile, type AppArmorFields } from '../../convert/security/security-profile.js';
+import { selinuxOptions } from '../../convert/security/selinux.js';
+import type { EngineInfo } from '../../docker/types.js';
+import type { ContainerConfig__Output } from '../../gen/runtime/v1/ContainerConfig.js';
+import type { Device__Output } from '../../gen/runtime/v1/Device.js';
+import { MountPropagation } from '../../gen/runtime/v1/MountPropagation.js';
+import type { Mount__Output } from '../../gen/runtime/v1/Mount.js';
+import type { SELinuxOption__Output } from '../../gen/runtime/v1/SELinuxOption.js';
+import { isProfileLoaded } from '../../node/apparmor-profiles.js';
+import { isCdiDeviceKnown } from '../../node/cdi-specs.js';
+import { hasSelinux } from '../../node/selinux.js';
+import { propagationOf } from '../../node/mount-propagation.js';
+import { Code, CriError, invalidArgument, messageOf } from '../../util/cri-error.js';
+
+/** "Super privileged container": SELinux confines it no more than a process of the node. */
+const UNCONFINED_TYPE = 'spc_t';
+
+/**
+ * Looks up on the node what the Engine itself would miss only at the start: the CRI wants such errors from
+ * CreateContainer. Throws INVALID_ARGUMENT or FAILED_PRECONDITION that names the field.
+ */
+export async function checkOnNode(config: ContainerConfig__Output, info: EngineInfo): Promise<void> {
+  await Promise.all([
+    ...config.mounts.map((mount, index) => checkMount(`config.mounts[${index}]`, mount)),
+    ...config.devices.map((device, index) => checkDevice(`config.devices[${index}]`, device)),
+    ...config.CDI_devices.map(({ name }, index) => checkCdi(`config.CDI_devices[${index}].name`, name, info)),
+    checkProfiles(config.linux?.security_context ?? null, info),
+  ]);
+}
+
+async function checkMount(field: string, mount: Mount__Output): Promise<void> {
+  if (mount.image !== null) return;
+  if (mount.selinux_relabel) {
+    // Docker would make a folder of it in the form that relabels.
+    await stat(mount.host_path).catch((error: unknown) => {
+      throw invalidArgument(`${field}.host_path`, messageOf(error), { cause: error });
+    });
+  }
+  if (mount.propagation === MountPropagation.PROPAGATION_PRIVATE) return;
+  const holding = await propagationOf(mount.host_path);
+  if (holding === undefined) return;
+  const bidirectional = mount.propagation === MountPropagation.PROPAGATION_BIDIRECTIONAL;
+  if (holding.shared || (holding.slave && !bidirectional)) return;
+  const needed = bidirectional ? 'a shared mount' : 'a shared or slave mount';
+  throw invalidArgument(
+    `${field}.propagation`,
+    `${mount.host_path} is on ${holding.mountPoint}, which is not ${needed}`,
+  );
+}
+
+/** A device node, or a folder of them, as Docker has it. */
+async function checkDevice(field: string, { host_path: path }: Device__Output): Promise<void> {
+  const found = await stat(path).catch((error: unknown) => {
+    throw invalidArgument(`${field}.host_path`, messageOf(error), { cause: error });
+  });
+  if (!found.isBlockDevice() && !found.isCharacterDevice() && !found.isDirectory()) {
+    throw invalidArgument(`${field}.host_path`, `${path} is not a device`);
+  }
+}
+
+async function checkCdi(field: string, name: string, info: EngineInfo): Promise<void> {
+  const folders = info.CDISpecDirs ?? [];
+  if (folders.length === 0) {
+    throw new CriError(Code.UNIMPLEMENTED, `${field}: CDI is not switched on in this Docker Engine`);
+  }
+  if (await isCdiDeviceKnown(name, folders)) return;
+  throw invalidArgument(field, `no specification in ${folders.join(', ')} has the device "${name}"`);
+}
+
+/** The fields of a security context that name what must be there, in sandboxes as in containers. */
+type ProfileFields = AppArmorFields & {
+  selinux_options: SELinuxOption__Output | null;
+  privileged: boolean;
+};
+
+/** AppArmor profiles must be loaded, and the Engine must use SELinux where it is asked to. */
+export async function checkProfiles(context: ProfileFields | null, info: EngineInfo): Promise<void> {
+  if (!context) return;
+  await Promise.all([checkAppArmor(context, info), checkSelinux(context, info)]);
+}
+
+async function checkAppArmor(context: AppArmorFields, info: EngineInfo): Promise<void> {
+  const field = 'config.linux.security_context.apparmor';
+  const profile = appArmorProfile(context);
+  if (profile.kind !== 'localhost') return;
+  if (!hasSecurityOption(info, 'apparmor')) {
+    throw invalidArgument(field, 'this node has no AppArmor');
+  }
+  if ((await isProfileLoaded(profile.reference)) === false) {
+    throw invalidArgument(field, `the profile "${profile.reference}" is not loaded on this node`);
+  }
+}
+
+/**
+ * Where the kernel has no SELinux there is nothing that labels could confine: as with all runtimes they have no effect,
+ * and network plugins name them on all nodes. But an Engine that passes them over on a node with SELinux would give
+ * a container less confinement than was asked for.
+ */
+async function checkSelinux(context: ProfileFields, info: EngineInfo): Promise<void> {
+  const [first] = selinuxOptions(context.selinux_options);
+  const isUnconfined = context.privileged || context.selinux_options?.type === UNCONFINED_TYPE;
+  if (first === undefined || isUnconfined) return;
+  if (hasSecurityOption(info, 'selinux') || !(await hasSelinux())) return;
+  throw new CriError(
+    Code.FAILED_PRECONDITION,
+    'config.linux.security_context.selinux_options: this Docker Engine does not use SELinux (dockerd --selinux-enabled)',
+  );
+}

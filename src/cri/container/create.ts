@@ -1,0 +1,194 @@
+import { containerBody } from '../../convert/container/container-body.js';
+import { canMountRecursiveReadOnly, hasSecurityOption } from '../../convert/engine-info.js';
+import { imageIdentity } from '../../convert/image/image-identity.js';
+import { CRI_LOG_MODE, LOG_MODE, logConfig } from '../../convert/container/log-config.js';
+import { containerLogPath } from '../../convert/container/log-path.js';
+import { localSeccompProfilePath } from '../../convert/security/security.js';
+import { SPEC_HASH, withSpecHash } from '../../convert/text/spec-hash.js';
+import { checkProgram, requireContainerConfig } from '../../convert/text/validate.js';
+import type { ContainerCreateBody, ImageInspect } from '../../docker/types.js';
+import type { ContainerConfig__Output } from '../../gen/runtime/v1/ContainerConfig.js';
+import { ContainerState } from '../../gen/runtime/v1/ContainerState.js';
+import type { CreateContainerRequest__Output } from '../../gen/runtime/v1/CreateContainerRequest.js';
+import type { CreateContainerResponse } from '../../gen/runtime/v1/CreateContainerResponse.js';
+import { NamespaceMode } from '../../gen/runtime/v1/NamespaceMode.js';
+import { IMAGE_NAME, IMAGE_REF } from '../../images/names.js';
+import type { Picture } from '../../state/picture.js';
+import { isAlive, isReady, type SandboxRecord } from '../../state/records.js';
+import type { CallContext } from '../../util/call-context.js';
+import { Code, CriError, hasCode } from '../../util/cri-error.js';
+import { checkOnNode } from './checks.js';
+import type { CriDeps } from '../deps.js';
+import { findImage } from '../../images/lookup.js';
+import { resolveMounts, type ResolvedMounts } from './image-mounts.js';
+import { sweepImageVolumes } from '../../images/volumes.js';
+import { checkRuntimeHandler } from '../runtime/handlers.js';
+import { sandboxOrThrow } from '../lookup.js';
+import { SECCOMP_FIELD, readSeccompProfile } from '../seccomp-profile.js';
+
+/**
+ * Creates a container in a ready sandbox, without starting it (CRI: CreateContainer). The same request again joins the
+ * one in flight or answers the container that an earlier one created. The Engine finishes what it was asked
+ * even when the caller gives up: a retry then finds the container, however slow the disk is.
+ */
+export async function createContainer(
+  deps: CriDeps,
+  request: CreateContainerRequest__Output,
+  ctx: CallContext,
+): Promise<CreateContainerResponse> {
+  const picture = await deps.mirror.live(ctx.signal);
+  const { config: asked, image } = requireContainerConfig(request.config);
+  const sandbox = readySandbox(picture, request.pod_sandbox_id);
+  await checkRuntimeHandler(deps, 'config.image.runtime_handler', image.runtime_handler, ctx.signal);
+  const mounts = await resolveMounts(deps, asked.mounts, ctx.signal);
+  const inspect = await imageOf(deps, image.image, ctx.signal);
+  if (inspect === undefined) {
+    throw new CriError(Code.NOT_FOUND, `config.image.image: no image "${image.image}" here`);
+  }
+  const logDirectory = request.sandbox_config?.log_directory || sandbox.facts.logDirectory;
+  const plan = await planContainer(deps, picture, sandbox, asked, mounts, inspect, logDirectory);
+  const id = await deps.containerCreates.join(
+    `${plan.name} ${plan.specHash}`,
+    () => deps.podLocks.run(sandbox.name, () => makeContainer(deps, sandbox.id, plan)),
+    ctx.signal,
+  );
+  return { container_id: id };
+}
+
+const FULL_ID = /^sha256:[0-9a-f]{64}$/;
+
+/** The kubelet names images by their ids: those are known, any other reference is looked up. */
+async function imageOf(
+  deps: CriDeps,
+  reference: string,
+  signal: AbortSignal,
+): Promise<ImageInspect | undefined> {
+  const known = FULL_ID.test(reference) ? await deps.images.byId(reference, signal) : undefined;
+  return known ?? findImage(deps.engine, reference, 'config.image.image', signal);
+}
+
+interface ContainerPlan {
+  readonly name: string;
+  readonly body: ContainerCreateBody;
+  readonly specHash: string;
+  readonly imagesToMount: readonly string[];
+}
+
+function readySandbox(picture: Picture, id: string): SandboxRecord {
+  const sandbox = sandboxOrThrow(picture, id);
+  if (isReady(sandbox)) return sandbox;
+  throw new CriError(Code.FAILED_PRECONDITION, `pod_sandbox_id: pod sandbox ${sandbox.id} is not ready`);
+}
+
+async function planContainer(
+  deps: CriDeps,
+  picture: Picture,
+  sandbox: SandboxRecord,
+  asked: ContainerConfig__Output,
+  { mounts, imageFiles, imagesToMount }: ResolvedMounts,
+  image: ImageInspect,
+  logDirectory: string,
+): Promise<ContainerPlan> {
+  const config = { ...asked, mounts };
+  checkProgram('config: the program', programOf(config, image));
+  const { info } = await deps.mirror.currentFacts();
+  const security = config.linux?.security_context ?? null;
+  const seccompPath = localSeccompProfilePath(security);
+  const named = imageIdentity(
+    config.image?.user_specified_image || (config.image?.image ?? ''),
+    image.Id,
+    image,
+  );
+  await checkOnNode(config, info);
+  const { name, body } = containerBody(config, {
+    sandbox,
+    imageId: image.Id,
+    logPath: containerLogPath(logDirectory, config.log_path),
+    targetContainerId: pidTarget(picture, sandbox, config),
+    seccompProfileText: seccompPath && (await readSeccompProfile(seccompPath, SECCOMP_FIELD)),
+    imageUsers: { user: image.Config?.User ?? '', accounts: await deps.imageAccounts.of(image.Id) },
+    own: {
+      [IMAGE_NAME]: named.name,
+      [IMAGE_REF]: named.ref,
+      ...(deps.settings.containerLogs.mode === 'cri' && { [LOG_MODE]: CRI_LOG_MODE }),
+    },
+    logConfig: logConfig(deps.settings.containerLogs, (apiVersion) => deps.engine.supports(apiVersion)),
+    supports: (apiVersion) => deps.engine.supports(apiVersion),
+    recursiveReadOnly: canMountRecursiveReadOnly(
+      info,
+      sandbox.inspect.HostConfig.Runtime || info.DefaultRuntime,
+    ),
+    imageFiles,
+    cgroupVersion: info.CgroupVersion === '2' ? 2 : 1,
+    hasSelinux: hasSecurityOption(info, 'selinux'),
+    minOomScoreAdj: deps.settings.minOomScoreAdj,
+  });
+  return { name, imagesToMount, ...withSpecHash(body) };
+}
+
+/** What the container will run first, by Docker's rules: a command takes the place of all that the image says. */
+function programOf(
+  { command, args }: ContainerConfig__Output,
+  { Config: image }: ImageInspect,
+): string | undefined {
+  const entrypoint = command.length > 0 ? command : (image?.Entrypoint ?? []);
+  return [...entrypoint, ...(args.length > 0 ? args : (image?.Cmd ?? []))][0];
+}
+
+/** The container whose PID namespace is asked for: it must run, and in the same pod. */
+function pidTarget(
+  picture: Picture,
+  sandbox: SandboxRecord,
+  config: ContainerConfig__Output,
+): string | undefined {
+  const options = config.linux?.security_context?.namespace_options;
+  if (options?.pid !== NamespaceMode.TARGET) return undefined;
+  const target = picture.containers.resolve(
+    options.target_id,
+    'config.linux.security_context.namespace_options.target_id',
+  );
+  return target !== undefined && target.sandboxId === sandbox.id && isAlive(target) ? target.id : undefined;
+}
+
+/** Under the pod's lock. */
+async function makeContainer(deps: CriDeps, sandboxId: string, plan: ContainerPlan): Promise<string> {
+  const picture = await deps.mirror.live();
+  readySandbox(picture, sandboxId); // it may have been stopped while this call waited
+  const made = madeBefore(picture, plan);
+  if (made !== undefined) return made;
+  return plan.imagesToMount.length === 0 ? create(deps, plan) : createWithImages(deps, plan);
+}
+
+async function create(deps: CriDeps, plan: ContainerPlan): Promise<string> {
+  try {
+    const id = await deps.engine.createContainer(plan.name, plan.body);
+    deps.mirror.expect(id);
+    return id;
+  } catch (error) {
+    // The image may be gone since it was last looked at.
+    if (hasCode(error, Code.NOT_FOUND)) deps.images.forget(plan.body.Image);
+    // What was made a moment ago may be missing in the live picture.
+    const own = hasCode(error, Code.ALREADY_EXISTS) && madeBefore(await deps.mirror.current(), plan);
+    if (own) return own;
+    throw error;
+  }
+}
+
+async function createWithImages(deps: CriDeps, plan: ContainerPlan): Promise<string> {
+  try {
+    return await deps.imageVolumes.mountedFor(plan.imagesToMount, () => create(deps, plan));
+  } catch (error) {
+    await sweepImageVolumes(deps);
+    throw error;
+  }
+}
+
+/** The id of the same container, not started yet, that an earlier call made. ALREADY_EXISTS for any other of its name. */
+function madeBefore(picture: Picture, { name, specHash }: ContainerPlan): string | undefined {
+  const existing = picture.named(name);
+  if (existing === undefined) return undefined;
+  const isCreated =
+    existing.kind === 'container' && existing.phase.state === ContainerState.CONTAINER_CREATED;
+  if (isCreated && existing.labels.own[SPEC_HASH] === specHash) return existing.id;
+  throw new CriError(Code.ALREADY_EXISTS, `config.metadata: "${name}" exists already as ${existing.id}`);
+}

@@ -1,0 +1,108 @@
+import type { Duplex } from 'node:stream';
+import { Demultiplexer } from '../../docker/demux.js';
+import type { ExecSyncRequest__Output } from '../../gen/runtime/v1/ExecSyncRequest.js';
+import type { ExecSyncResponse } from '../../gen/runtime/v1/ExecSyncResponse.js';
+import { requireInteger } from '../../convert/text/validate.js';
+import type { CallContext } from '../../util/call-context.js';
+import { Code, CriError, messageOf } from '../../util/cri-error.js';
+import { unlessAborted } from '../../util/unless-aborted.js';
+import { CappedBytes } from './capped-bytes.js';
+import type { CriDeps } from '../deps.js';
+import { execEnd, killExec, startFailure } from './exec-end.js';
+import { requireCommand, runningContainerOrThrow } from '../lookup.js';
+
+/** CRI: what a command writes beyond this on one stream is discarded, while the command runs on. */
+const MAX_STREAM_BYTES = 16 * 1024 * 1024;
+/** Node's timers hold no more; longer timeouts are none. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+/** How long the reply waits for a command to be ended; beyond that it is ended all the same. */
+const KILL_WAIT_MS = 5_000;
+
+interface Output {
+  stdout: CappedBytes;
+  stderr: CappedBytes;
+}
+
+/**
+ * Runs a command to its end and answers its output and exit code (CRI: ExecSync): three calls to the Engine. After
+ * `timeout` seconds, or when the caller gives up, the command is killed with all its processes; the timeout
+ * answers DEADLINE_EXCEEDED, by which the kubelet knows it. UNKNOWN with the reason when it cannot be started.
+ */
+export async function execSync(
+  deps: CriDeps,
+  request: ExecSyncRequest__Output,
+  ctx: CallContext,
+): Promise<ExecSyncResponse> {
+  const Cmd = requireCommand(request.cmd);
+  const seconds = requireInteger('timeout', request.timeout, 0, Number.MAX_SAFE_INTEGER);
+  const tooLong = new AbortController();
+  const onTimeout = (): void => {
+    const message = `the command ran longer than its timeout of ${seconds}s`;
+    tooLong.abort(new CriError(Code.DEADLINE_EXCEEDED, message));
+  };
+  const timer =
+    seconds > 0 && seconds * 1000 <= MAX_TIMER_MS ? setTimeout(onTimeout, seconds * 1000) : undefined;
+  const signal = AbortSignal.any([ctx.signal, tooLong.signal]);
+  try {
+    const container = runningContainerOrThrow(await deps.mirror.current(signal), request.container_id);
+    const streams = { AttachStdin: false, AttachStdout: true, AttachStderr: true, Tty: false };
+    const execId = await deps.engine.createExec(container.id, { Cmd, ...streams }, { signal });
+    return await run(deps, execId, container.pid, signal);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function run(
+  deps: CriDeps,
+  execId: string,
+  containerPid: number,
+  signal: AbortSignal,
+): Promise<ExecSyncResponse> {
+  // Without the signal: what is being started must come to hand, to be ended.
+  const starting = deps.engine.startExec(execId, false);
+  try {
+    const { stdout, stderr } = await unlessAborted(
+      starting.then((connection) => readOutput(connection)),
+      signal,
+    );
+    const { exitCode, started } = await execEnd(deps.engine, execId, signal);
+    if (!started) throw startFailure(stdout.bytes.toString());
+    return { stdout: stdout.bytes, stderr: stderr.bytes, exit_code: exitCode };
+  } catch (error) {
+    if (signal.aborted) await abandon(deps, execId, containerPid, starting);
+    throw error;
+  }
+}
+
+async function readOutput(connection: Duplex): Promise<Output> {
+  const output = { stdout: new CappedBytes(MAX_STREAM_BYTES), stderr: new CappedBytes(MAX_STREAM_BYTES) };
+  const demux = new Demultiplexer((stream, piece) => output[stream].push(piece));
+  try {
+    for await (const chunk of connection as AsyncIterable<Buffer>) demux.push(chunk);
+  } catch (error) {
+    const message = `the command's output broke off: ${messageOf(error)}`;
+    throw new CriError(Code.UNAVAILABLE, message, { cause: error });
+  }
+  return output;
+}
+
+/**
+ * Ends the command, then the connection to it: the Engine takes a command that writes to a closed one for ended, though
+ * it runs on. Returns when that is done, or takes long.
+ */
+async function abandon(
+  deps: CriDeps,
+  execId: string,
+  containerPid: number,
+  starting: Promise<Duplex>,
+): Promise<void> {
+  const ended = starting.then(
+    async (connection) => {
+      await killExec(deps.engine, deps.log, { execId, containerPid, hangUp: false });
+      connection.destroy();
+    },
+    () => undefined, // it never ran
+  );
+  await unlessAborted(ended, AbortSignal.timeout(KILL_WAIT_MS)).catch(() => undefined);
+}

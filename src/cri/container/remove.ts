@@ -1,0 +1,56 @@
+import type { RemoveContainerRequest__Output } from '../../gen/runtime/v1/RemoveContainerRequest.js';
+import type { RemoveContainerResponse } from '../../gen/runtime/v1/RemoveContainerResponse.js';
+import { unlinkDockerLog } from '../../logs/docker-log-link.js';
+import { isAlive, type ContainerRecord } from '../../state/records.js';
+import type { CallContext } from '../../util/call-context.js';
+import { messageOf } from '../../util/cri-error.js';
+import { logModeOf } from './log.js';
+import type { CriDeps } from '../deps.js';
+import { hasImageVolumes, sweepImageVolumes } from '../../images/volumes.js';
+import { findContainer, unlessGone } from '../lookup.js';
+
+/** Removes a container, by force if it runs (CRI: RemoveContainer). Success on unknown ids. */
+export async function removeContainer(
+  deps: CriDeps,
+  request: RemoveContainerRequest__Output,
+  ctx: CallContext,
+): Promise<RemoveContainerResponse> {
+  const container = findContainer(await deps.mirror.current(ctx.signal), request.container_id);
+  if (container !== undefined) await removeOneContainer(deps, container, ctx.signal);
+  return {};
+}
+
+/**
+ * Removes this container. The log that cridock wrote stays, complete, for the kubelet to remove; a link to Docker's own
+ * would point nowhere and goes.
+ */
+export async function removeOneContainer(
+  deps: CriDeps,
+  container: ContainerRecord,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { logPath } = container.labels;
+  const logMode = logModeOf(container);
+  if (logMode === 'cri') await endWithLog(deps, container, signal);
+  await unlessGone(deps.engine.removeContainer(container.id, { signal }));
+  await deps.mirror.refresh(container.id);
+  await deps.logs.forget(container.id);
+  await deps.heldLimits.delete(container.id);
+  if (hasImageVolumes(container)) await sweepImageVolumes(deps);
+  if (logMode !== 'symlink') return;
+  try {
+    await unlinkDockerLog(logPath);
+  } catch (error) {
+    deps.log.warn('the log link stays', { containerId: container.id, logPath, error: messageOf(error) });
+  }
+}
+
+/** The Engine's log goes away with the container: what it wrote last must be read before. */
+async function endWithLog(
+  deps: CriDeps,
+  container: ContainerRecord,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (isAlive(container)) await unlessGone(deps.engine.stopContainer(container.id, 0, { signal }));
+  await deps.mirror.refresh(container.id);
+}

@@ -1,0 +1,88 @@
+import { ContainerState } from '../../gen/runtime/v1/ContainerState.js';
+import type { StartContainerRequest__Output } from '../../gen/runtime/v1/StartContainerRequest.js';
+import type { StartContainerResponse } from '../../gen/runtime/v1/StartContainerResponse.js';
+import { linkDockerLog } from '../../logs/docker-log-link.js';
+import { isAlive, type ContainerRecord } from '../../state/records.js';
+import type { CallContext } from '../../util/call-context.js';
+import { Code, CriError, messageOf } from '../../util/cri-error.js';
+import { logModeOf, logSourceOf } from './log.js';
+import type { CriDeps } from '../deps.js';
+import { containerOrThrow, podLockKey } from '../lookup.js';
+import { holdNodeLimits, nodeLimitsOf, setHeldLimits } from '../../limits/node-limits.js';
+
+/**
+ * Starts a created container (CRI: StartContainer). A repeat for a container that runs is a success; one that has ended
+ * is never started again (FAILED_PRECONDITION), though Docker would.
+ */
+export async function startContainer(
+  deps: CriDeps,
+  request: StartContainerRequest__Output,
+  ctx: CallContext,
+): Promise<StartContainerResponse> {
+  const picture = await deps.mirror.current(ctx.signal);
+  const container = containerOrThrow(picture, request.container_id);
+  await deps.podLocks.run(podLockKey(picture, container), () => start(deps, container.id, ctx), ctx.signal);
+  return {};
+}
+
+async function start(deps: CriDeps, id: string, ctx: CallContext): Promise<void> {
+  const container = containerOrThrow(await deps.mirror.current(ctx.signal), id);
+  if (isAlive(container)) {
+    await setHeldLimits(deps, container); // those that an earlier call did not get to
+    return;
+  }
+  if (container.phase.state !== ContainerState.CONTAINER_CREATED) {
+    throw new CriError(
+      Code.FAILED_PRECONDITION,
+      `container_id: container ${id} has ended (${container.phase.reason}) and is not started again`,
+    );
+  }
+  await prepareLog(deps, container);
+  await holdNodeLimits(deps, container, nodeLimitsOf(deps, container));
+  try {
+    await deps.engine.startContainer(id);
+  } catch (error) {
+    // Docker keeps such a container as "created" with an error, which CRI calls exited.
+    await deps.mirror.refresh(id);
+    throw error;
+  }
+  const started = await deps.mirror.reach(id, ({ status }) => status !== 'created');
+  if (started?.kind !== 'container') return;
+  if (logModeOf(started) === 'symlink') {
+    await reportLog(deps, started, linkDockerLog(started.labels.logPath, started.inspect.LogPath ?? ''));
+  }
+  if (isAlive(started)) await setLimitsOrStop(deps, started);
+}
+
+/** A container must not run with less confinement than was asked for. */
+async function setLimitsOrStop(deps: CriDeps, container: ContainerRecord): Promise<void> {
+  try {
+    await setHeldLimits(deps, container);
+  } catch (error) {
+    const now = await deps.mirror.refresh(container.id);
+    if (now === undefined || !isAlive(now)) return; // it has ended by itself meanwhile: nothing is left to confine
+    await deps.engine.stopContainer(container.id, 0);
+    await deps.mirror.refresh(container.id);
+    throw error;
+  }
+}
+
+/** The kubelet looks for the file as soon as the container runs. */
+async function prepareLog(deps: CriDeps, container: ContainerRecord): Promise<void> {
+  const source = logSourceOf(container);
+  if (source !== undefined) await reportLog(deps, container, deps.logs.prepare(source));
+}
+
+/** A log that cannot be made must not keep a container from running, or hide that it runs: it is reported, not thrown. */
+async function reportLog(deps: CriDeps, container: ContainerRecord, work: Promise<void>): Promise<void> {
+  const { logPath } = container.labels;
+  try {
+    await work;
+  } catch (error) {
+    deps.log.warn('no log for this container', {
+      containerId: container.id,
+      logPath,
+      error: messageOf(error),
+    });
+  }
+}

@@ -1,0 +1,34 @@
+import { requireMessage } from '../../convert/text/validate.js';
+import type { RemoveImageRequest__Output } from '../../gen/runtime/v1/RemoveImageRequest.js';
+import type { RemoveImageResponse } from '../../gen/runtime/v1/RemoveImageResponse.js';
+import type { CallContext } from '../../util/call-context.js';
+import type { CriDeps } from '../deps.js';
+import { checkRuntimeHandler } from '../runtime/handlers.js';
+import { findImage } from '../../images/lookup.js';
+import { unlessGone } from '../lookup.js';
+
+/**
+ * Removes the image that the reference means, under all its names at once (CRI: RemoveImage). Success when there is none;
+ * FAILED_PRECONDITION, and nothing changed, while a running container uses it.
+ */
+export async function removeImage(
+  deps: CriDeps,
+  request: RemoveImageRequest__Output,
+  ctx: CallContext,
+): Promise<RemoveImageResponse> {
+  const { image: reference, runtime_handler: handler } = requireMessage('image', request.image);
+  await checkRuntimeHandler(deps, 'image.runtime_handler', handler, ctx.signal);
+  const found = await findImage(deps.engine, reference, 'image.image', ctx.signal);
+  if (found === undefined) return {};
+  // The Engine takes an image that it is removing for gone: who asks meanwhile has to wait for that too.
+  await deps.imageRemovals.join(
+    found.Id,
+    (signal) => unlessGone(deps.engine.removeImage(found.Id, { signal })),
+    ctx.signal,
+  );
+  deps.images.forget(found.Id);
+  deps.imageDiskUsage.forget();
+  deps.imageInodes.forget();
+  deps.imageAccounts.forget(found.Id);
+  return {};
+}

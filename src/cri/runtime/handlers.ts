@@ -1,0 +1,15 @@
+import { invalidArgument } from '../../util/cri-error.js';
+import type { CriDeps } from '../deps.js';
+
+/** '' asks for the default runtime; any other must be one of the Engine's (CRI: unknown handlers are refused). */
+export async function checkRuntimeHandler(
+  deps: CriDeps,
+  field: string,
+  handler: string,
+  signal: AbortSignal,
+): Promise<void> {
+  if (handler === '') return;
+  const known = Object.keys((await deps.mirror.currentFacts(signal)).info.Runtimes ?? {});
+  if (known.includes(handler)) return;
+  throw invalidArgument(field, `"${handler}" is not a runtime of this Engine (${known.join(', ')})`);
+}

@@ -1,0 +1,93 @@
+import { canMountRecursiveReadOnly, usesContainerdStore } from '../../convert/engine-info.js';
+import type { EngineInfo } from '../../docker/types.js';
+import type { RuntimeCondition } from '../../gen/runtime/v1/RuntimeCondition.js';
+import type { RuntimeHandler } from '../../gen/runtime/v1/RuntimeHandler.js';
+import type { StatusRequest__Output } from '../../gen/runtime/v1/StatusRequest.js';
+import type { StatusResponse } from '../../gen/runtime/v1/StatusResponse.js';
+import type { CallContext } from '../../util/call-context.js';
+import { logProblems } from '../container/log.js';
+import type { CriDeps } from '../deps.js';
+
+/**
+ * The node's conditions, runtime handlers and features (CRI: Status). Never fails because the Engine is away: then
+ * RuntimeReady is false and says why.
+ */
+export async function runtimeStatus(
+  deps: CriDeps,
+  request: StatusRequest__Output,
+  ctx: CallContext,
+): Promise<StatusResponse> {
+  const facts = deps.mirror.facts;
+  return {
+    status: { conditions: [runtimeReady(deps), await networkReady(deps, ctx.signal), logsReady(deps)] },
+    runtime_handlers: facts === undefined ? [] : runtimeHandlers(facts.info, deps.engine.supports('1.44')),
+    features: { supplemental_groups_policy: true, user_namespaces_host_network: false },
+    info: request.verbose ? { config: JSON.stringify(verboseInfo(deps)) } : {},
+  };
+}
+
+/** Why the kubelet takes the node for not ready, a line for each of its two conditions that fails; undefined when it does not. */
+export async function whyNotReady(deps: CriDeps): Promise<string | undefined> {
+  const conditions = [runtimeReady(deps), await networkReady(deps)];
+  const failing = conditions.filter(({ status }) => status !== true);
+  if (failing.length === 0) return undefined;
+  return failing.map(({ type, reason, message }) => `${type}: ${reason}: ${message}`).join('\n');
+}
+
+function runtimeReady(deps: CriDeps): RuntimeCondition {
+  const { problem } = deps.mirror;
+  if (problem === undefined) return { type: 'RuntimeReady', status: true, reason: '', message: '' };
+  return { type: 'RuntimeReady', status: false, reason: 'DockerEngineNotReady', message: problem };
+}
+
+async function networkReady(deps: CriDeps, signal?: AbortSignal): Promise<RuntimeCondition> {
+  const { ready, reason, message } = await deps.network.condition(signal);
+  return { type: 'NetworkReady', status: ready, reason, message };
+}
+
+/** Beside the two conditions that the kubelet acts on: whether all container logs can be had. */
+function logsReady(deps: CriDeps): RuntimeCondition {
+  const problems = logProblems(deps);
+  const [first] = problems;
+  if (first === undefined) return { type: 'ContainerLogsReady', status: true, reason: '', message: '' };
+  const message = `${problems.length} container logs are missing or incomplete; ${first.id}: ${first.problem.message}`;
+  return { type: 'ContainerLogsReady', status: false, reason: first.problem.reason, message };
+}
+
+/** One handler for each of the Engine's runtimes and '' for its default one. */
+function runtimeHandlers(info: EngineInfo, tellsFeatures: boolean): RuntimeHandler[] {
+  const runtimes = Object.entries(info.Runtimes ?? {});
+  const handler = (name: string, runtime: string): RuntimeHandler => ({
+    name,
+    features: {
+      recursive_read_only_mounts: tellsFeatures && canMountRecursiveReadOnly(info, runtime),
+      // Docker maps users for the whole daemon only, never for one pod.
+      user_namespaces: false,
+    },
+  });
+  return [handler('', info.DefaultRuntime), ...runtimes.map(([name]) => handler(name, name))];
+}
+
+/** What `crictl info` shows besides the conditions. */
+function verboseInfo(deps: CriDeps): Record<string, unknown> {
+  const facts = deps.mirror.facts;
+  return {
+    cridockVersion: deps.settings.cridockVersion,
+    containerLogs: deps.settings.containerLogs,
+    sandboxImage: deps.settings.podInfraContainerImage,
+    network: deps.network.describe(),
+    engine: facts && {
+      version: facts.negotiated.version.Version,
+      apiVersion: facts.negotiated.apiVersion,
+      imageStore: usesContainerdStore(facts.info) ? 'containerd' : 'graphdriver',
+      storageDriver: facts.info.Driver,
+      rootDir: facts.info.DockerRootDir,
+      cgroupDriver: facts.info.CgroupDriver,
+      cgroupVersion: facts.info.CgroupVersion,
+      defaultRuntime: facts.info.DefaultRuntime,
+      loggingDriver: facts.info.LoggingDriver,
+      liveRestore: facts.info.LiveRestoreEnabled,
+      warnings: facts.info.Warnings ?? [],
+    },
+  };
+}

@@ -1,0 +1,105 @@
+import { statfs } from 'node:fs/promises';
+import { podPortMappings } from '../../convert/sandbox/port-mappings.js';
+import type { PodSandboxConfig__Output } from '../../gen/runtime/v1/PodSandboxConfig.js';
+import { isLoopbackUp } from '../../network/loopback.js';
+import type { PodNetworkRequest } from '../../network/network.js';
+import { isAlive, isHostNetwork, isReady, type SandboxRecord } from '../../state/records.js';
+import { messageOf } from '../../util/cri-error.js';
+import type { CriDeps } from '../deps.js';
+
+/** Gives a started sandbox its network. Nothing to do in the host's network. */
+export async function attachSandbox(
+  deps: CriDeps,
+  sandbox: SandboxRecord,
+  config: PodSandboxConfig__Output,
+  signal: AbortSignal,
+): Promise<void> {
+  if (isHostNetwork(sandbox)) return;
+  const request: PodNetworkRequest = {
+    ...podNames(sandbox),
+    portMappings: podPortMappings(config.port_mappings),
+    netnsPath: await reachableNetns(sandbox),
+    loopbackUp: await isLoopbackUp(sandbox.pid),
+  };
+  await deps.network.setUp(request, signal);
+}
+
+/**
+ * Takes the network of a sandbox away, with what was recorded when it was attached; repeats are harmless. Done before
+ * the sandbox's process ends, so that plugins still find the namespace.
+ */
+export async function detachSandbox(
+  deps: CriDeps,
+  sandbox: SandboxRecord,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (isHostNetwork(sandbox)) return;
+  const checkpoint = await deps.checkpoints.read(sandbox.id);
+  const request: PodNetworkRequest = {
+    ...podNames(sandbox),
+    portMappings: checkpoint?.portMappings ?? [],
+    netnsPath: await reachableNetns(sandbox),
+    loopbackUp: true,
+  };
+  try {
+    await deps.network.tearDown(request, signal);
+  } catch (error) {
+    // The sandbox may have died under the plugins' hands: without its namespace there is less to undo.
+    const now = await deps.mirror.refresh(sandbox.id);
+    if (request.netnsPath === '' || (now !== undefined && isAlive(now))) throw error;
+    await deps.network.tearDown({ ...request, netnsPath: '' }, signal);
+  }
+}
+
+/** What is wrong with the network of a sandbox that is ready; '' for nothing. Throws when the signal aborts. */
+export async function networkProblem(
+  deps: CriDeps,
+  sandbox: SandboxRecord,
+  signal: AbortSignal,
+): Promise<string> {
+  if (isHostNetwork(sandbox) || !isReady(sandbox)) return '';
+  try {
+    await deps.network.check(sandbox.id, await reachableNetns(sandbox), signal);
+    return '';
+  } catch (error) {
+    signal.throwIfAborted();
+    return messageOf(error);
+  }
+}
+
+/** The sandbox as plugins see it, but for its namespace and ports. */
+function podNames(
+  sandbox: SandboxRecord,
+): Omit<PodNetworkRequest, 'portMappings' | 'netnsPath' | 'loopbackUp'> {
+  const { name, namespace, uid } = sandbox.identity;
+  return {
+    sandboxId: sandbox.id,
+    podName: name,
+    podNamespace: namespace,
+    podUid: uid,
+    annotations: sandbox.labels.annotations,
+    cgroupParent: sandbox.inspect.HostConfig.CgroupParent ?? '',
+  };
+}
+
+/** What statfs(2) tells of a network namespace (NSFS_MAGIC). */
+const NSFS_MAGIC = 0x6e736673;
+
+/**
+ * The path of the sandbox's network namespace, '' when it is gone. Docker's own handle on it cannot be mistaken for
+ * another's, but it is out of sight when dockerd has a mount namespace of its own; then the pause process leads there.
+ */
+async function reachableNetns({ netnsPath, pid }: SandboxRecord): Promise<string> {
+  if (pid === 0) return '';
+  for (const path of [netnsPath, `/proc/${pid}/ns/net`]) {
+    if (await isNamespace(path)) return path;
+  }
+  return '';
+}
+
+async function isNamespace(path: string): Promise<boolean> {
+  return statfs(path).then(
+    ({ type }) => type === NSFS_MAGIC,
+    () => false,
+  );
+}

@@ -1,0 +1,68 @@
+import { KIND_LABEL } from '../../convert/text/labels.js';
+import { messageOf } from '../../util/cri-error.js';
+import type { CriDeps } from '../deps.js';
+
+const FULL_ID = /^[0-9a-f]{64}$/;
+
+/**
+ * Takes back the network and the checkpoint of a sandbox whose container was removed behind cridock's back. Nothing to
+ * do for ids that left nothing.
+ */
+export async function reclaimVanishedSandbox(
+  deps: CriDeps,
+  sandboxId: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (!FULL_ID.test(sandboxId)) return;
+  await deps.podResources.delete(sandboxId);
+  const checkpoint = await deps.checkpoints.read(sandboxId);
+  if (checkpoint === undefined) return;
+  if (!checkpoint.hostNetwork) {
+    await deps.network.tearDown(
+      {
+        sandboxId,
+        podName: checkpoint.name,
+        podNamespace: checkpoint.namespace,
+        podUid: '',
+        annotations: {},
+        cgroupParent: '',
+        portMappings: checkpoint.portMappings,
+        netnsPath: '',
+        loopbackUp: true,
+      },
+      signal,
+    );
+  }
+  await deps.checkpoints.remove(sandboxId);
+}
+
+/** As `reclaimVanishedSandbox`, when the Engine tells that one has gone. A failure is logged: `reclaimAllVanished` repeats it. */
+export async function reclaimAfterRemoval(deps: CriDeps, sandboxId: string): Promise<void> {
+  try {
+    await reclaimVanishedSandbox(deps, sandboxId, undefined);
+  } catch (error) {
+    deps.log.warn('could not reclaim what a pod sandbox has left', { sandboxId, error: messageOf(error) });
+  }
+}
+
+/**
+ * Reclaims what sandboxes that the Engine no longer has left behind: checkpoints with their networks, and attachments
+ * without a checkpoint. Failures are logged and tried again next time.
+ */
+export async function reclaimAllVanished(deps: CriDeps): Promise<void> {
+  try {
+    const picture = await deps.mirror.current();
+    for (const sandboxId of await deps.checkpoints.list()) {
+      // A sandbox that was created a moment ago may not be in the picture yet: the Engine has the last word.
+      if (picture.sandboxes.get(sandboxId) ?? (await deps.mirror.refresh(sandboxId))) continue;
+      deps.log.info('reclaiming what a vanished pod sandbox has left', { sandboxId });
+      await reclaimVanishedSandbox(deps, sandboxId, undefined);
+    }
+    await deps.network.gc(async () => {
+      const listed = await deps.engine.listContainers([KIND_LABEL]);
+      return new Set(listed.map(({ Id: id }) => id));
+    });
+  } catch (error) {
+    deps.log.warn('could not reclaim what vanished pod sandboxes have left', { error: messageOf(error) });
+  }
+}

@@ -1,0 +1,45 @@
+import type { RemovePodSandboxRequest__Output } from '../../gen/runtime/v1/RemovePodSandboxRequest.js';
+import type { RemovePodSandboxResponse } from '../../gen/runtime/v1/RemovePodSandboxResponse.js';
+import type { SandboxRecord } from '../../state/records.js';
+import type { CallContext } from '../../util/call-context.js';
+import { removeOneContainer } from '../container/remove.js';
+import type { CriDeps } from '../deps.js';
+import { findSandbox, unlessGone } from '../lookup.js';
+import { reclaimVanishedSandbox } from './reclaim.js';
+import { stopSandbox } from './stop.js';
+
+/**
+ * Removes the pod sandbox and all that is in it, by force (CRI: RemovePodSandbox). Success on unknown ids. While a
+ * member or the network cannot be taken away the sandbox stays, so that a repeat can finish the work.
+ */
+export async function removePodSandbox(
+  deps: CriDeps,
+  request: RemovePodSandboxRequest__Output,
+  ctx: CallContext,
+): Promise<RemovePodSandboxResponse> {
+  const sandbox = findSandbox(await deps.mirror.current(ctx.signal), request.pod_sandbox_id);
+  if (sandbox === undefined) {
+    await reclaimVanishedSandbox(deps, request.pod_sandbox_id, ctx.signal);
+  } else {
+    await deps.podLocks.run(sandbox.name, () => removeSandbox(deps, sandbox, ctx.signal), ctx.signal);
+  }
+  return {};
+}
+
+/**
+ * The work of RemovePodSandbox, under the pod's lock. The sandbox goes last: while anything of it cannot be removed it
+ * stays, for a repeat.
+ */
+export async function removeSandbox(
+  deps: CriDeps,
+  sandbox: SandboxRecord,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  await stopSandbox(deps, sandbox, signal);
+  const picture = await deps.mirror.current(signal);
+  await Promise.all(picture.membersOf(sandbox.id).map((member) => removeOneContainer(deps, member, signal)));
+  await deps.checkpoints.remove(sandbox.id);
+  await deps.podResources.delete(sandbox.id);
+  await unlessGone(deps.engine.removeContainer(sandbox.id, { signal }));
+  await deps.mirror.refresh(sandbox.id);
+}

@@ -1,0 +1,138 @@
+import { sandboxBody, sandboxSeccompProfilePath } from '../../convert/sandbox/sandbox-body.js';
+import { SPEC_HASH, withSpecHash } from '../../convert/text/spec-hash.js';
+import type { ContainerCreateBody } from '../../docker/types.js';
+import type { PodSandboxConfig__Output } from '../../gen/runtime/v1/PodSandboxConfig.js';
+import type { RunPodSandboxRequest__Output } from '../../gen/runtime/v1/RunPodSandboxRequest.js';
+import type { RunPodSandboxResponse } from '../../gen/runtime/v1/RunPodSandboxResponse.js';
+import { checkpointOf } from '../../state/checkpoint-format.js';
+import { isReady } from '../../state/records.js';
+import type { CallContext } from '../../util/call-context.js';
+import { Code, CriError, hasCode, invalidArgument, messageOf } from '../../util/cri-error.js';
+import { checkProfiles } from '../container/checks.js';
+import type { CriDeps } from '../deps.js';
+import { pullShared } from '../image/pull.js';
+import { SECCOMP_FIELD, readSeccompProfile } from '../seccomp-profile.js';
+import { checkRuntimeHandler } from '../runtime/handlers.js';
+import { attachSandbox } from './network.js';
+import { removeSandbox } from './remove.js';
+
+/** Clean-up after a failure is bounded by itself: the caller's own deadline may be what failed. */
+const CLEAN_UP_TIMEOUT_MS = 60_000;
+
+/**
+ * Makes a pod sandbox and its network; answers when the pod is ready (CRI: RunPodSandbox). On failure nothing stays
+ * behind. The same request again joins the one in flight, answers the sandbox that an earlier one made, or clears
+ * away what an earlier one left half made.
+ */
+export async function runPodSandbox(
+  deps: CriDeps,
+  request: RunPodSandboxRequest__Output,
+  ctx: CallContext,
+): Promise<RunPodSandboxResponse> {
+  const { config, runtime_handler: runtimeHandler } = request;
+  if (config === null) throw invalidArgument('config', 'must be set');
+  const { info } = await deps.mirror.currentFacts(ctx.signal);
+  await checkRuntimeHandler(deps, 'runtime_handler', runtimeHandler, ctx.signal);
+  await checkProfiles(config.linux?.security_context ?? null, info);
+  const seccompPath = sandboxSeccompProfilePath(config);
+  const { name, body } = sandboxBody(config, {
+    image: deps.settings.podInfraContainerImage,
+    runtimeHandler,
+    podNetworkMode: deps.network.sandboxNetworkMode,
+    cgroupDriver: info.CgroupDriver,
+    minOomScoreAdj: deps.settings.minOomScoreAdj,
+    seccompProfileText: seccompPath && (await readSeccompProfile(seccompPath, SECCOMP_FIELD)),
+  });
+  const plan: SandboxPlan = { name, config, ...withSpecHash(body) };
+  const id = await deps.sandboxRuns.join(
+    `${name} ${plan.specHash}`,
+    (signal) => deps.podLocks.run(name, () => makeSandbox(deps, plan, signal), signal),
+    ctx.signal,
+  );
+  return { pod_sandbox_id: id };
+}
+
+interface SandboxPlan {
+  readonly name: string;
+  readonly config: PodSandboxConfig__Output;
+  readonly body: ContainerCreateBody;
+  readonly specHash: string;
+}
+
+async function makeSandbox(deps: CriDeps, plan: SandboxPlan, signal: AbortSignal): Promise<string> {
+  const adopted = await adoptOrClear(deps, plan, signal);
+  if (adopted !== undefined) return adopted;
+  const id = await createSandbox(deps, plan, signal);
+  try {
+    signal.throwIfAborted();
+    await deps.checkpoints.write(id, checkpointOf(plan.config));
+    await deps.engine.startContainer(id);
+    const started = await deps.mirror.reach(id, ({ pid }) => pid !== 0);
+    if (started?.kind !== 'sandbox') throw vanished(id);
+    signal.throwIfAborted();
+    await attachSandbox(deps, started, plan.config, signal);
+    const sandbox = await deps.mirror.refresh(id);
+    if (sandbox?.kind !== 'sandbox') throw vanished(id);
+    if (!isReady(sandbox))
+      throw new CriError(Code.UNKNOWN, `pod sandbox ${id} is ${sandbox.status} after its start`);
+    return id;
+  } catch (error) {
+    await clearAway(deps, id, error);
+    throw error;
+  }
+}
+
+/**
+ * What an earlier call with the same metadata left: a ready sandbox of the same specification is the answer to this
+ * call too; one that is not ready and has nothing in it is removed; anything else is somebody's pod.
+ */
+async function adoptOrClear(
+  deps: CriDeps,
+  plan: SandboxPlan,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const picture = await deps.mirror.current(signal);
+  const existing = picture.named(plan.name);
+  if (existing === undefined) return undefined;
+  if (existing.kind === 'sandbox') {
+    if (isReady(existing)) {
+      if (existing.labels.own[SPEC_HASH] === plan.specHash) return existing.id;
+    } else if (picture.membersOf(existing.id).length === 0) {
+      deps.log.info('removing a pod sandbox that was left half made', { sandboxId: existing.id });
+      await removeSandbox(deps, existing, signal);
+      return undefined;
+    }
+  }
+  throw new CriError(Code.ALREADY_EXISTS, `config.metadata: "${plan.name}" exists already as ${existing.id}`);
+}
+
+/** Creates the pause container, pulling its image first when the Engine lacks it. */
+async function createSandbox(deps: CriDeps, plan: SandboxPlan, signal: AbortSignal): Promise<string> {
+  try {
+    return await deps.engine.createContainer(plan.name, plan.body);
+  } catch (error) {
+    if (!hasCode(error, Code.NOT_FOUND)) throw error;
+  }
+  await pullShared(deps, plan.body.Image, await deps.settings.sandboxImageAuth(), signal);
+  return deps.engine.createContainer(plan.name, plan.body);
+}
+
+function vanished(id: string): CriError {
+  return new CriError(Code.UNKNOWN, `pod sandbox ${id} vanished while it was being made`);
+}
+
+/** Nothing half-made stays behind a failure. What cannot be cleared now is cleared by the next attempt or by a removal. */
+async function clearAway(deps: CriDeps, id: string, cause: unknown): Promise<void> {
+  const signal = AbortSignal.timeout(CLEAN_UP_TIMEOUT_MS);
+  try {
+    const record = await deps.mirror.refresh(id);
+    if (record?.kind === 'sandbox') await removeSandbox(deps, record, signal);
+    else await deps.checkpoints.remove(id);
+  } catch (error) {
+    deps.log.warn('could not clear away a pod sandbox that failed to start', {
+      sandboxId: id,
+      cause: messageOf(cause),
+      error: messageOf(error),
+    });
+  }
+}

@@ -1,0 +1,46 @@
+import type { StopPodSandboxRequest__Output } from '../../gen/runtime/v1/StopPodSandboxRequest.js';
+import type { StopPodSandboxResponse } from '../../gen/runtime/v1/StopPodSandboxResponse.js';
+import { isAlive, type ObjectRecord, type SandboxRecord } from '../../state/records.js';
+import type { CallContext } from '../../util/call-context.js';
+import type { CriDeps } from '../deps.js';
+import { findSandbox, unlessGone } from '../lookup.js';
+import { detachSandbox } from './network.js';
+import { reclaimVanishedSandbox } from './reclaim.js';
+
+/**
+ * Stops everything in the pod, then takes its network away, then stops the sandbox itself (CRI: StopPodSandbox).
+ * Success on unknown ids and on repeats; a repeat tries again what failed before.
+ */
+export async function stopPodSandbox(
+  deps: CriDeps,
+  request: StopPodSandboxRequest__Output,
+  ctx: CallContext,
+): Promise<StopPodSandboxResponse> {
+  const sandbox = findSandbox(await deps.mirror.current(ctx.signal), request.pod_sandbox_id);
+  if (sandbox === undefined) {
+    await reclaimVanishedSandbox(deps, request.pod_sandbox_id, ctx.signal);
+  } else {
+    await deps.podLocks.run(sandbox.name, () => stopSandbox(deps, sandbox, ctx.signal), ctx.signal);
+  }
+  return {};
+}
+
+/** The work of StopPodSandbox, under the pod's lock. */
+export async function stopSandbox(
+  deps: CriDeps,
+  sandbox: SandboxRecord,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const picture = await deps.mirror.current(signal);
+  await Promise.all(picture.membersOf(sandbox.id).map((member) => kill(deps, member, signal)));
+  await detachSandbox(deps, sandbox, signal);
+  await kill(deps, sandbox, signal);
+  await deps.mirror.refresh(sandbox.id);
+}
+
+/** CRI: running containers of a sandbox that is stopped are terminated by force. */
+async function kill(deps: CriDeps, record: ObjectRecord, signal: AbortSignal | undefined): Promise<void> {
+  if (!isAlive(record)) return;
+  await unlessGone(deps.engine.stopContainer(record.id, 0, { signal }));
+  await deps.mirror.refresh(record.id);
+}

@@ -1,0 +1,65 @@
+import type { AccountFiles } from '../convert/security/accounts.js';
+import type { Engine } from '../docker/engine.js';
+import { Code, CriError } from '../util/cri-error.js';
+import { withScratchContainer } from './scratch-container.js';
+
+const MAX_FILE_BYTES = 4 * 1024 * 1024;
+const MAX_LINKS = 16;
+/** Go's `fs.ModeType`: the bits that are all zero for a regular file. */
+const TYPE_BITS = 0x8f280000;
+
+/** The account files of images, each image looked into once: its content never changes. */
+export class ImageAccounts {
+  readonly #engine: Engine;
+  readonly #files = new Map<string, Promise<AccountFiles>>();
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  async of(imageId: string): Promise<AccountFiles> {
+    const known = this.#files.get(imageId);
+    if (known !== undefined) return known;
+    const reading = this.#read(imageId);
+    this.#files.set(imageId, reading);
+    reading.catch(() => this.#files.delete(imageId)); // the next one tries again
+    return reading;
+  }
+
+  /** Forgets an image that was removed. */
+  forget(imageId: string): void {
+    this.#files.delete(imageId);
+  }
+
+  async #read(imageId: string): Promise<AccountFiles> {
+    return withScratchContainer(this.#engine, imageId, async (id) => {
+      const [passwd, group] = await Promise.all([
+        this.#readText(id, '/etc/passwd'),
+        this.#readText(id, '/etc/group'),
+      ]);
+      return { passwd, group };
+    });
+  }
+
+  /** '' where the image has no such file. */
+  async #readText(containerId: string, path: string): Promise<string> {
+    let at = path;
+    for (let links = 0; links <= MAX_LINKS; links += 1) {
+      const stat = await this.#engine.statPath(containerId, at);
+      if (stat === undefined) return '';
+      if (stat.linkTarget !== '') {
+        at = stat.linkTarget;
+        continue;
+      }
+      if ((stat.mode & TYPE_BITS) !== 0) return '';
+      if (stat.size > MAX_FILE_BYTES) {
+        throw new CriError(
+          Code.FAILED_PRECONDITION,
+          `the image's ${path} is longer than ${MAX_FILE_BYTES} bytes`,
+        );
+      }
+      return (await this.#engine.readFile(containerId, at)).toString('utf8');
+    }
+    throw new CriError(Code.FAILED_PRECONDITION, `the image's ${path} is a chain of too many links`);
+  }
+}

@@ -1,0 +1,82 @@
+import {
+  NODE_LIMITS,
+  NO_NODE_LIMITS,
+  parseNodeLimits,
+  readNodeLimits,
+  type NodeLimits,
+} from '../convert/limits/node-limits.js';
+import { setNodeLimits } from './set-limits.js';
+import { isAlive, type ContainerRecord } from '../state/records.js';
+import { messageOf } from '../util/cri-error.js';
+import type { CriDeps } from '../cri/deps.js';
+import { podLockKey } from '../cri/lookup.js';
+
+/** Node limits that the container's label does not tell, or that may not be set yet. */
+export interface HeldLimits {
+  readonly limits: NodeLimits;
+  /** False from before something makes them due until they are set: a crash in between is made good for. */
+  readonly set: boolean;
+}
+
+/** Reads a file of the store. Throws for anything else. */
+export function readHeldLimits(value: unknown): HeldLimits {
+  if (typeof value !== 'object' || value === null || !('limits' in value) || !('set' in value)) {
+    throw new Error('no "limits" or no "set"');
+  }
+  return { limits: readNodeLimits(value.limits), set: value.set === true };
+}
+
+/** The limits that the container has, or will have once it is started, beside Docker's. */
+export function nodeLimitsOf(deps: Pick<CriDeps, 'heldLimits'>, container: ContainerRecord): NodeLimits {
+  const held = deps.heldLimits.get(container.id);
+  return held === undefined ? limitsAtCreation(container) : held.limits;
+}
+
+/** Notes the limits as due: from now on a crash of cridock leaves them to its next start. */
+export async function holdNodeLimits(
+  deps: CriDeps,
+  container: ContainerRecord,
+  limits: NodeLimits,
+): Promise<void> {
+  const none = limits.cgroup.length === 0 && limits.oomScoreAdj === undefined;
+  if (none && nodeLimitsOf(deps, container) === NO_NODE_LIMITS) return;
+  await deps.heldLimits.set(container.id, { limits, set: false });
+}
+
+/** Sets what is due for a container that runs. Throws as `setNodeLimits`. */
+export async function setHeldLimits(deps: CriDeps, container: ContainerRecord): Promise<void> {
+  const held = deps.heldLimits.get(container.id);
+  if (held === undefined || held.set) return;
+  const { info } = await deps.mirror.currentFacts();
+  await setNodeLimits(container, held.limits, info.CgroupVersion === '2' ? 2 : 1);
+  // What the label tells too needs no file.
+  if (JSON.stringify(held.limits) === container.labels.own[NODE_LIMITS])
+    await deps.heldLimits.delete(container.id);
+  else await deps.heldLimits.set(container.id, { ...held, set: true });
+}
+
+/** Sets what a crash has left due, and forgets containers that are gone. Failures are logged. */
+export async function settleHeldLimits(deps: CriDeps): Promise<void> {
+  for (const id of deps.heldLimits.ids()) {
+    try {
+      const picture = await deps.mirror.current();
+      const container = picture.containers.get(id);
+      if (container === undefined) {
+        if ((await deps.mirror.refresh(id)) === undefined) await deps.heldLimits.delete(id);
+      } else if (isAlive(container)) {
+        await deps.podLocks.run(podLockKey(picture, container), () => setHeldLimits(deps, container));
+      }
+    } catch (error) {
+      deps.log.error('limits of a container could not be set', { containerId: id, error: messageOf(error) });
+    }
+  }
+}
+
+/** A label that cannot be read is somebody else's doing; the container has what Docker set. */
+function limitsAtCreation(container: ContainerRecord): NodeLimits {
+  try {
+    return parseNodeLimits(container.labels.own[NODE_LIMITS]);
+  } catch {
+    return NO_NODE_LIMITS;
+  }
+}

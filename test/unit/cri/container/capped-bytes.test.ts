@@ -1,0 +1,24 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { CappedBytes } from '../../../../src/cri/container/capped-bytes.js';
+
+describe('CappedBytes', () => {
+  it('joins pieces and drops what is too much', () => {
+    const joined = new CappedBytes(5000);
+    assert.equal(joined.bytes.length, 0);
+    for (let value = 0; value < 7000; value += 7) joined.push(Buffer.alloc(7, value % 251));
+    assert.equal(joined.bytes.length, 5000);
+    assert.deepEqual(
+      [...joined.bytes.subarray(4990)],
+      Array.from({ length: 10 }, (_, index) => (Math.floor((4990 + index) / 7) * 7) % 251),
+    );
+  });
+
+  it('is not changed by what the caller does with a piece afterwards', () => {
+    const joined = new CappedBytes(10);
+    const piece = Buffer.from('abc');
+    joined.push(piece);
+    piece.fill(0);
+    assert.equal(joined.bytes.toString(), 'abc');
+  });
+});

@@ -3,9 +3,9 @@ import type { Config } from './cli/config.js';
 import { compareConfigs, type ReloadableConfig } from './cli/reload.js';
 import { readBuildInfo } from './cli/version.js';
 import { pinnedBy } from './convert/image/pinned-images.js';
-import { containerEntry } from './cri/container/list.js';
+import { containerEntry } from './cri/replies/container-messages.js';
 import { logProblems, observeLog } from './cri/container/log.js';
-import { containerAttributes } from './cri/container/stats.js';
+import { containerAttributes } from './cri/replies/container-messages.js';
 import type { CriDeps, CriSettings } from './cri/deps.js';
 import { EntryList } from './cri/replies/entry-list.js';
 import { EventFeed } from './events/event-feed.js';
@@ -20,15 +20,15 @@ import { readHeldLimits, settleHeldLimits } from './limits/node-limits.js';
 import { lowestOomScoreAdj } from './limits/oom-score-limit.js';
 import { runtimeService } from './cri/runtime-service.js';
 import { whyNotReady } from './cri/runtime/status.js';
-import { sandboxEntry } from './cri/sandbox/list.js';
-import { SandboxMetrics } from './cri/sandbox/metrics.js';
+import { sandboxEntry } from './cri/replies/sandbox-messages.js';
+import { SandboxMetrics } from './stats/pod-metrics.js';
 import { reclaimAfterRemoval, reclaimAllVanished } from './cri/sandbox/reclaim.js';
-import { sandboxAttributes } from './cri/sandbox/stats.js';
+import { sandboxAttributes } from './cri/replies/sandbox-messages.js';
 import { Statistics } from './stats/statistics.js';
 import { StatsEntries } from './stats/stats-entries.js';
 import { StatusReplies } from './cri/replies/status-replies.js';
 import { streamService } from './cri/stream-service.js';
-import { readPodResources } from './cri/sandbox/update-resources.js';
+import { readPodResources } from './state/pod-resources.js';
 import { removeOldScratchContainers } from './images/scratch-container.js';
 import { DockerodeEngine } from './docker/dockerode-engine.js';
 import type { Engine } from './docker/engine.js';
@@ -62,6 +62,7 @@ import { SharedCalls } from './util/shared-calls.js';
 
 const RECONCILE_EVERY_MS = 180_000;
 const COMPARE_EVERY_MS = 10_000;
+
 /** What calls in flight get when cridock is asked to stop; systemd's own limit is longer. */
 const STOP_GRACE_MS = 10_000;
 

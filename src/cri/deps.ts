@@ -12,20 +12,19 @@ import type { SharedCalls } from '../util/shared-calls.js';
 import type { ImageSizes } from '../images/sizes.js';
 import type { ImageVolumes } from '../images/volumes.js';
 import type { HeldLimits } from '../limits/node-limits.js';
-import type { PodResources } from './sandbox/update-resources.js';
+import type { PodResources } from '../state/pod-resources.js';
 import type { ImageAccounts } from '../images/accounts.js';
 import type { JsonStore } from '../state/json-store.js';
 import type { ImageDiskUsage } from '../images/disk-usage.js';
 import type { ImageInodes } from '../images/inodes.js';
-import type { ContainerListing } from './container/list.js';
-import type { ContainerStatsEntries } from './container/stats.js';
 import type { EventFeed } from '../events/event-feed.js';
-import type { SandboxMetrics } from './sandbox/metrics.js';
-import type { SandboxListing } from './sandbox/list.js';
-import type { StreamingUrls } from './streaming/requests.js';
-import type { SandboxStatsEntries } from './sandbox/stats.js';
+import type { SandboxMetrics } from '../stats/pod-metrics.js';
 import type { Statistics } from '../stats/statistics.js';
 import type { StatusReplies } from './replies/status-replies.js';
+import type { ContainerRecord, SandboxRecord } from '../state/records.js';
+import type { EntryList } from './replies/entry-list.js';
+import type { StatsEntries } from '../stats/stats-entries.js';
+import type { StreamingUrls } from '../util/stream-request.js';
 
 /** The part of the configuration that RPCs look at. */
 export interface CriSettings {
@@ -82,3 +81,15 @@ export interface CriDeps {
   /** What UpdatePodSandboxResources told last, by sandbox id. */
   readonly podResources: JsonStore<PodResources>;
 }
+
+/** The kept replies of ListContainers. */
+export type ContainerListing = EntryList<ContainerRecord>;
+
+/** The kept replies of ListPodSandbox. */
+export type SandboxListing = EntryList<SandboxRecord>;
+
+/** The encoded entries of ListContainerStats. */
+export type ContainerStatsEntries = StatsEntries<ContainerRecord>;
+
+/** The encoded entries of ListPodSandboxStats. */
+export type SandboxStatsEntries = StatsEntries<SandboxRecord>;

@@ -52,17 +52,3 @@ export function findContainer(
 ): ContainerRecord | undefined {
   return picture.containers.resolve(requireShortText(field, id), field);
 }
-
-/** Removes and stops must succeed on objects that are gone; everything else still throws. */
-export async function unlessGone(work: Promise<unknown>): Promise<void> {
-  try {
-    await work;
-  } catch (error) {
-    if (!(error instanceof CriError && error.code === Code.NOT_FOUND)) throw error;
-  }
-}
-
-/** The lock that covers a container: its pod's, or its own when the sandbox is gone. */
-export function podLockKey(picture: Picture, container: ContainerRecord): string {
-  return picture.sandboxes.get(container.sandboxId)?.name ?? container.sandboxId;
-}

@@ -13,7 +13,7 @@ import type { CriDeps } from './deps.js';
 import { execSync } from './container/exec-sync.js';
 import { exec } from './streaming/exec.js';
 import { portForward } from './streaming/port-forward.js';
-import { listMetricDescriptors } from '../stats/metric-descriptors.js';
+import { listMetricDescriptors } from './runtime/metric-descriptors.js';
 import { runtimeConfig, updateRuntimeConfig } from './runtime/config.js';
 import { runtimeStatus } from './runtime/status.js';
 import { listPodSandbox } from './sandbox/list.js';

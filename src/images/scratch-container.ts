@@ -3,9 +3,10 @@ import { OWN_LABEL_PREFIX } from '../convert/text/labels.js';
 import type { Engine } from '../docker/engine.js';
 import { messageOf } from '../util/cri-error.js';
 import type { Logger } from '../util/log.js';
-import { unlessGone } from '../cri/lookup.js';
+import { unlessGone } from '../util/cri-error.js';
 
 const SCRATCH_LABEL = `${OWN_LABEL_PREFIX}scratch`;
+
 /** Nobody looks into an image for longer: such a container was left by a crash. */
 const LONGEST_USE_SECONDS = 120;
 

@@ -8,13 +8,14 @@ import type { ContainerRecord } from '../state/records.js';
 import { Code, CriError, hasCode, messageOf } from '../util/cri-error.js';
 import { KeyedMutex } from '../util/keyed-mutex.js';
 import type { CriDeps } from '../cri/deps.js';
-import { unlessGone } from '../cri/lookup.js';
+import { unlessGone } from '../util/cri-error.js';
 
 /** The kubelet looks for this word in the error. */
 export const IMAGE_VOLUME_FAILED = 'ImageVolumeMountFailed';
 
 /** Names the image whose layers a container keeps on the node. */
 const KEEPER_LABEL = `${OWN_LABEL_PREFIX}image-volume`;
+
 /** Mounts are made and taken away one at a time. */
 const ONE_LOCK = '';
 

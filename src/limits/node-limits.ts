@@ -9,7 +9,7 @@ import { setNodeLimits } from './set-limits.js';
 import { isAlive, type ContainerRecord } from '../state/records.js';
 import { messageOf } from '../util/cri-error.js';
 import type { CriDeps } from '../cri/deps.js';
-import { podLockKey } from '../cri/lookup.js';
+import { podLockKey } from '../state/picture.js';
 
 /** Node limits that the container's label does not tell, or that may not be set yet. */
 export interface HeldLimits {

@@ -80,3 +80,8 @@ export class Picture {
     return [...this.sandboxes.keys(), ...this.containers.keys()];
   }
 }
+
+/** The lock that covers a container: its pod's, or its own when the sandbox is gone. */
+export function podLockKey(picture: Picture, container: ContainerRecord): string {
+  return picture.sandboxes.get(container.sandboxId)?.name ?? container.sandboxId;
+}

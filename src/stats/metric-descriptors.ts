@@ -1,4 +1,3 @@
-import type { ListMetricDescriptorsResponse } from '../gen/runtime/v1/ListMetricDescriptorsResponse.js';
 import { MetricType, type MetricType__Output } from '../gen/runtime/v1/MetricType.js';
 
 /** What a metric is. Values are whole numbers, in the unit that the name ends with. */
@@ -82,17 +81,6 @@ export const METRICS = {
 } as const satisfies Readonly<Record<string, MetricDefinition>>;
 
 export type MetricName = keyof typeof METRICS;
-
-/** What ListPodSandboxMetrics may answer (CRI: ListMetricDescriptors); the same for the life of the process. */
-export async function listMetricDescriptors(): Promise<ListMetricDescriptorsResponse> {
-  return Promise.resolve({
-    descriptors: Object.entries(METRICS).map(([name, { help, labels }]) => ({
-      name,
-      help,
-      label_keys: [...COMMON_LABELS, ...labels],
-    })),
-  });
-}
 
 function counter(help: string, labels: readonly string[] = []): MetricDefinition {
   return { type: COUNTER, help, labels };

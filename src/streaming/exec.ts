@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { execEnd, killExec, startFailure } from '../cri/container/exec-end.js';
 import { runningContainerOrThrow } from '../cri/lookup.js';
-import type { StreamRequest } from '../cri/streaming/requests.js';
+import type { StreamRequest } from '../util/stream-request.js';
 import type { Engine } from '../docker/engine.js';
 import type { ContainerRecord } from '../state/records.js';
 import type { Mirror } from '../state/mirror.js';

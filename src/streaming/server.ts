@@ -5,7 +5,8 @@ import https from 'node:https';
 import { isIPv6 } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { StreamRequest, StreamingUrls } from '../cri/streaming/requests.js';
+import type { StreamingUrls } from '../util/stream-request.js';
+import type { StreamRequest } from '../util/stream-request.js';
 import type { Logger } from '../util/log.js';
 import type { MetricsSink } from '../util/metrics-sink.js';
 import { isTrustedOrigin, refuse } from './handshake.js';
@@ -16,6 +17,7 @@ import { Tokens } from './tokens.js';
 
 /** A client that does not finish its request in this time is no client. */
 const REQUEST_TIMEOUT_MS = 30_000;
+
 /** What sessions get to say goodbye when cridock stops. */
 const STOP_GRACE_MS = 5_000;
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { runningSandboxOrThrow } from '../cri/streaming/port-forward.js';
-import type { StreamRequest } from '../cri/streaming/requests.js';
+import type { StreamRequest } from '../util/stream-request.js';
 import { HostDialer, NetnsDialer } from '../network/netns-dialer.js';
 import type { LoopbackDialer } from '../network/netns-dialer.js';
 import { isHostNetwork } from '../state/records.js';

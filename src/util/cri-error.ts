@@ -59,3 +59,12 @@ export function hasCode(error: unknown, code: Code): error is CriError {
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+/** Removes and stops must succeed on objects that are gone; everything else still throws. */
+export async function unlessGone(work: Promise<unknown>): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    if (!(error instanceof CriError && error.code === Code.NOT_FOUND)) throw error;
+  }
+}

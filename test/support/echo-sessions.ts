@@ -6,7 +6,7 @@ import net from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { duplexPair, type Duplex } from 'node:stream';
 import type { TestContext } from 'node:test';
-import type { StreamRequest } from '../../src/cri/streaming/requests.js';
+import type { StreamRequest } from '../../src/util/stream-request.js';
 import { connectLocal } from '../../src/network/connect-local.js';
 import type { LoopbackDialer } from '../../src/network/netns-dialer.js';
 import { createMetrics } from '../../src/observability/metrics.js';

@@ -1,5 +1,5 @@
 import type { TestContext } from 'node:test';
-import type { StreamRequest } from '../../src/cri/streaming/requests.js';
+import type { StreamRequest } from '../../src/util/stream-request.js';
 import { captureLog } from './captured-log.js';
 import { silentMetrics } from '../../src/util/metrics-sink.js';
 import { StreamingServer, type Negotiate } from '../../src/streaming/server.js';

@@ -4,10 +4,10 @@ import type { Picture } from '../../state/picture.js';
 import type { Transition } from '../../state/transitions.js';
 import type { CallContext } from '../../util/call-context.js';
 import { unlessAborted } from '../../util/unless-aborted.js';
-import { containerStatusOf } from './status.js';
+import { containerStatusOf } from '../replies/container-messages.js';
 import type { CriDeps } from '../deps.js';
 import type { LifeEvent } from '../../events/event-feed.js';
-import { sandboxStatusOf } from '../sandbox/status.js';
+import { sandboxStatusOf } from '../replies/sandbox-messages.js';
 
 const TYPES: Record<Transition, ContainerEventType> = {
   created: ContainerEventType.CONTAINER_CREATED_EVENT,

@@ -1,5 +1,4 @@
 import { matchesSelector } from '../../convert/text/selector.js';
-import type { Container } from '../../gen/runtime/v1/Container.js';
 import type { ContainerFilter__Output } from '../../gen/runtime/v1/ContainerFilter.js';
 import type { ContainerStatsFilter__Output } from '../../gen/runtime/v1/ContainerStatsFilter.js';
 import type { ListContainersRequest__Output } from '../../gen/runtime/v1/ListContainersRequest.js';
@@ -10,10 +9,6 @@ import { inBatches } from '../../util/batches.js';
 import type { CallContext } from '../../util/call-context.js';
 import { EncodedReply } from '../../util/encoded-reply.js';
 import type { CriDeps } from '../deps.js';
-import type { EntryList } from '../replies/entry-list.js';
-
-/** The kept replies of ListContainers. */
-export type ContainerListing = EntryList<ContainerRecord>;
 
 /** Lists workload containers; the parts of a filter are ANDed (CRI: ListContainers). Never asks the Engine. */
 export async function listContainers(
@@ -37,22 +32,6 @@ export async function* streamContainers(
   const picture = await deps.mirror.current(ctx.signal);
   const containers = [...(filter === null ? picture.containers.values() : filterContainers(picture, filter))];
   for await (const batch of inBatches(containers)) yield new EncodedReply(deps.containerListing.some(batch));
-}
-
-/** One entry of the list. `created_at` is the same nanosecond figure as in ContainerStatus. */
-export function containerEntry(container: ContainerRecord): Container {
-  return {
-    id: container.id,
-    pod_sandbox_id: container.sandboxId,
-    metadata: container.metadata,
-    image: { image: container.image.name },
-    image_ref: container.image.ref,
-    image_id: container.image.id,
-    state: container.phase.state,
-    created_at: String(container.createdAtNs),
-    labels: container.labels.labels,
-    annotations: container.labels.annotations,
-  };
 }
 
 function isUnfiltered(filter: ContainerFilter__Output | null): filter is null {

@@ -7,7 +7,8 @@ import { messageOf } from '../../util/cri-error.js';
 import { logModeOf } from './log.js';
 import type { CriDeps } from '../deps.js';
 import { hasImageVolumes, sweepImageVolumes } from '../../images/volumes.js';
-import { findContainer, unlessGone } from '../lookup.js';
+import { findContainer } from '../lookup.js';
+import { unlessGone } from '../../util/cri-error.js';
 
 /** Removes a container, by force if it runs (CRI: RemoveContainer). Success on unknown ids. */
 export async function removeContainer(

@@ -7,7 +7,8 @@ import type { CallContext } from '../../util/call-context.js';
 import { Code, CriError, messageOf } from '../../util/cri-error.js';
 import { logModeOf, logSourceOf } from './log.js';
 import type { CriDeps } from '../deps.js';
-import { containerOrThrow, podLockKey } from '../lookup.js';
+import { containerOrThrow } from '../lookup.js';
+import { podLockKey } from '../../state/picture.js';
 import { holdNodeLimits, nodeLimitsOf, setHeldLimits } from '../../limits/node-limits.js';
 
 /**

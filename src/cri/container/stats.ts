@@ -1,4 +1,3 @@
-import type { ContainerStats } from '../../gen/runtime/v1/ContainerStats.js';
 import type { ContainerStatsFilter__Output } from '../../gen/runtime/v1/ContainerStatsFilter.js';
 import type { ContainerStatsRequest__Output } from '../../gen/runtime/v1/ContainerStatsRequest.js';
 import { isAlive, type ContainerRecord } from '../../state/records.js';
@@ -7,9 +6,9 @@ import type { CallContext } from '../../util/call-context.js';
 import { EncodedReply, joined } from '../../util/encoded-reply.js';
 import { containersMatching } from './list.js';
 import type { CriDeps } from '../deps.js';
-import { imageRoot } from '../image/fs-info.js';
+import { imageRoot } from '../../images/root.js';
 import { containerOrThrow } from '../lookup.js';
-import type { StatsEntries, WriteFigures } from '../../stats/stats-entries.js';
+import type { WriteFigures } from '../../stats/stats-entries.js';
 import {
   readUsage,
   writeCpu,
@@ -19,9 +18,6 @@ import {
   writeSwap,
   type Usage,
 } from '../../stats/usage-messages.js';
-
-/** The encoded entries of ListContainerStats. */
-export type ContainerStatsEntries = StatsEntries<ContainerRecord>;
 
 /**
  * Those who poll list containers and pods in a row, and both lists hold the containers' figures: they may be this old. They
@@ -111,11 +107,6 @@ function figures(
     writeSwap(writer, SWAP_FIELD, usage);
     writeIo(writer, IO_FIELD, usage);
   };
-}
-
-/** The entry with nothing but what tells whose it is. */
-export function containerAttributes({ id, metadata, labels }: ContainerRecord): ContainerStats {
-  return { attributes: { id, metadata, labels: labels.labels, annotations: labels.annotations } };
 }
 
 function* statsEntries(

@@ -4,7 +4,8 @@ import type { StopContainerResponse } from '../../gen/runtime/v1/StopContainerRe
 import { isAlive } from '../../state/records.js';
 import type { CallContext } from '../../util/call-context.js';
 import type { CriDeps } from '../deps.js';
-import { findContainer, unlessGone } from '../lookup.js';
+import { findContainer } from '../lookup.js';
+import { unlessGone } from '../../util/cri-error.js';
 
 /** Docker takes the grace period as a 32-bit number of seconds. */
 const LONGEST_GRACE_SECONDS = 2 ** 31 - 1;

@@ -13,7 +13,8 @@ import { isAlive, type ContainerRecord } from '../../state/records.js';
 import type { CallContext } from '../../util/call-context.js';
 import { Code, CriError, invalidArgument, messageOf } from '../../util/cri-error.js';
 import type { CriDeps } from '../deps.js';
-import { containerOrThrow, podLockKey } from '../lookup.js';
+import { containerOrThrow } from '../lookup.js';
+import { podLockKey } from '../../state/picture.js';
 import { holdNodeLimits, nodeLimitsOf, setHeldLimits } from '../../limits/node-limits.js';
 
 /**

@@ -5,7 +5,7 @@ import type { CallContext } from '../../util/call-context.js';
 import type { CriDeps } from '../deps.js';
 import { checkRuntimeHandler } from '../runtime/handlers.js';
 import { findImage } from '../../images/lookup.js';
-import { unlessGone } from '../lookup.js';
+import { unlessGone } from '../../util/cri-error.js';
 
 /**
  * Removes the image that the reference means, under all its names at once (CRI: RemoveImage). Success when there is none;

@@ -1,11 +1,11 @@
-import type { CriDeps } from '../deps.js';
+import type { JsonStore } from '../../state/json-store.js';
 import type { ContainerRecord, SandboxRecord } from '../../state/records.js';
 import type { EncodeReply } from '../../util/handler.js';
 import { WireWriter, insideOf } from '../../util/wire-writer.js';
-import { containerStatusOf } from '../container/status.js';
+import { containerStatusOf } from './container-messages.js';
 import { KeptEncodings } from './kept-encodings.js';
 import type { HeldLimits } from '../../limits/node-limits.js';
-import { sandboxStatusOf } from '../sandbox/status.js';
+import { sandboxStatusOf } from './sandbox-messages.js';
 
 /** Of PodSandboxStatusResponse. */
 const CONTAINERS_STATUSES = 3;
@@ -22,12 +22,12 @@ interface KeptStatus {
  */
 export class StatusReplies {
   readonly #encode: EncodeReply;
-  readonly #heldLimits: CriDeps['heldLimits'];
+  readonly #heldLimits: JsonStore<HeldLimits>;
   readonly #containers = new WeakMap<ContainerRecord, KeptStatus>();
   readonly #sandboxes: KeptEncodings<SandboxRecord>;
   readonly #writer = new WireWriter();
 
-  constructor(encode: EncodeReply, heldLimits: CriDeps['heldLimits']) {
+  constructor(encode: EncodeReply, heldLimits: JsonStore<HeldLimits>) {
     this.#encode = encode;
     this.#heldLimits = heldLimits;
     this.#sandboxes = new KeptEncodings((sandbox) =>

@@ -1,20 +1,15 @@
 import { matchesSelector } from '../../convert/text/selector.js';
 import type { ListPodSandboxRequest__Output } from '../../gen/runtime/v1/ListPodSandboxRequest.js';
-import type { PodSandbox } from '../../gen/runtime/v1/PodSandbox.js';
 import type { PodSandboxFilter__Output } from '../../gen/runtime/v1/PodSandboxFilter.js';
 import type { PodSandboxStatsFilter__Output } from '../../gen/runtime/v1/PodSandboxStatsFilter.js';
-import { PodSandboxState } from '../../gen/runtime/v1/PodSandboxState.js';
 import type { StreamPodSandboxesRequest__Output } from '../../gen/runtime/v1/StreamPodSandboxesRequest.js';
 import type { Picture } from '../../state/picture.js';
-import { isReady, type SandboxRecord } from '../../state/records.js';
+import { type SandboxRecord } from '../../state/records.js';
 import { inBatches } from '../../util/batches.js';
 import type { CallContext } from '../../util/call-context.js';
 import { EncodedReply } from '../../util/encoded-reply.js';
 import type { CriDeps } from '../deps.js';
-import type { EntryList } from '../replies/entry-list.js';
-
-/** The kept replies of ListPodSandbox. */
-export type SandboxListing = EntryList<SandboxRecord>;
+import { sandboxState } from '../replies/sandbox-messages.js';
 
 /** Lists pod sandboxes; the parts of a filter are ANDed (CRI: ListPodSandbox). Never asks the Engine. */
 export async function listPodSandbox(
@@ -38,23 +33,6 @@ export async function* streamPodSandboxes(
   const picture = await deps.mirror.current(ctx.signal);
   const sandboxes = [...(filter === null ? picture.sandboxes.values() : filterSandboxes(picture, filter))];
   for await (const batch of inBatches(sandboxes)) yield new EncodedReply(deps.sandboxListing.some(batch));
-}
-
-/** One entry of the list. */
-export function sandboxEntry(sandbox: SandboxRecord): PodSandbox {
-  return {
-    id: sandbox.id,
-    metadata: sandbox.identity,
-    state: sandboxState(sandbox),
-    created_at: String(sandbox.createdAtNs),
-    labels: sandbox.labels.labels,
-    annotations: sandbox.labels.annotations,
-    runtime_handler: sandbox.facts.runtimeHandler,
-  };
-}
-
-export function sandboxState(sandbox: SandboxRecord): PodSandboxState {
-  return isReady(sandbox) ? PodSandboxState.SANDBOX_READY : PodSandboxState.SANDBOX_NOTREADY;
 }
 
 function isUnfiltered(filter: PodSandboxFilter__Output | null): filter is null {

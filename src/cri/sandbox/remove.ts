@@ -4,7 +4,8 @@ import type { SandboxRecord } from '../../state/records.js';
 import type { CallContext } from '../../util/call-context.js';
 import { removeOneContainer } from '../container/remove.js';
 import type { CriDeps } from '../deps.js';
-import { findSandbox, unlessGone } from '../lookup.js';
+import { findSandbox } from '../lookup.js';
+import { unlessGone } from '../../util/cri-error.js';
 import { reclaimVanishedSandbox } from './reclaim.js';
 import { stopSandbox } from './stop.js';
 

@@ -1,4 +1,3 @@
-import type { PodSandboxStats } from '../../gen/runtime/v1/PodSandboxStats.js';
 import type { PodSandboxStatsFilter__Output } from '../../gen/runtime/v1/PodSandboxStatsFilter.js';
 import type { PodSandboxStatsRequest__Output } from '../../gen/runtime/v1/PodSandboxStatsRequest.js';
 import type { PodSandboxStatsResponse } from '../../gen/runtime/v1/PodSandboxStatsResponse.js';
@@ -9,15 +8,20 @@ import type { CallContext } from '../../util/call-context.js';
 import { EncodedReply, joined } from '../../util/encoded-reply.js';
 import { LIST_MAX_AGE_MS, containerEntry } from '../container/stats.js';
 import type { CriDeps } from '../deps.js';
-import { imageRoot } from '../image/fs-info.js';
+import { imageRoot } from '../../images/root.js';
 import { sandboxOrThrow } from '../lookup.js';
 import { summedCgroup } from '../../stats/pod-sum.js';
 import { sandboxesMatching } from './list.js';
-import type { StatsEntries, WriteFigures } from '../../stats/stats-entries.js';
-import { readUsage, writeCpu, writeIo, writeMemory, writeNetwork, writeProcesses } from '../../stats/usage-messages.js';
-
-/** The encoded entries of ListPodSandboxStats. */
-export type SandboxStatsEntries = StatsEntries<SandboxRecord>;
+import type { WriteFigures } from '../../stats/stats-entries.js';
+import {
+  readUsage,
+  writeCpu,
+  writeIo,
+  writeMemory,
+  writeNetwork,
+  writeProcesses,
+} from '../../stats/usage-messages.js';
+import { sandboxAttributes } from '../replies/sandbox-messages.js';
 
 /** Measures one pod (CRI: PodSandboxStats). Of one that does not run nothing is known; kubelets want `linux` all the same. */
 export async function podSandboxStats(
@@ -57,11 +61,6 @@ export async function* streamPodSandboxStats(
   for await (const batch of inBatches(statsEntries(deps, picture, sandboxes, mountpoint))) {
     yield new EncodedReply(deps.sandboxStatsEntries.reply(batch));
   }
-}
-
-/** The entry with nothing but what tells whose it is. */
-export function sandboxAttributes({ id, identity, labels }: SandboxRecord): PodSandboxStats {
-  return { attributes: { id, metadata: identity, labels: labels.labels, annotations: labels.annotations } };
 }
 
 function* statsEntries(

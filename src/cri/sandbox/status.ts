@@ -1,15 +1,14 @@
-import type { PodSandboxStatus } from '../../gen/runtime/v1/PodSandboxStatus.js';
 import type { PodSandboxStatusRequest__Output } from '../../gen/runtime/v1/PodSandboxStatusRequest.js';
 import type { PodSandboxStatusResponse } from '../../gen/runtime/v1/PodSandboxStatusResponse.js';
 import type { SandboxRecord } from '../../state/records.js';
 import type { CallContext } from '../../util/call-context.js';
 import { EncodedReply } from '../../util/encoded-reply.js';
-import { containerStatusOf } from '../container/status.js';
+import { containerStatusOf } from '../replies/container-messages.js';
 import type { CriDeps } from '../deps.js';
 import { sandboxOrThrow } from '../lookup.js';
-import { sandboxState } from './list.js';
 import { networkProblem } from './network.js';
-import { podResourcesOf } from './update-resources.js';
+import { podResourcesOf } from '../../state/pod-resources.js';
+import { sandboxStatusOf } from '../replies/sandbox-messages.js';
 
 /**
  * The status of a pod sandbox and, for the kubelet's evented PLEG, of all that is in it (CRI: PodSandboxStatus).
@@ -29,24 +28,6 @@ export async function podSandboxStatus(
     containers_statuses: members.map((member) => containerStatusOf(deps, member)),
     timestamp: String(BigInt(Date.now()) * 1_000_000n),
     info: { info: JSON.stringify(await verboseInfo(deps, sandbox, ctx.signal)) },
-  };
-}
-
-/** The record in CRI's words. */
-export function sandboxStatusOf(sandbox: SandboxRecord): PodSandboxStatus {
-  const [ip = '', ...others] = sandbox.ips ?? [];
-  const { network, pid, ipc } = sandbox.facts;
-  return {
-    id: sandbox.id,
-    metadata: sandbox.identity,
-    state: sandboxState(sandbox),
-    created_at: String(sandbox.createdAtNs),
-    // A pod in the host's network has no address of its own: the kubelet knows the node's.
-    network: { ip, additional_ips: others.map((other) => ({ ip: other })) },
-    linux: { namespaces: { options: { network, pid, ipc } } },
-    labels: sandbox.labels.labels,
-    annotations: sandbox.labels.annotations,
-    runtime_handler: sandbox.facts.runtimeHandler,
   };
 }
 

@@ -3,7 +3,8 @@ import type { StopPodSandboxResponse } from '../../gen/runtime/v1/StopPodSandbox
 import { isAlive, type ObjectRecord, type SandboxRecord } from '../../state/records.js';
 import type { CallContext } from '../../util/call-context.js';
 import type { CriDeps } from '../deps.js';
-import { findSandbox, unlessGone } from '../lookup.js';
+import { findSandbox } from '../lookup.js';
+import { unlessGone } from '../../util/cri-error.js';
 import { detachSandbox } from './network.js';
 import { reclaimVanishedSandbox } from './reclaim.js';
 

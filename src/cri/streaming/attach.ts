@@ -3,7 +3,7 @@ import type { AttachResponse } from '../../gen/runtime/v1/AttachResponse.js';
 import type { CallContext } from '../../util/call-context.js';
 import type { CriDeps } from '../deps.js';
 import { runningContainerOrThrow } from '../lookup.js';
-import { checkStreams } from './requests.js';
+import { checkStreams } from './check-streams.js';
 
 /** Answers where to connect for the streams of a running container's first process (CRI: Attach). */
 export async function attach(

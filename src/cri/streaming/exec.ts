@@ -3,7 +3,7 @@ import type { ExecResponse } from '../../gen/runtime/v1/ExecResponse.js';
 import type { CallContext } from '../../util/call-context.js';
 import type { CriDeps } from '../deps.js';
 import { requireCommand, runningContainerOrThrow } from '../lookup.js';
-import { checkStreams } from './requests.js';
+import { checkStreams } from './check-streams.js';
 
 /** Prepares a command with streams and answers where to connect for it (CRI: Exec). It starts with the connection. */
 export async function exec(

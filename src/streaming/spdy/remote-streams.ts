@@ -1,5 +1,5 @@
 import type { Duplex, Readable, Writable } from 'node:stream';
-import type { WantedStreams } from '../../cri/streaming/requests.js';
+import type { WantedStreams } from '../../util/stream-request.js';
 import type { TerminalSize } from '../../docker/types.js';
 import { Code, CriError } from '../../util/cri-error.js';
 import { statusObject, statusText } from '../outcome.js';

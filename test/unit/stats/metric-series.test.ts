@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { containerAttributes } from '../../../src/cri/container/stats.js';
+import { containerAttributes } from '../../../src/cri/replies/container-messages.js';
 import { METRICS, type MetricName } from '../../../src/stats/metric-descriptors.js';
 import { encodeHeads, MetricSeries } from '../../../src/stats/metric-series.js';
 import { StatsEntries } from '../../../src/stats/stats-entries.js';

@@ -1,5 +1,3 @@
-import { invalidArgument } from '../../util/cri-error.js';
-
 /** The streams of an exec or attach session; CRI: at least one, and with a terminal no stderr. */
 export interface WantedStreams {
   readonly stdin: boolean;
@@ -21,12 +19,4 @@ export interface StreamingUrls {
    * wait to be used.
    */
   urlFor(request: StreamRequest): string;
-}
-
-/** Throws INVALID_ARGUMENT for combinations that the CRI excludes. */
-export function checkStreams({ stdin, stdout, stderr, tty }: WantedStreams): void {
-  if (!stdin && !stdout && !stderr) {
-    throw invalidArgument('stdin, stdout, stderr', 'at least one of them must be set');
-  }
-  if (tty && stderr) throw invalidArgument('stderr', 'a terminal has no stream of its own for errors');
 }

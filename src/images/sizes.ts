@@ -1,6 +1,7 @@
 import { usesContainerdStore } from '../convert/engine-info.js';
 import type { ImageInspect } from '../docker/types.js';
-import type { CriDeps } from '../cri/deps.js';
+import type { Engine } from '../docker/engine.js';
+import type { Mirror } from '../state/mirror.js';
 
 /**
  * The bytes that an image takes on the node. On the containerd image store an inspect tells those of the compressed
@@ -9,7 +10,11 @@ import type { CriDeps } from '../cri/deps.js';
 export class ImageSizes {
   readonly #bytes = new Map<string, number>();
 
-  async of({ engine, mirror }: CriDeps, image: ImageInspect, signal: AbortSignal): Promise<number> {
+  async of(
+    { engine, mirror }: { readonly engine: Engine; readonly mirror: Mirror },
+    image: ImageInspect,
+    signal: AbortSignal,
+  ): Promise<number> {
     const info = mirror.facts?.info;
     if (info !== undefined && !usesContainerdStore(info)) return image.Size;
     const known = this.#bytes.get(image.Id);

@@ -7,7 +7,8 @@ import { ImageFolders } from './folders.js';
 import type { ContainerRecord } from '../state/records.js';
 import { Code, CriError, hasCode, messageOf } from '../util/cri-error.js';
 import { KeyedMutex } from '../util/keyed-mutex.js';
-import type { CriDeps } from '../cri/deps.js';
+import type { Mirror } from '../state/mirror.js';
+import type { Logger } from '../util/log.js';
 import { unlessGone } from '../util/cri-error.js';
 
 /** The kubelet looks for this word in the error. */
@@ -128,8 +129,15 @@ export function hasImageVolumes(container: ContainerRecord): boolean {
   return IMAGE_VOLUMES in container.labels.own;
 }
 
+/** What image volumes are swept with. */
+export interface ImageVolumesDeps {
+  readonly imageVolumes: ImageVolumes;
+  readonly mirror: Mirror;
+  readonly log: Logger;
+}
+
 /** Takes away what no container needs any more. Failures are logged and tried again next time. */
-export async function sweepImageVolumes(deps: CriDeps): Promise<void> {
+export async function sweepImageVolumes(deps: ImageVolumesDeps): Promise<void> {
   const usedIds = async (): Promise<ReadonlySet<string>> => {
     const { containers } = await deps.mirror.current();
     const labels = [...containers.values()].map(({ labels: { own } }) => own[IMAGE_VOLUMES]);

@@ -8,7 +8,10 @@ import {
 import { setNodeLimits } from './set-limits.js';
 import { isAlive, type ContainerRecord } from '../state/records.js';
 import { messageOf } from '../util/cri-error.js';
-import type { CriDeps } from '../cri/deps.js';
+import type { JsonStore } from '../state/json-store.js';
+import type { Mirror } from '../state/mirror.js';
+import type { KeyedMutex } from '../util/keyed-mutex.js';
+import type { Logger } from '../util/log.js';
 import { podLockKey } from '../state/picture.js';
 
 /** Node limits that the container's label does not tell, or that may not be set yet. */
@@ -16,6 +19,16 @@ export interface HeldLimits {
   readonly limits: NodeLimits;
   /** False from before something makes them due until they are set: a crash in between is made good for. */
   readonly set: boolean;
+}
+
+/** What limits are kept, set and settled with. */
+export interface NodeLimitsDeps {
+  /** By container id. */
+  readonly heldLimits: JsonStore<HeldLimits>;
+  readonly mirror: Mirror;
+  /** Keyed as `podLockKey`. */
+  readonly podLocks: KeyedMutex;
+  readonly log: Logger;
 }
 
 /** Reads a file of the store. Throws for anything else. */
@@ -27,14 +40,17 @@ export function readHeldLimits(value: unknown): HeldLimits {
 }
 
 /** The limits that the container has, or will have once it is started, beside Docker's. */
-export function nodeLimitsOf(deps: Pick<CriDeps, 'heldLimits'>, container: ContainerRecord): NodeLimits {
+export function nodeLimitsOf(
+  deps: Pick<NodeLimitsDeps, 'heldLimits'>,
+  container: ContainerRecord,
+): NodeLimits {
   const held = deps.heldLimits.get(container.id);
   return held === undefined ? limitsAtCreation(container) : held.limits;
 }
 
 /** Notes the limits as due: from now on a crash of cridock leaves them to its next start. */
 export async function holdNodeLimits(
-  deps: CriDeps,
+  deps: Pick<NodeLimitsDeps, 'heldLimits'>,
   container: ContainerRecord,
   limits: NodeLimits,
 ): Promise<void> {
@@ -44,7 +60,10 @@ export async function holdNodeLimits(
 }
 
 /** Sets what is due for a container that runs. Throws as `setNodeLimits`. */
-export async function setHeldLimits(deps: CriDeps, container: ContainerRecord): Promise<void> {
+export async function setHeldLimits(
+  deps: Pick<NodeLimitsDeps, 'heldLimits' | 'mirror'>,
+  container: ContainerRecord,
+): Promise<void> {
   const held = deps.heldLimits.get(container.id);
   if (held === undefined || held.set) return;
   const { info } = await deps.mirror.currentFacts();
@@ -56,7 +75,7 @@ export async function setHeldLimits(deps: CriDeps, container: ContainerRecord): 
 }
 
 /** Sets what a crash has left due, and forgets containers that are gone. Failures are logged. */
-export async function settleHeldLimits(deps: CriDeps): Promise<void> {
+export async function settleHeldLimits(deps: NodeLimitsDeps): Promise<void> {
   for (const id of deps.heldLimits.ids()) {
     try {
       const picture = await deps.mirror.current();

@@ -1,14 +1,17 @@
 /** What the kubelet says of a pod as a whole, in CRI's JSON. The pod's cgroup is the kubelet's own to set. */
 
 import { POD_RESOURCES } from '../convert/sandbox/sandbox-facts.js';
-import type { CriDeps } from '../cri/deps.js';
+import type { JsonStore } from './json-store.js';
 import type { SandboxRecord } from './records.js';
 
 export type PodResources = Record<string, unknown>;
 
 /** The last that was said, when the sandbox was made or later. */
-export function podResourcesOf(deps: CriDeps, sandbox: SandboxRecord): PodResources {
-  const updated = deps.podResources.get(sandbox.id);
+export function podResourcesOf(
+  { podResources }: { readonly podResources: JsonStore<PodResources> },
+  sandbox: SandboxRecord,
+): PodResources {
+  const updated = podResources.get(sandbox.id);
   if (updated !== undefined) return updated;
   try {
     return readPodResources(JSON.parse(sandbox.labels.own[POD_RESOURCES] ?? '{}'));

@@ -20,11 +20,26 @@ import { Code, CriError, hasCode } from '../../util/cri-error.js';
 import { checkOnNode } from './checks.js';
 import type { CriDeps } from '../deps.js';
 import { findImage } from '../../images/lookup.js';
-import { resolveMounts, type ResolvedMounts } from './image-mounts.js';
+import { resolveMounts, type ResolvedMounts, type ImageMountDeps } from './image-mounts.js';
 import { sweepImageVolumes } from '../../images/volumes.js';
 import { checkRuntimeHandler } from '../runtime/handlers.js';
 import { sandboxOrThrow } from '../lookup.js';
 import { SECCOMP_FIELD, readSeccompProfile } from '../seccomp-profile.js';
+
+/** What it takes to create a container. */
+export type CreateContainerDeps = Pick<
+  CriDeps,
+  | 'containerCreates'
+  | 'engine'
+  | 'imageAccounts'
+  | 'imageVolumes'
+  | 'images'
+  | 'log'
+  | 'mirror'
+  | 'podLocks'
+  | 'settings'
+> &
+  ImageMountDeps;
 
 /**
  * Creates a container in a ready sandbox, without starting it (CRI: CreateContainer). The same request again joins the
@@ -32,7 +47,7 @@ import { SECCOMP_FIELD, readSeccompProfile } from '../seccomp-profile.js';
  * even when the caller gives up: a retry then finds the container, however slow the disk is.
  */
 export async function createContainer(
-  deps: CriDeps,
+  deps: CreateContainerDeps,
   request: CreateContainerRequest__Output,
   ctx: CallContext,
 ): Promise<CreateContainerResponse> {
@@ -59,7 +74,7 @@ const FULL_ID = /^sha256:[0-9a-f]{64}$/;
 
 /** The kubelet names images by their ids: those are known, any other reference is looked up. */
 async function imageOf(
-  deps: CriDeps,
+  deps: Pick<CriDeps, 'engine' | 'images'>,
   reference: string,
   signal: AbortSignal,
 ): Promise<ImageInspect | undefined> {
@@ -81,7 +96,7 @@ function readySandbox(picture: Picture, id: string): SandboxRecord {
 }
 
 async function planContainer(
-  deps: CriDeps,
+  deps: CreateContainerDeps,
   picture: Picture,
   sandbox: SandboxRecord,
   asked: ContainerConfig__Output,
@@ -151,7 +166,11 @@ function pidTarget(
 }
 
 /** Under the pod's lock. */
-async function makeContainer(deps: CriDeps, sandboxId: string, plan: ContainerPlan): Promise<string> {
+async function makeContainer(
+  deps: CreateContainerDeps,
+  sandboxId: string,
+  plan: ContainerPlan,
+): Promise<string> {
   const picture = await deps.mirror.live();
   readySandbox(picture, sandboxId); // it may have been stopped while this call waited
   const made = madeBefore(picture, plan);
@@ -159,7 +178,7 @@ async function makeContainer(deps: CriDeps, sandboxId: string, plan: ContainerPl
   return plan.imagesToMount.length === 0 ? create(deps, plan) : createWithImages(deps, plan);
 }
 
-async function create(deps: CriDeps, plan: ContainerPlan): Promise<string> {
+async function create(deps: CreateContainerDeps, plan: ContainerPlan): Promise<string> {
   try {
     const id = await deps.engine.createContainer(plan.name, plan.body);
     deps.mirror.expect(id);
@@ -174,7 +193,7 @@ async function create(deps: CriDeps, plan: ContainerPlan): Promise<string> {
   }
 }
 
-async function createWithImages(deps: CriDeps, plan: ContainerPlan): Promise<string> {
+async function createWithImages(deps: CreateContainerDeps, plan: ContainerPlan): Promise<string> {
   try {
     return await deps.imageVolumes.mountedFor(plan.imagesToMount, () => create(deps, plan));
   } catch (error) {

@@ -11,6 +11,9 @@ import type { CriDeps } from '../deps.js';
 import { execEnd, killExec, startFailure } from './exec-end.js';
 import { requireCommand, runningContainerOrThrow } from '../lookup.js';
 
+/** What it takes to run a command in a container. */
+export type ExecSyncDeps = Pick<CriDeps, 'engine' | 'log' | 'mirror'>;
+
 /** CRI: what a command writes beyond this on one stream is discarded, while the command runs on. */
 const MAX_STREAM_BYTES = 16 * 1024 * 1024;
 /** Node's timers hold no more; longer timeouts are none. */
@@ -29,7 +32,7 @@ interface Output {
  * answers DEADLINE_EXCEEDED, by which the kubelet knows it. UNKNOWN with the reason when it cannot be started.
  */
 export async function execSync(
-  deps: CriDeps,
+  deps: ExecSyncDeps,
   request: ExecSyncRequest__Output,
   ctx: CallContext,
 ): Promise<ExecSyncResponse> {
@@ -54,7 +57,7 @@ export async function execSync(
 }
 
 async function run(
-  deps: CriDeps,
+  deps: Pick<CriDeps, 'engine' | 'log'>,
   execId: string,
   containerPid: number,
   signal: AbortSignal,
@@ -92,7 +95,7 @@ async function readOutput(connection: Duplex): Promise<Output> {
  * it runs on. Returns when that is done, or takes long.
  */
 async function abandon(
-  deps: CriDeps,
+  deps: Pick<CriDeps, 'engine' | 'log'>,
   execId: string,
   containerPid: number,
   starting: Promise<Duplex>,

@@ -10,6 +10,9 @@ import { IMAGE_VOLUME_FAILED } from '../../images/volumes.js';
 import { checkRuntimeHandler } from '../runtime/handlers.js';
 import { withScratchContainer } from '../../images/scratch-container.js';
 
+/** What it takes to look up images that are mounted. */
+export type ImageMountDeps = Pick<CriDeps, 'engine' | 'imageVolumes' | 'mirror'>;
+
 /** Go's `fs.ModeDir`, the highest of the 32 bits of a mode. */
 const FOLDER_BIT = 2 ** 31;
 
@@ -28,7 +31,7 @@ export interface ResolvedMounts {
  * NOT_FOUND for an image or sub path that is not here.
  */
 export async function resolveMounts(
-  deps: CriDeps,
+  deps: ImageMountDeps,
   asked: Mount__Output[],
   signal: AbortSignal,
 ): Promise<ResolvedMounts> {
@@ -58,7 +61,7 @@ export async function resolveMounts(
 }
 
 async function resolved(
-  deps: CriDeps,
+  deps: Pick<CriDeps, 'engine'>,
   field: string,
   image: ImageSpec__Output,
   signal: AbortSignal,
@@ -72,7 +75,7 @@ async function resolved(
 
 /** Where a sub path leads in the image, as an absolute path there without any link in it. */
 async function pathInImage(
-  { engine }: CriDeps,
+  { engine }: Pick<CriDeps, 'engine'>,
   field: string,
   imageId: string,
   subPath: string,

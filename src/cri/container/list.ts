@@ -12,7 +12,7 @@ import type { CriDeps } from '../deps.js';
 
 /** Lists workload containers; the parts of a filter are ANDed (CRI: ListContainers). Never asks the Engine. */
 export async function listContainers(
-  deps: CriDeps,
+  deps: Pick<CriDeps, 'containerListing' | 'mirror'>,
   request: ListContainersRequest__Output,
   ctx: CallContext,
 ): Promise<EncodedReply> {
@@ -25,7 +25,7 @@ export async function listContainers(
 
 /** ListContainers as a stream (CRI: StreamContainers); its messages are laid out as that one's reply. */
 export async function* streamContainers(
-  deps: CriDeps,
+  deps: Pick<CriDeps, 'containerListing' | 'mirror'>,
   { filter }: StreamContainersRequest__Output,
   ctx: CallContext,
 ): AsyncGenerator<EncodedReply> {

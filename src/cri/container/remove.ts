@@ -10,9 +10,15 @@ import { hasImageVolumes, sweepImageVolumes } from '../../images/volumes.js';
 import { findContainer } from '../lookup.js';
 import { unlessGone } from '../../util/cri-error.js';
 
+/** What it takes to remove a container. */
+export type RemoveContainerDeps = Pick<
+  CriDeps,
+  'engine' | 'heldLimits' | 'imageVolumes' | 'log' | 'logs' | 'mirror'
+>;
+
 /** Removes a container, by force if it runs (CRI: RemoveContainer). Success on unknown ids. */
 export async function removeContainer(
-  deps: CriDeps,
+  deps: RemoveContainerDeps,
   request: RemoveContainerRequest__Output,
   ctx: CallContext,
 ): Promise<RemoveContainerResponse> {
@@ -26,7 +32,7 @@ export async function removeContainer(
  * would point nowhere and goes.
  */
 export async function removeOneContainer(
-  deps: CriDeps,
+  deps: RemoveContainerDeps,
   container: ContainerRecord,
   signal: AbortSignal | undefined,
 ): Promise<void> {
@@ -48,7 +54,7 @@ export async function removeOneContainer(
 
 /** The Engine's log goes away with the container: what it wrote last must be read before. */
 async function endWithLog(
-  deps: CriDeps,
+  deps: Pick<CriDeps, 'engine' | 'mirror'>,
   container: ContainerRecord,
   signal: AbortSignal | undefined,
 ): Promise<void> {

@@ -13,7 +13,7 @@ import { containerOrThrow } from '../lookup.js';
  * run, unless there is a new file already, and for one whose log is a link to Docker's own file.
  */
 export async function reopenContainerLog(
-  deps: CriDeps,
+  deps: Pick<CriDeps, 'logs' | 'mirror'>,
   request: ReopenContainerLogRequest__Output,
   ctx: CallContext,
 ): Promise<ReopenContainerLogResponse> {

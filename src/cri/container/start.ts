@@ -11,12 +11,18 @@ import { containerOrThrow } from '../lookup.js';
 import { podLockKey } from '../../state/picture.js';
 import { holdNodeLimits, nodeLimitsOf, setHeldLimits } from '../../limits/node-limits.js';
 
+/** What it takes to start a container. */
+export type StartContainerDeps = Pick<
+  CriDeps,
+  'engine' | 'heldLimits' | 'log' | 'logs' | 'mirror' | 'podLocks'
+>;
+
 /**
  * Starts a created container (CRI: StartContainer). A repeat for a container that runs is a success; one that has ended
  * is never started again (FAILED_PRECONDITION), though Docker would.
  */
 export async function startContainer(
-  deps: CriDeps,
+  deps: StartContainerDeps,
   request: StartContainerRequest__Output,
   ctx: CallContext,
 ): Promise<StartContainerResponse> {
@@ -26,7 +32,7 @@ export async function startContainer(
   return {};
 }
 
-async function start(deps: CriDeps, id: string, ctx: CallContext): Promise<void> {
+async function start(deps: StartContainerDeps, id: string, ctx: CallContext): Promise<void> {
   const container = containerOrThrow(await deps.mirror.current(ctx.signal), id);
   if (isAlive(container)) {
     await setHeldLimits(deps, container); // those that an earlier call did not get to
@@ -56,7 +62,7 @@ async function start(deps: CriDeps, id: string, ctx: CallContext): Promise<void>
 }
 
 /** A container must not run with less confinement than was asked for. */
-async function setLimitsOrStop(deps: CriDeps, container: ContainerRecord): Promise<void> {
+async function setLimitsOrStop(deps: StartContainerDeps, container: ContainerRecord): Promise<void> {
   try {
     await setHeldLimits(deps, container);
   } catch (error) {
@@ -69,13 +75,17 @@ async function setLimitsOrStop(deps: CriDeps, container: ContainerRecord): Promi
 }
 
 /** The kubelet looks for the file as soon as the container runs. */
-async function prepareLog(deps: CriDeps, container: ContainerRecord): Promise<void> {
+async function prepareLog(deps: Pick<CriDeps, 'log' | 'logs'>, container: ContainerRecord): Promise<void> {
   const source = logSourceOf(container);
   if (source !== undefined) await reportLog(deps, container, deps.logs.prepare(source));
 }
 
 /** A log that cannot be made must not keep a container from running, or hide that it runs: it is reported, not thrown. */
-async function reportLog(deps: CriDeps, container: ContainerRecord, work: Promise<void>): Promise<void> {
+async function reportLog(
+  deps: Pick<CriDeps, 'log'>,
+  container: ContainerRecord,
+  work: Promise<void>,
+): Promise<void> {
   const { logPath } = container.labels;
   try {
     await work;

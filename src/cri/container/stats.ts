@@ -19,6 +19,9 @@ import {
   type Usage,
 } from '../../stats/usage-messages.js';
 
+/** What it takes to measure containers. */
+export type ContainerStatsDeps = Pick<CriDeps, 'containerStatsEntries' | 'mirror' | 'statistics'>;
+
 /**
  * Those who poll list containers and pods in a row, and both lists hold the containers' figures: they may be this old. They
  * carry the time at which they were read.
@@ -27,7 +30,7 @@ export const LIST_MAX_AGE_MS = 1_000;
 
 /** Measures one container (CRI: ContainerStats). Of one that does not run only the writable layer is known. */
 export async function containerStats(
-  deps: CriDeps,
+  deps: ContainerStatsDeps,
   request: ContainerStatsRequest__Output,
   ctx: CallContext,
 ): Promise<EncodedReply> {
@@ -43,7 +46,7 @@ export async function containerStats(
  * alone is told; one that ends meanwhile is left out. Never asks the Engine.
  */
 export async function listContainerStats(
-  deps: CriDeps,
+  deps: ContainerStatsDeps,
   { filter }: { filter: ContainerStatsFilter__Output | null },
   ctx: CallContext,
 ): Promise<EncodedReply> {
@@ -52,7 +55,7 @@ export async function listContainerStats(
 
 /** ListContainerStats as a stream (CRI: StreamContainerStats); its messages are laid out as that one's reply. */
 export async function* streamContainerStats(
-  deps: CriDeps,
+  deps: ContainerStatsDeps,
   { filter }: { filter: ContainerStatsFilter__Output | null },
   ctx: CallContext,
 ): AsyncGenerator<EncodedReply> {
@@ -66,7 +69,7 @@ export async function* streamContainerStats(
 
 /** The container's entry in lists, encoded; undefined for one that runs no more though its record says so. */
 export function containerEntry(
-  deps: CriDeps,
+  deps: Pick<CriDeps, 'containerStatsEntries' | 'statistics'>,
   container: ContainerRecord,
   mountpoint: string,
   maxAgeMs: number,
@@ -80,7 +83,7 @@ export function containerEntry(
 }
 
 /** The container's use; undefined when it does not run or has just ended. */
-function usageOf({ statistics }: CriDeps, container: ContainerRecord): Usage | undefined {
+function usageOf({ statistics }: Pick<CriDeps, 'statistics'>, container: ContainerRecord): Usage | undefined {
   const probe = isAlive(container) ? statistics.probes.of(container.id) : undefined;
   return probe && readUsage(probe.cgroup, probe.rate);
 }
@@ -94,7 +97,7 @@ const IO_FIELD = 6;
 
 /** How to write what is known of the container's use. */
 function figures(
-  { statistics }: CriDeps,
+  { statistics }: Pick<CriDeps, 'statistics'>,
   { id }: ContainerRecord,
   usage: Usage | undefined,
   mountpoint: string,
@@ -110,7 +113,7 @@ function figures(
 }
 
 function* statsEntries(
-  deps: CriDeps,
+  deps: Pick<CriDeps, 'containerStatsEntries' | 'statistics'>,
   containers: readonly ContainerRecord[],
   mountpoint: string,
 ): Generator<Buffer> {

@@ -8,9 +8,12 @@ import type { CriDeps } from '../deps.js';
 import { containerOrThrow } from '../lookup.js';
 import { containerStatusOf } from '../replies/container-messages.js';
 
+/** What it takes to tell a container's status. */
+export type ContainerStatusDeps = Pick<CriDeps, 'heldLimits' | 'logs' | 'mirror' | 'statusReplies'>;
+
 /** The status of a container (CRI: ContainerStatus). NOT_FOUND when unknown. Never asks the Engine. */
 export async function containerStatus(
-  deps: CriDeps,
+  deps: ContainerStatusDeps,
   request: ContainerStatusRequest__Output,
   ctx: CallContext,
 ): Promise<ContainerStatusResponse | EncodedReply> {
@@ -23,7 +26,7 @@ export async function containerStatus(
 }
 
 /** What `crictl inspect` shows besides the status. */
-function verboseInfo(deps: CriDeps, container: ContainerRecord): Record<string, unknown> {
+function verboseInfo(deps: Pick<CriDeps, 'logs'>, container: ContainerRecord): Record<string, unknown> {
   const { inspect } = container;
   return {
     sandboxID: container.sandboxId,

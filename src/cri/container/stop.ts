@@ -15,7 +15,7 @@ const LONGEST_GRACE_SECONDS = 2 ** 31 - 1;
  * on unknown and on ended containers. Takes no lock: a second call with less grace cuts the first one short.
  */
 export async function stopContainer(
-  deps: CriDeps,
+  deps: Pick<CriDeps, 'engine' | 'mirror'>,
   request: StopContainerRequest__Output,
   ctx: CallContext,
 ): Promise<StopContainerResponse> {

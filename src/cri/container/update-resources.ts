@@ -17,12 +17,18 @@ import { containerOrThrow } from '../lookup.js';
 import { podLockKey } from '../../state/picture.js';
 import { holdNodeLimits, nodeLimitsOf, setHeldLimits } from '../../limits/node-limits.js';
 
+/** What it takes to change a container's limits. */
+export type UpdateResourcesDeps = Pick<
+  CriDeps,
+  'engine' | 'heldLimits' | 'log' | 'mirror' | 'podLocks' | 'settings'
+>;
+
 /**
  * Changes the limits of a created or running container, all of them or none (CRI: UpdateContainerResources). Zero and
  * empty members leave the present value; what is changed before the start holds from the start on.
  */
 export async function updateContainerResources(
-  deps: CriDeps,
+  deps: UpdateResourcesDeps,
   request: UpdateContainerResourcesRequest__Output,
   ctx: CallContext,
 ): Promise<UpdateContainerResourcesResponse> {
@@ -39,7 +45,7 @@ export async function updateContainerResources(
 }
 
 async function update(
-  deps: CriDeps,
+  deps: UpdateResourcesDeps,
   id: string,
   linux: LinuxContainerResources__Output,
   ctx: CallContext,
@@ -74,7 +80,7 @@ async function update(
 
 /** Puts back what held before; Docker may have taken its part, or not. */
 async function undo(
-  deps: CriDeps,
+  deps: UpdateResourcesDeps,
   container: ContainerRecord,
   docker: Resources,
   before: NodeLimits,
@@ -92,6 +98,10 @@ async function undo(
 }
 
 /** Not given up half-way: what the Engine was asked, it does. */
-async function updateInDocker(deps: CriDeps, id: string, resources: Resources): Promise<void> {
+async function updateInDocker(
+  deps: Pick<CriDeps, 'engine'>,
+  id: string,
+  resources: Resources,
+): Promise<void> {
   if (Object.keys(resources).length > 0) await deps.engine.updateContainer(id, resources);
 }

@@ -7,7 +7,9 @@ import { imageRoot } from '../../images/root.js';
  * must get an answer also while the Engine is away. Containers live on the same filesystem, which CRI says by leaving
  * their list empty. `inodes_used` is unset until images were counted.
  */
-export async function imageFsInfo(deps: CriDeps): Promise<ImageFsInfoResponse> {
+export async function imageFsInfo(
+  deps: Pick<CriDeps, 'imageDiskUsage' | 'imageInodes' | 'mirror'>,
+): Promise<ImageFsInfoResponse> {
   const { imageDiskUsage, imageInodes, mirror } = deps;
   const info = mirror.facts?.info;
   const mountpoint = await imageRoot(info);

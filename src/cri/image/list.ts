@@ -13,6 +13,9 @@ import type { CriDeps } from '../deps.js';
 import { checkRuntimeHandler } from '../runtime/handlers.js';
 import { findImage } from '../../images/lookup.js';
 
+/** What it takes to list images. */
+export type ListImagesDeps = Pick<CriDeps, 'engine' | 'mirror' | 'settings'>;
+
 const INSPECTS_AT_A_TIME = 8;
 
 /**
@@ -20,7 +23,7 @@ const INSPECTS_AT_A_TIME = 8;
  * ListImages). A filter names one image by any kind of reference.
  */
 export async function listImages(
-  deps: CriDeps,
+  deps: ListImagesDeps,
   request: ListImagesRequest__Output,
   ctx: CallContext,
 ): Promise<ListImagesResponse> {
@@ -35,7 +38,7 @@ export async function listImages(
 
 /** ListImages as a stream (CRI: StreamImages). */
 export async function* streamImages(
-  deps: CriDeps,
+  deps: ListImagesDeps,
   request: StreamImagesRequest__Output,
   ctx: CallContext,
 ): AsyncGenerator<StreamImagesResponse> {
@@ -45,7 +48,7 @@ export async function* streamImages(
 
 /** The CRI's view of these images. One that is removed meanwhile is left out. */
 async function describeImages(
-  deps: CriDeps,
+  deps: Pick<CriDeps, 'engine' | 'settings'>,
   entries: ImageListEntry[],
   signal: AbortSignal,
 ): Promise<Image[]> {

@@ -9,12 +9,18 @@ import type { CallContext } from '../../util/call-context.js';
 import type { CriDeps } from '../deps.js';
 import { checkRuntimeHandler } from '../runtime/handlers.js';
 
+/** What it takes to pull an image. */
+export type PullDeps = Pick<
+  CriDeps,
+  'engine' | 'imageDiskUsage' | 'imageInodes' | 'log' | 'mirror' | 'pulls' | 'settings'
+>;
+
 /**
  * Pulls an image and answers its id (CRI: PullImage; the id is the same everywhere). The kubelet sets no deadline: a pull
  * ends when the Engine reports no progress for the configured time. The same pull in flight is joined.
  */
 export async function pullImage(
-  deps: CriDeps,
+  deps: PullDeps,
   request: PullImageRequest__Output,
   ctx: CallContext,
 ): Promise<PullImageResponse> {
@@ -25,7 +31,7 @@ export async function pullImage(
 
 /** Pulls `reference` (`latest` where it names neither tag nor digest) and answers the image's id. */
 export async function pullShared(
-  deps: CriDeps,
+  deps: PullDeps,
   reference: string,
   auth: AuthConfig__Output | null,
   signal: AbortSignal,

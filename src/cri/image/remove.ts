@@ -7,12 +7,18 @@ import { checkRuntimeHandler } from '../runtime/handlers.js';
 import { findImage } from '../../images/lookup.js';
 import { unlessGone } from '../../util/cri-error.js';
 
+/** What it takes to remove an image. */
+export type RemoveImageDeps = Pick<
+  CriDeps,
+  'engine' | 'imageAccounts' | 'imageDiskUsage' | 'imageInodes' | 'imageRemovals' | 'images' | 'mirror'
+>;
+
 /**
  * Removes the image that the reference means, under all its names at once (CRI: RemoveImage). Success when there is none;
  * FAILED_PRECONDITION, and nothing changed, while a running container uses it.
  */
 export async function removeImage(
-  deps: CriDeps,
+  deps: RemoveImageDeps,
   request: RemoveImageRequest__Output,
   ctx: CallContext,
 ): Promise<RemoveImageResponse> {

@@ -8,9 +8,12 @@ import type { CriDeps } from '../deps.js';
 import { checkRuntimeHandler } from '../runtime/handlers.js';
 import { findImage } from '../../images/lookup.js';
 
+/** What it takes to tell of an image. */
+export type ImageStatusDeps = Pick<CriDeps, 'engine' | 'imageSizes' | 'mirror' | 'settings'>;
+
 /** One image by any kind of reference; no image in the reply when there is none (CRI: ImageStatus). */
 export async function imageStatus(
-  deps: CriDeps,
+  deps: ImageStatusDeps,
   request: ImageStatusRequest__Output,
   ctx: CallContext,
 ): Promise<ImageStatusResponse> {

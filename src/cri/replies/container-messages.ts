@@ -7,13 +7,12 @@ import { containerUser } from '../../convert/security/user.js';
 import type { Container } from '../../gen/runtime/v1/Container.js';
 import type { ContainerStats } from '../../gen/runtime/v1/ContainerStats.js';
 import type { ContainerStatus } from '../../gen/runtime/v1/ContainerStatus.js';
-import { nodeLimitsOf } from '../../limits/node-limits.js';
+import { nodeLimitsOf, type NodeLimitsDeps } from '../../limits/node-limits.js';
 import type { ContainerRecord } from '../../state/records.js';
-import type { CriDeps } from '../deps.js';
 
 /** The record in CRI's words. */
 export function containerStatusOf(
-  deps: Pick<CriDeps, 'heldLimits'>,
+  deps: Pick<NodeLimitsDeps, 'heldLimits'>,
   container: ContainerRecord,
 ): ContainerStatus {
   const { id, metadata, labels, image, phase, inspect } = container;

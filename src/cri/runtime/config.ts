@@ -8,7 +8,10 @@ import { Code, CriError } from '../../util/cri-error.js';
 import type { CriDeps } from '../deps.js';
 
 /** The cgroup driver, which the kubelet must share (CRI: RuntimeConfig). */
-export async function runtimeConfig(deps: CriDeps, ctx: CallContext): Promise<RuntimeConfigResponse> {
+export async function runtimeConfig(
+  deps: Pick<CriDeps, 'mirror'>,
+  ctx: CallContext,
+): Promise<RuntimeConfigResponse> {
   const { info } = await deps.mirror.currentFacts(ctx.signal);
   switch (info.CgroupDriver) {
     case 'systemd':
@@ -25,7 +28,7 @@ export async function runtimeConfig(deps: CriDeps, ctx: CallContext): Promise<Ru
 
 /** Takes the node's pod CIDR for the network (CRI: UpdateRuntimeConfig). An empty one changes nothing. */
 export function updateRuntimeConfig(
-  deps: CriDeps,
+  deps: Pick<CriDeps, 'network'>,
   request: UpdateRuntimeConfigRequest__Output,
 ): Promise<UpdateRuntimeConfigResponse> {
   const podCidr = request.runtime_config?.network_config?.pod_cidr ?? '';

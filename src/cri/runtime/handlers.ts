@@ -3,7 +3,7 @@ import type { CriDeps } from '../deps.js';
 
 /** '' asks for the default runtime; any other must be one of the Engine's (CRI: unknown handlers are refused). */
 export async function checkRuntimeHandler(
-  deps: CriDeps,
+  deps: Pick<CriDeps, 'mirror'>,
   field: string,
   handler: string,
   signal: AbortSignal,

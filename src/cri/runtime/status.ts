@@ -8,12 +8,15 @@ import type { CallContext } from '../../util/call-context.js';
 import { logProblems } from '../container/log.js';
 import type { CriDeps } from '../deps.js';
 
+/** What it takes to tell the node's conditions. */
+export type StatusDeps = Pick<CriDeps, 'engine' | 'logs' | 'mirror' | 'network' | 'settings'>;
+
 /**
  * The node's conditions, runtime handlers and features (CRI: Status). Never fails because the Engine is away: then
  * RuntimeReady is false and says why.
  */
 export async function runtimeStatus(
-  deps: CriDeps,
+  deps: StatusDeps,
   request: StatusRequest__Output,
   ctx: CallContext,
 ): Promise<StatusResponse> {
@@ -27,26 +30,26 @@ export async function runtimeStatus(
 }
 
 /** Why the kubelet takes the node for not ready, a line for each of its two conditions that fails; undefined when it does not. */
-export async function whyNotReady(deps: CriDeps): Promise<string | undefined> {
+export async function whyNotReady(deps: Pick<CriDeps, 'mirror' | 'network'>): Promise<string | undefined> {
   const conditions = [runtimeReady(deps), await networkReady(deps)];
   const failing = conditions.filter(({ status }) => status !== true);
   if (failing.length === 0) return undefined;
   return failing.map(({ type, reason, message }) => `${type}: ${reason}: ${message}`).join('\n');
 }
 
-function runtimeReady(deps: CriDeps): RuntimeCondition {
+function runtimeReady(deps: Pick<CriDeps, 'mirror'>): RuntimeCondition {
   const { problem } = deps.mirror;
   if (problem === undefined) return { type: 'RuntimeReady', status: true, reason: '', message: '' };
   return { type: 'RuntimeReady', status: false, reason: 'DockerEngineNotReady', message: problem };
 }
 
-async function networkReady(deps: CriDeps, signal?: AbortSignal): Promise<RuntimeCondition> {
+async function networkReady(deps: Pick<CriDeps, 'network'>, signal?: AbortSignal): Promise<RuntimeCondition> {
   const { ready, reason, message } = await deps.network.condition(signal);
   return { type: 'NetworkReady', status: ready, reason, message };
 }
 
 /** Beside the two conditions that the kubelet acts on: whether all container logs can be had. */
-function logsReady(deps: CriDeps): RuntimeCondition {
+function logsReady(deps: Pick<CriDeps, 'logs' | 'mirror'>): RuntimeCondition {
   const problems = logProblems(deps);
   const [first] = problems;
   if (first === undefined) return { type: 'ContainerLogsReady', status: true, reason: '', message: '' };
@@ -69,7 +72,7 @@ function runtimeHandlers(info: EngineInfo, tellsFeatures: boolean): RuntimeHandl
 }
 
 /** What `crictl info` shows besides the conditions. */
-function verboseInfo(deps: CriDeps): Record<string, unknown> {
+function verboseInfo(deps: StatusDeps): Record<string, unknown> {
   const facts = deps.mirror.facts;
   return {
     cridockVersion: deps.settings.cridockVersion,

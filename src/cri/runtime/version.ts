@@ -12,7 +12,7 @@ const UNKNOWN_ENGINE_VERSION = '0.0.0';
  * Names and versions (CRI: Version). Answers from what is known, also while the Engine is away: the kubelet's first call
  * must succeed or it does not start.
  */
-export function version(deps: CriDeps): Promise<VersionResponse> {
+export function version(deps: Pick<CriDeps, 'mirror'>): Promise<VersionResponse> {
   return Promise.resolve({
     version: KUBELET_API_VERSION,
     runtime_name: RUNTIME_NAME,

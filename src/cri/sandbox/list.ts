@@ -13,7 +13,7 @@ import { sandboxState } from '../replies/sandbox-messages.js';
 
 /** Lists pod sandboxes; the parts of a filter are ANDed (CRI: ListPodSandbox). Never asks the Engine. */
 export async function listPodSandbox(
-  deps: CriDeps,
+  deps: Pick<CriDeps, 'mirror' | 'sandboxListing'>,
   request: ListPodSandboxRequest__Output,
   ctx: CallContext,
 ): Promise<EncodedReply> {
@@ -26,7 +26,7 @@ export async function listPodSandbox(
 
 /** ListPodSandbox as a stream (CRI: StreamPodSandboxes); its messages are laid out as that one's reply. */
 export async function* streamPodSandboxes(
-  deps: CriDeps,
+  deps: Pick<CriDeps, 'mirror' | 'sandboxListing'>,
   { filter }: StreamPodSandboxesRequest__Output,
   ctx: CallContext,
 ): AsyncGenerator<EncodedReply> {

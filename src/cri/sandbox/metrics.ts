@@ -6,13 +6,16 @@ import type { CriDeps } from '../deps.js';
 import { imageRoot } from '../../images/root.js';
 
 /** The metrics of all running pods (CRI: ListPodSandboxMetrics). Never asks the Engine. */
-export async function listPodSandboxMetrics(deps: CriDeps, ctx: CallContext): Promise<EncodedReply> {
+export async function listPodSandboxMetrics(
+  deps: Pick<CriDeps, 'mirror' | 'sandboxMetrics'>,
+  ctx: CallContext,
+): Promise<EncodedReply> {
   return joined(streamPodSandboxMetrics(deps, ctx));
 }
 
 /** ListPodSandboxMetrics as a stream (CRI: StreamPodSandboxMetrics); its messages are laid out as that one's reply. */
 export async function* streamPodSandboxMetrics(
-  { mirror, sandboxMetrics }: CriDeps,
+  { mirror, sandboxMetrics }: Pick<CriDeps, 'mirror' | 'sandboxMetrics'>,
   ctx: CallContext,
 ): AsyncGenerator<EncodedReply> {
   const picture = await mirror.current(ctx.signal);

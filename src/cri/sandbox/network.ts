@@ -7,9 +7,12 @@ import { isAlive, isHostNetwork, isReady, type SandboxRecord } from '../../state
 import { messageOf } from '../../util/cri-error.js';
 import type { CriDeps } from '../deps.js';
 
+/** What it takes to take a sandbox's network away. */
+export type DetachDeps = Pick<CriDeps, 'checkpoints' | 'mirror' | 'network'>;
+
 /** Gives a started sandbox its network. Nothing to do in the host's network. */
 export async function attachSandbox(
-  deps: CriDeps,
+  deps: Pick<CriDeps, 'network'>,
   sandbox: SandboxRecord,
   config: PodSandboxConfig__Output,
   signal: AbortSignal,
@@ -29,7 +32,7 @@ export async function attachSandbox(
  * the sandbox's process ends, so that plugins still find the namespace.
  */
 export async function detachSandbox(
-  deps: CriDeps,
+  deps: DetachDeps,
   sandbox: SandboxRecord,
   signal: AbortSignal | undefined,
 ): Promise<void> {
@@ -53,7 +56,7 @@ export async function detachSandbox(
 
 /** What is wrong with the network of a sandbox that is ready; '' for nothing. Throws when the signal aborts. */
 export async function networkProblem(
-  deps: CriDeps,
+  deps: Pick<CriDeps, 'network'>,
   sandbox: SandboxRecord,
   signal: AbortSignal,
 ): Promise<string> {

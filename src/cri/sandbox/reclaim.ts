@@ -2,6 +2,12 @@ import { KIND_LABEL } from '../../convert/text/labels.js';
 import { messageOf } from '../../util/cri-error.js';
 import type { CriDeps } from '../deps.js';
 
+/** What it takes to take back what vanished sandboxes left. */
+export type ReclaimDeps = Pick<
+  CriDeps,
+  'checkpoints' | 'engine' | 'log' | 'mirror' | 'network' | 'podResources'
+>;
+
 const FULL_ID = /^[0-9a-f]{64}$/;
 
 /**
@@ -9,7 +15,7 @@ const FULL_ID = /^[0-9a-f]{64}$/;
  * do for ids that left nothing.
  */
 export async function reclaimVanishedSandbox(
-  deps: CriDeps,
+  deps: ReclaimDeps,
   sandboxId: string,
   signal: AbortSignal | undefined,
 ): Promise<void> {
@@ -37,7 +43,7 @@ export async function reclaimVanishedSandbox(
 }
 
 /** As `reclaimVanishedSandbox`, when the Engine tells that one has gone. A failure is logged: `reclaimAllVanished` repeats it. */
-export async function reclaimAfterRemoval(deps: CriDeps, sandboxId: string): Promise<void> {
+export async function reclaimAfterRemoval(deps: ReclaimDeps, sandboxId: string): Promise<void> {
   try {
     await reclaimVanishedSandbox(deps, sandboxId, undefined);
   } catch (error) {
@@ -49,7 +55,7 @@ export async function reclaimAfterRemoval(deps: CriDeps, sandboxId: string): Pro
  * Reclaims what sandboxes that the Engine no longer has left behind: checkpoints with their networks, and attachments
  * without a checkpoint. Failures are logged and tried again next time.
  */
-export async function reclaimAllVanished(deps: CriDeps): Promise<void> {
+export async function reclaimAllVanished(deps: ReclaimDeps): Promise<void> {
   try {
     const picture = await deps.mirror.current();
     for (const sandboxId of await deps.checkpoints.list()) {

@@ -2,19 +2,28 @@ import type { RemovePodSandboxRequest__Output } from '../../gen/runtime/v1/Remov
 import type { RemovePodSandboxResponse } from '../../gen/runtime/v1/RemovePodSandboxResponse.js';
 import type { SandboxRecord } from '../../state/records.js';
 import type { CallContext } from '../../util/call-context.js';
-import { removeOneContainer } from '../container/remove.js';
+import { removeOneContainer, type RemoveContainerDeps } from '../container/remove.js';
 import type { CriDeps } from '../deps.js';
 import { findSandbox } from '../lookup.js';
 import { unlessGone } from '../../util/cri-error.js';
-import { reclaimVanishedSandbox } from './reclaim.js';
-import { stopSandbox } from './stop.js';
+import { reclaimVanishedSandbox, type ReclaimDeps } from './reclaim.js';
+import { stopSandbox, type StopSandboxDeps } from './stop.js';
+
+/** What it takes to remove a sandbox. */
+export type RemoveSandboxDeps = Pick<
+  CriDeps,
+  'checkpoints' | 'engine' | 'mirror' | 'podLocks' | 'podResources'
+> &
+  ReclaimDeps &
+  StopSandboxDeps &
+  RemoveContainerDeps;
 
 /**
  * Removes the pod sandbox and all that is in it, by force (CRI: RemovePodSandbox). Success on unknown ids. While a
  * member or the network cannot be taken away the sandbox stays, so that a repeat can finish the work.
  */
 export async function removePodSandbox(
-  deps: CriDeps,
+  deps: RemoveSandboxDeps,
   request: RemovePodSandboxRequest__Output,
   ctx: CallContext,
 ): Promise<RemovePodSandboxResponse> {
@@ -32,7 +41,7 @@ export async function removePodSandbox(
  * stays, for a repeat.
  */
 export async function removeSandbox(
-  deps: CriDeps,
+  deps: RemoveSandboxDeps,
   sandbox: SandboxRecord,
   signal: AbortSignal | undefined,
 ): Promise<void> {

@@ -10,11 +10,19 @@ import type { CallContext } from '../../util/call-context.js';
 import { Code, CriError, hasCode, invalidArgument, messageOf } from '../../util/cri-error.js';
 import { checkProfiles } from '../container/checks.js';
 import type { CriDeps } from '../deps.js';
-import { pullShared } from '../image/pull.js';
+import { pullShared, type PullDeps } from '../image/pull.js';
 import { SECCOMP_FIELD, readSeccompProfile } from '../seccomp-profile.js';
 import { checkRuntimeHandler } from '../runtime/handlers.js';
 import { attachSandbox } from './network.js';
-import { removeSandbox } from './remove.js';
+import { removeSandbox, type RemoveSandboxDeps } from './remove.js';
+
+/** What it takes to make a sandbox. */
+export type RunSandboxDeps = Pick<
+  CriDeps,
+  'checkpoints' | 'engine' | 'log' | 'mirror' | 'network' | 'podLocks' | 'sandboxRuns' | 'settings'
+> &
+  RemoveSandboxDeps &
+  PullDeps;
 
 /** Clean-up after a failure is bounded by itself: the caller's own deadline may be what failed. */
 const CLEAN_UP_TIMEOUT_MS = 60_000;
@@ -25,7 +33,7 @@ const CLEAN_UP_TIMEOUT_MS = 60_000;
  * away what an earlier one left half made.
  */
 export async function runPodSandbox(
-  deps: CriDeps,
+  deps: RunSandboxDeps,
   request: RunPodSandboxRequest__Output,
   ctx: CallContext,
 ): Promise<RunPodSandboxResponse> {
@@ -59,7 +67,7 @@ interface SandboxPlan {
   readonly specHash: string;
 }
 
-async function makeSandbox(deps: CriDeps, plan: SandboxPlan, signal: AbortSignal): Promise<string> {
+async function makeSandbox(deps: RunSandboxDeps, plan: SandboxPlan, signal: AbortSignal): Promise<string> {
   const adopted = await adoptOrClear(deps, plan, signal);
   if (adopted !== undefined) return adopted;
   const id = await createSandbox(deps, plan, signal);
@@ -87,7 +95,7 @@ async function makeSandbox(deps: CriDeps, plan: SandboxPlan, signal: AbortSignal
  * call too; one that is not ready and has nothing in it is removed; anything else is somebody's pod.
  */
 async function adoptOrClear(
-  deps: CriDeps,
+  deps: RunSandboxDeps,
   plan: SandboxPlan,
   signal: AbortSignal,
 ): Promise<string | undefined> {
@@ -107,7 +115,7 @@ async function adoptOrClear(
 }
 
 /** Creates the pause container, pulling its image first when the Engine lacks it. */
-async function createSandbox(deps: CriDeps, plan: SandboxPlan, signal: AbortSignal): Promise<string> {
+async function createSandbox(deps: RunSandboxDeps, plan: SandboxPlan, signal: AbortSignal): Promise<string> {
   try {
     return await deps.engine.createContainer(plan.name, plan.body);
   } catch (error) {
@@ -122,7 +130,7 @@ function vanished(id: string): CriError {
 }
 
 /** Nothing half-made stays behind a failure. What cannot be cleared now is cleared by the next attempt or by a removal. */
-async function clearAway(deps: CriDeps, id: string, cause: unknown): Promise<void> {
+async function clearAway(deps: RunSandboxDeps, id: string, cause: unknown): Promise<void> {
   const signal = AbortSignal.timeout(CLEAN_UP_TIMEOUT_MS);
   try {
     const record = await deps.mirror.refresh(id);

@@ -23,9 +23,15 @@ import {
 } from '../../stats/usage-messages.js';
 import { sandboxAttributes } from '../replies/sandbox-messages.js';
 
+/** What it takes to measure pods. */
+export type SandboxStatsDeps = Pick<
+  CriDeps,
+  'containerStatsEntries' | 'mirror' | 'sandboxStatsEntries' | 'statistics'
+>;
+
 /** Measures one pod (CRI: PodSandboxStats). Of one that does not run nothing is known; kubelets want `linux` all the same. */
 export async function podSandboxStats(
-  deps: CriDeps,
+  deps: SandboxStatsDeps,
   request: PodSandboxStatsRequest__Output,
   ctx: CallContext,
 ): Promise<PodSandboxStatsResponse | EncodedReply> {
@@ -42,7 +48,7 @@ export async function podSandboxStats(
  * Never asks the Engine.
  */
 export async function listPodSandboxStats(
-  deps: CriDeps,
+  deps: SandboxStatsDeps,
   { filter }: { filter: PodSandboxStatsFilter__Output | null },
   ctx: CallContext,
 ): Promise<EncodedReply> {
@@ -51,7 +57,7 @@ export async function listPodSandboxStats(
 
 /** ListPodSandboxStats as a stream (CRI: StreamPodSandboxStats); its messages are laid out as that one's reply. */
 export async function* streamPodSandboxStats(
-  deps: CriDeps,
+  deps: SandboxStatsDeps,
   { filter }: { filter: PodSandboxStatsFilter__Output | null },
   ctx: CallContext,
 ): AsyncGenerator<EncodedReply> {
@@ -64,7 +70,7 @@ export async function* streamPodSandboxStats(
 }
 
 function* statsEntries(
-  deps: CriDeps,
+  deps: SandboxStatsDeps,
   picture: Picture,
   sandboxes: readonly SandboxRecord[],
   mountpoint: string,
@@ -77,7 +83,7 @@ function* statsEntries(
 
 /** The pod's entry, encoded; undefined when it does not run. The entries of its containers are in it as they are. */
 function sandboxEntry(
-  deps: CriDeps,
+  deps: SandboxStatsDeps,
   picture: Picture,
   sandbox: SandboxRecord,
   mountpoint: string,
@@ -108,7 +114,7 @@ const IO_FIELD = 6;
 
 /** How to write the use of the pod as a whole; undefined when it does not run or has just ended. */
 function podFigures(
-  { statistics }: CriDeps,
+  { statistics }: Pick<CriDeps, 'statistics'>,
   sandbox: SandboxRecord,
   members: readonly ContainerRecord[],
 ): WriteFigures | undefined {

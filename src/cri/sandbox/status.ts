@@ -10,12 +10,18 @@ import { networkProblem } from './network.js';
 import { podResourcesOf } from '../../state/pod-resources.js';
 import { sandboxStatusOf } from '../replies/sandbox-messages.js';
 
+/** What it takes to tell a sandbox's status. */
+export type SandboxStatusDeps = Pick<
+  CriDeps,
+  'heldLimits' | 'mirror' | 'network' | 'podResources' | 'statusReplies'
+>;
+
 /**
  * The status of a pod sandbox and, for the kubelet's evented PLEG, of all that is in it (CRI: PodSandboxStatus).
  * NOT_FOUND when unknown. Never asks the Engine; a verbose one asks the network's plugins.
  */
 export async function podSandboxStatus(
-  deps: CriDeps,
+  deps: SandboxStatusDeps,
   request: PodSandboxStatusRequest__Output,
   ctx: CallContext,
 ): Promise<PodSandboxStatusResponse | EncodedReply> {
@@ -33,7 +39,7 @@ export async function podSandboxStatus(
 
 /** What `crictl inspectp` shows besides the status. */
 async function verboseInfo(
-  deps: CriDeps,
+  deps: Pick<CriDeps, 'network' | 'podResources'>,
   sandbox: SandboxRecord,
   signal: AbortSignal,
 ): Promise<Record<string, unknown>> {

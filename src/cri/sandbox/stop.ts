@@ -5,15 +5,18 @@ import type { CallContext } from '../../util/call-context.js';
 import type { CriDeps } from '../deps.js';
 import { findSandbox } from '../lookup.js';
 import { unlessGone } from '../../util/cri-error.js';
-import { detachSandbox } from './network.js';
-import { reclaimVanishedSandbox } from './reclaim.js';
+import { detachSandbox, type DetachDeps } from './network.js';
+import { reclaimVanishedSandbox, type ReclaimDeps } from './reclaim.js';
+
+/** What it takes to stop a sandbox. */
+export type StopSandboxDeps = Pick<CriDeps, 'engine' | 'mirror' | 'podLocks'> & ReclaimDeps & DetachDeps;
 
 /**
  * Stops everything in the pod, then takes its network away, then stops the sandbox itself (CRI: StopPodSandbox).
  * Success on unknown ids and on repeats; a repeat tries again what failed before.
  */
 export async function stopPodSandbox(
-  deps: CriDeps,
+  deps: StopSandboxDeps,
   request: StopPodSandboxRequest__Output,
   ctx: CallContext,
 ): Promise<StopPodSandboxResponse> {
@@ -28,7 +31,7 @@ export async function stopPodSandbox(
 
 /** The work of StopPodSandbox, under the pod's lock. */
 export async function stopSandbox(
-  deps: CriDeps,
+  deps: StopSandboxDeps,
   sandbox: SandboxRecord,
   signal: AbortSignal | undefined,
 ): Promise<void> {
@@ -40,7 +43,11 @@ export async function stopSandbox(
 }
 
 /** CRI: running containers of a sandbox that is stopped are terminated by force. */
-async function kill(deps: CriDeps, record: ObjectRecord, signal: AbortSignal | undefined): Promise<void> {
+async function kill(
+  deps: Pick<CriDeps, 'engine' | 'mirror'>,
+  record: ObjectRecord,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   if (!isAlive(record)) return;
   await unlessGone(deps.engine.stopContainer(record.id, 0, { signal }));
   await deps.mirror.refresh(record.id);

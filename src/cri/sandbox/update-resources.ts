@@ -10,7 +10,7 @@ import { sandboxOrThrow } from '../lookup.js';
  * itself has set the pod's cgroup before, and the pause process needs no limits. NOT_FOUND when unknown.
  */
 export async function updatePodSandboxResources(
-  deps: CriDeps,
+  deps: Pick<CriDeps, 'mirror' | 'podLocks' | 'podResources'>,
   request: UpdatePodSandboxResourcesRequest__Output,
   ctx: CallContext,
 ): Promise<UpdatePodSandboxResourcesResponse> {

@@ -7,7 +7,7 @@ import { checkStreams } from './check-streams.js';
 
 /** Answers where to connect for the streams of a running container's first process (CRI: Attach). */
 export async function attach(
-  deps: CriDeps,
+  deps: Pick<CriDeps, 'mirror' | 'streaming'>,
   request: AttachRequest__Output,
   ctx: CallContext,
 ): Promise<AttachResponse> {

@@ -7,7 +7,7 @@ import { checkStreams } from './check-streams.js';
 
 /** Prepares a command with streams and answers where to connect for it (CRI: Exec). It starts with the connection. */
 export async function exec(
-  deps: CriDeps,
+  deps: Pick<CriDeps, 'mirror' | 'streaming'>,
   request: ExecRequest__Output,
   ctx: CallContext,
 ): Promise<ExecResponse> {

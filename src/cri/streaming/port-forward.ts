@@ -9,7 +9,7 @@ import type { Picture } from '../../state/picture.js';
 
 /** Answers where to connect for connections into a pod's network (CRI: PortForward). */
 export async function portForward(
-  deps: CriDeps,
+  deps: Pick<CriDeps, 'mirror' | 'streaming'>,
   request: PortForwardRequest__Output,
   ctx: CallContext,
 ): Promise<PortForwardResponse> {

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { usesContainerdStore } from '../convert/engine-info.js';
 import type { Engine } from '../docker/engine.js';
 import type { EngineInfo } from '../docker/types.js';
-import { measureFolder } from '../stats/layer-walk.js';
+import { measureFolder } from '../node/layer-walk.js';
 import { forEachLimited } from '../util/concurrency.js';
 import { Code, hasCode, messageOf } from '../util/cri-error.js';
 import type { Logger } from '../util/log.js';

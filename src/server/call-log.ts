@@ -1,7 +1,7 @@
 import { Code } from '../util/cri-error.js';
 import type { LogFields, Logger } from '../util/log.js';
 import { codeName } from './failure.js';
-import type { Served } from './serving.js';
+import type { Served } from './failure.js';
 
 /** Calls that the kubelet makes every few seconds; ExecSync for its probes. */
 const CHATTY = /^(Version|Status|RuntimeConfig|ExecSync|List\w+|Stream\w+|\w+Status|\w+Stats|ImageFsInfo)$/;

@@ -35,3 +35,11 @@ function wireText(message: string): string {
   const cut = message.length > MAX_MESSAGE_CHARS ? `${message.slice(0, MAX_MESSAGE_CHARS)}...` : message;
   return Buffer.from(cut).toString();
 }
+
+/** How a call ended. */
+export interface Served {
+  /** Undefined when the request was not decoded. */
+  readonly request: object | undefined;
+  /** Undefined for a call that succeeded. */
+  readonly failure: Failure | undefined;
+}

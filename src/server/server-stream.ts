@@ -8,7 +8,8 @@ import type { StreamHandler } from '../util/handler.js';
 import type { Method } from './descriptor.js';
 import { toFailure, toGrpcStatus } from './failure.js';
 import { beginServing } from './serving.js';
-import type { Served, ServingDeps } from './serving.js';
+import type { ServingDeps } from './serving.js';
+import type { Served } from './failure.js';
 
 /** A handler of any RPC that answers with a stream, as the wrapper sees it. */
 export type AnyStreamHandler = StreamHandler<never, object>;

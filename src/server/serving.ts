@@ -8,7 +8,7 @@ import { logCall } from './call-log.js';
 import type { CallsInFlight } from './calls-in-flight.js';
 import type { Method } from './descriptor.js';
 import { codeName } from './failure.js';
-import type { Failure } from './failure.js';
+import type { Served } from './failure.js';
 
 export interface ServingDeps {
   readonly log: Logger;
@@ -16,14 +16,6 @@ export interface ServingDeps {
   readonly inFlight: CallsInFlight;
   /** Aborts when the server stops: streams, which may be endless, end then. */
   readonly stopping: AbortSignal;
-}
-
-/** How a call ended. */
-export interface Served {
-  /** Undefined when the request was not decoded. */
-  readonly request: object | undefined;
-  /** Undefined for a call that succeeded. */
-  readonly failure: Failure | undefined;
 }
 
 /** As much of grpc-js's calls as this needs. */

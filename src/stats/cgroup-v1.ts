@@ -1,4 +1,8 @@
-import type { Cgroup, CpuDetails, DeviceTraffic, MemoryDetails, MemoryFigures } from './cgroup.js';
+import type { Cgroup } from './cgroup-figures.js';
+import type { DeviceTraffic } from './cgroup-figures.js';
+import type { CpuDetails } from './cgroup-figures.js';
+import type { MemoryDetails } from './cgroup-figures.js';
+import type { MemoryFigures } from './cgroup-figures.js';
 import { CgroupFiles } from './cgroup-files.js';
 import type { CgroupFolders } from './cgroup-folders.js';
 import type { KernelFiles } from './kernel-file.js';

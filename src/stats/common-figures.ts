@@ -1,5 +1,6 @@
 import type { CgroupFiles } from './cgroup-files.js';
-import type { HugePages, PressureResource } from './cgroup.js';
+import type { PressureResource } from './cgroup-figures.js';
+import type { HugePages } from './cgroup-figures.js';
 import { limitOf } from './keyed-text.js';
 import { parsePressure, type Pressure } from './pressure.js';
 

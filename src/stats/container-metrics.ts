@@ -1,5 +1,5 @@
 import type { ContainerRecord } from '../state/records.js';
-import type { Cgroup } from './cgroup.js';
+import type { Cgroup } from './cgroup-figures.js';
 import type { LayerSize } from './layer-sizes.js';
 import type { InterfaceTraffic } from './net-dev.js';
 import type { Census } from './process-census.js';

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf } from '../util/cri-error.js';
 import type { Logger } from '../util/log.js';
-import { measureFolder, type FolderSize } from './layer-walk.js';
+import { measureFolder, type FolderSize } from '../node/layer-walk.js';
 
 /** A size and when it was measured. */
 export interface LayerSize extends FolderSize {

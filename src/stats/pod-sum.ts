@@ -1,4 +1,4 @@
-import type { MemoryFigures } from './cgroup.js';
+import type { MemoryFigures } from './cgroup-figures.js';
 import type { MeasuredCgroup, Probe } from './usage-probes.js';
 
 /** As much of a cgroup as a pod's statistics need. */

@@ -1,4 +1,5 @@
-import type { Cgroup, MemoryFigures } from './cgroup.js';
+import type { Cgroup } from './cgroup-figures.js';
+import type { MemoryFigures } from './cgroup-figures.js';
 import type { CpuRate } from './cpu-rate.js';
 import type { LayerSize } from './layer-sizes.js';
 import type { InterfaceTraffic } from './net-dev.js';

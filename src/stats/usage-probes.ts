@@ -1,4 +1,5 @@
-import { openCgroup, type Cgroup } from './cgroup.js';
+import { openCgroup } from './cgroup.js';
+import { type Cgroup } from './cgroup-figures.js';
 import { containerCgroup, parentCgroup, parseCgroupMounts, type CgroupMounts } from './cgroup-folders.js';
 import { CpuRate } from './cpu-rate.js';
 import { KernelFiles, type KernelFile } from './kernel-file.js';

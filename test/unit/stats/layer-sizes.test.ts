@@ -5,7 +5,7 @@ import path from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { deviceOf, upperFolder } from '../../../src/stats/layer-folder.js';
 import { LayerSizes } from '../../../src/stats/layer-sizes.js';
-import { measureFolder } from '../../../src/stats/layer-walk.js';
+import { measureFolder } from '../../../src/node/layer-walk.js';
 import { silentLogger } from '../../../src/util/log.js';
 import { until } from '../../support/until.js';
 

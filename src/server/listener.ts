@@ -1,7 +1,7 @@
 import type { Endpoint } from '../util/endpoint.js';
 import type { Logger } from '../util/log.js';
 import type { OnConnection } from './accept.js';
-import { listenOnSystemdSockets } from './systemd-sockets.js';
+import { listenOnPassedSockets, listenOnSystemdSockets } from './systemd-sockets.js';
 import { listenOnUnixSocket } from './unix-socket.js';
 
 /** An open endpoint. */
@@ -11,8 +11,28 @@ export interface Listener {
 }
 
 /** Opens the endpoint; connections are handed over one by one. Throws an Error that says why it cannot be had. */
-export function openListener(endpoint: Endpoint, onConnection: OnConnection, log: Logger): Promise<Listener> {
-  return endpoint.kind === 'systemd'
-    ? listenOnSystemdSockets(process.env, onConnection, log)
-    : listenOnUnixSocket(endpoint.path, onConnection, log);
+export async function openListener(
+  endpoint: Endpoint,
+  onConnection: OnConnection,
+  log: Logger,
+): Promise<Listener> {
+  if (endpoint.kind === 'systemd') return listenOnSystemdSockets(process.env, onConnection, log);
+  const { path } = endpoint;
+  const passed = await listenOnPassedSockets(process.env, onConnection, log);
+  if (passed === undefined) return listenOnUnixSocket(path, onConnection, log);
+  if (await passed.serves(path)) {
+    log.info('listening', { endpoint: `unix://${path}`, socketBy: 'systemd' });
+    return passed;
+  }
+  try {
+    const own = await listenOnUnixSocket(path, onConnection, log);
+    return {
+      close: async () => {
+        await Promise.all([passed.close(), own.close()]);
+      },
+    };
+  } catch (error) {
+    await passed.close();
+    throw error;
+  }
 }

@@ -56,7 +56,7 @@ async function refuseIfTaken(path: string): Promise<void> {
 }
 
 /** True when a process listens on the socket, also one whose queue is full. */
-function answers(path: string): Promise<boolean> {
+export function answers(path: string): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const socket = connect(path);
     socket.once('connect', () => {

@@ -4,7 +4,7 @@ import { onSignals } from '../../src/server/signals.js';
 import { silentLogger } from '../../src/util/log.js';
 import { silentMetrics } from '../../src/util/metrics-sink.js';
 
-// A CRI server on the sockets that its parent passes as systemd does. Its Version reports, as runtime_name, which
+// A CRI server on the sockets that its parent passes as systemd does, or on the path that its argument names. Its Version reports, as runtime_name, which
 // variables of socket activation a child of it would see. Stops at SIGTERM.
 const server = new CriServer({
   protocol: loadProtocol(),
@@ -31,5 +31,6 @@ onSignals(
   },
   silentLogger,
 );
-await server.start({ kind: 'systemd' });
+const [path] = process.argv.slice(2);
+await server.start(path === undefined ? { kind: 'systemd' } : { kind: 'unix', path });
 console.log('ready');

@@ -46,7 +46,7 @@ async function runCommand(command: Command, program: string): Promise<number> {
       return handOver(command);
     case 'serve': {
       const load = () => loadConfig(sourcesOf(command.settings));
-      const { run } = await import('./app.js');
+      const { run } = await import('./app/run.js');
       return run(load(), load);
     }
   }

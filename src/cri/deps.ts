@@ -1,30 +1,23 @@
 import type { ContainerLogSettings } from '../convert/container/log-config.js';
 import type { Engine } from '../docker/engine.js';
-import type { ContainerLogs } from '../logs/container-logs.js';
+import type { EventFeed } from '../events/event-feed.js';
 import type { AuthConfig__Output } from '../gen/runtime/v1/AuthConfig.js';
+import type { Images } from '../images/build-images.js';
+import type { KnownImages } from '../images/known-images.js';
+import type { HeldLimits } from '../limits/node-limits.js';
+import type { ContainerLogs } from '../logs/container-logs.js';
 import type { PodNetwork } from '../network/network.js';
 import type { CheckpointStore } from '../state/checkpoint.js';
-import type { KnownImages } from '../images/known-images.js';
-import type { Mirror } from '../state/mirror.js';
-import type { KeyedMutex } from '../util/keyed-mutex.js';
-import type { Logger } from '../util/log.js';
-import type { SharedCalls } from '../util/shared-calls.js';
-import type { ImageSizes } from '../images/sizes.js';
-import type { ImageVolumes } from '../images/volumes.js';
-import type { HeldLimits } from '../limits/node-limits.js';
-import type { PodResources } from '../state/pod-resources.js';
-import type { ImageAccounts } from '../images/accounts.js';
 import type { JsonStore } from '../state/json-store.js';
-import type { ImageDiskUsage } from '../images/disk-usage.js';
-import type { ImageInodes } from '../images/inodes.js';
-import type { EventFeed } from '../events/event-feed.js';
+import type { Mirror } from '../state/mirror.js';
+import type { PodResources } from '../state/pod-resources.js';
 import type { SandboxMetrics } from '../stats/pod-metrics.js';
 import type { Statistics } from '../stats/statistics.js';
-import type { StatusReplies } from './replies/status-replies.js';
-import type { ContainerRecord, SandboxRecord } from '../state/records.js';
-import type { EntryList } from './replies/entry-list.js';
-import type { StatsEntries } from '../stats/stats-entries.js';
+import { KeyedMutex } from '../util/keyed-mutex.js';
+import type { Logger } from '../util/log.js';
+import { SharedCalls } from '../util/shared-calls.js';
 import type { StreamingUrls } from '../util/stream-request.js';
+import type { KeptReplies } from './replies/build-replies.js';
 
 /** The part of the configuration that RPCs look at. */
 export interface CriSettings {
@@ -42,54 +35,47 @@ export interface CriSettings {
   readonly containerLogs: ContainerLogSettings;
 }
 
-/** Everything an RPC works with, built once in app.ts. */
-export interface CriDeps {
+/** Locks, and calls that identical ones may join while they are in flight. */
+export interface CallsInFlight {
+  /** Serialises what changes a pod and its members; keyed by the sandbox's Docker name. */
+  readonly podLocks: KeyedMutex;
+  /** RunPodSandbox calls, by name and specification. */
+  readonly sandboxRuns: SharedCalls<string>;
+  /** CreateContainer calls, by name and specification. */
+  readonly containerCreates: SharedCalls<string>;
+  /** Pulls, by reference and credentials. */
+  readonly pulls: SharedCalls<string>;
+  /** RemoveImage calls, by image id. */
+  readonly imageRemovals: SharedCalls<void>;
+}
+
+/** None yet. */
+export function noCallsInFlight(): CallsInFlight {
+  return {
+    podLocks: new KeyedMutex(),
+    sandboxRuns: new SharedCalls(),
+    containerCreates: new SharedCalls(),
+    pulls: new SharedCalls(),
+    imageRemovals: new SharedCalls(),
+  };
+}
+
+/** All that RPCs work with, built once in app.ts. The signature of each says what of it it may touch. */
+export interface CriDeps extends CallsInFlight, Images, KeptReplies {
   readonly engine: Engine;
   readonly mirror: Mirror;
   readonly network: PodNetwork;
-  readonly checkpoints: CheckpointStore;
   readonly logs: ContainerLogs;
-  readonly settings: CriSettings;
-  readonly streaming: StreamingUrls;
-  readonly log: Logger;
-  /** Serialises what changes a pod and its members; keyed by the sandbox's Docker name. */
-  readonly podLocks: KeyedMutex;
-  /** RunPodSandbox calls in flight, by name and specification. */
-  readonly sandboxRuns: SharedCalls<string>;
-  /** CreateContainer calls in flight, by name and specification. */
-  readonly containerCreates: SharedCalls<string>;
-  /** Pulls in flight, by reference and credentials. */
-  readonly pulls: SharedCalls<string>;
-  /** RemoveImage calls in flight, by image id. */
-  readonly imageRemovals: SharedCalls<void>;
-  readonly sandboxListing: SandboxListing;
-  readonly containerListing: ContainerListing;
-  readonly statusReplies: StatusReplies;
   readonly images: KnownImages;
-  readonly imageDiskUsage: ImageDiskUsage;
-  readonly imageInodes: ImageInodes;
   readonly statistics: Statistics;
-  readonly containerStatsEntries: ContainerStatsEntries;
-  readonly sandboxStatsEntries: SandboxStatsEntries;
   readonly sandboxMetrics: SandboxMetrics;
   readonly events: EventFeed;
-  readonly imageAccounts: ImageAccounts;
-  readonly imageSizes: ImageSizes;
-  readonly imageVolumes: ImageVolumes;
+  readonly streaming: StreamingUrls;
+  readonly settings: CriSettings;
+  readonly log: Logger;
+  readonly checkpoints: CheckpointStore;
   /** By container id. */
   readonly heldLimits: JsonStore<HeldLimits>;
   /** What UpdatePodSandboxResources told last, by sandbox id. */
   readonly podResources: JsonStore<PodResources>;
 }
-
-/** The kept replies of ListContainers. */
-export type ContainerListing = EntryList<ContainerRecord>;
-
-/** The kept replies of ListPodSandbox. */
-export type SandboxListing = EntryList<SandboxRecord>;
-
-/** The encoded entries of ListContainerStats. */
-export type ContainerStatsEntries = StatsEntries<ContainerRecord>;
-
-/** The encoded entries of ListPodSandboxStats. */
-export type SandboxStatsEntries = StatsEntries<SandboxRecord>;

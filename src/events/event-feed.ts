@@ -1,4 +1,4 @@
-import type { Picture } from '../state/picture.js';
+import type { Mirror } from '../state/mirror.js';
 import type { SandboxRecord } from '../state/records.js';
 import { transitionsOf, type Change, type Transition } from '../state/transitions.js';
 import { Code, CriError } from '../util/cri-error.js';
@@ -17,16 +17,21 @@ const MAX_WAITING = 16_384;
 
 /** Tells every reader of every step, in order. */
 export class EventFeed {
-  readonly #picture: () => Picture;
+  readonly #mirror: Mirror;
   readonly #onTransition: (transition: Transition) => void;
   readonly #readers = new Set<EventReader>();
   /** Sandboxes that are gone while containers of theirs are not. */
   readonly #gone = new Map<string, SandboxRecord>();
 
-  /** `onTransition` is told of each step, whether anybody reads or not. */
-  constructor(picture: () => Picture, onTransition: (transition: Transition) => void) {
-    this.#picture = picture;
+  /** Follows the mirror's picture. `onTransition` is told of each step, whether anybody reads or not. */
+  constructor(mirror: Mirror, onTransition: (transition: Transition) => void) {
+    this.#mirror = mirror;
     this.#onTransition = onTransition;
+    mirror.subscribe({
+      onChange: (change, isNews) => {
+        if (isNews) this.#note(change);
+      },
+    });
   }
 
   /** How many readers there are. */
@@ -35,14 +40,14 @@ export class EventFeed {
   }
 
   /** Takes note of a change that is in the picture already. */
-  note(change: Change): void {
+  #note(change: Change): void {
     const record = change.after ?? change.before;
     if (record === undefined) return;
     const sandboxId = record.kind === 'sandbox' ? record.id : record.sandboxId;
     const sandbox =
       record.kind === 'sandbox'
         ? record
-        : (this.#picture().sandboxes.get(sandboxId) ?? this.#gone.get(sandboxId));
+        : (this.#mirror.lastKnown.sandboxes.get(sandboxId) ?? this.#gone.get(sandboxId));
     for (const transition of transitionsOf(change)) {
       this.#onTransition(transition);
       const event = { id: record.id, transition, sandboxId, sandbox };
@@ -59,7 +64,7 @@ export class EventFeed {
   }
 
   #rememberPod(sandboxId: string, sandbox: SandboxRecord | undefined): void {
-    const picture = this.#picture();
+    const picture = this.#mirror.lastKnown;
     const isNeeded =
       picture.sandboxes.get(sandboxId) === undefined && picture.membersOf(sandboxId).length > 0;
     if (isNeeded && sandbox !== undefined) this.#gone.set(sandboxId, sandbox);

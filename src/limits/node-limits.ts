@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import {
   NODE_LIMITS,
   NO_NODE_LIMITS,
@@ -8,7 +9,7 @@ import {
 import { setNodeLimits } from './set-limits.js';
 import { isAlive, type ContainerRecord } from '../state/records.js';
 import { messageOf } from '../util/cri-error.js';
-import type { JsonStore } from '../state/json-store.js';
+import { JsonStore } from '../state/json-store.js';
 import type { Mirror } from '../state/mirror.js';
 import type { KeyedMutex } from '../util/keyed-mutex.js';
 import type { Logger } from '../util/log.js';
@@ -37,6 +38,16 @@ export function readHeldLimits(value: unknown): HeldLimits {
     throw new Error('no "limits" or no "set"');
   }
   return { limits: readNodeLimits(value.limits), set: value.set === true };
+}
+
+/** Where limits are kept, below cridock's root directory. */
+export function heldLimitsStore(rootDirectory: string, log: Logger): JsonStore<HeldLimits> {
+  return new JsonStore({ dir: join(rootDirectory, 'limits'), read: readHeldLimits, log });
+}
+
+/** After each full reading of the Engine: sets what a crash has left due, and forgets containers that are gone. */
+export function settleLimitsAfterResync(deps: NodeLimitsDeps): void {
+  deps.mirror.subscribe({ onResync: () => void settleHeldLimits(deps) });
 }
 
 /** The limits that the container has, or will have once it is started, beside Docker's. */
@@ -74,8 +85,8 @@ export async function setHeldLimits(
   else await deps.heldLimits.set(container.id, { ...held, set: true });
 }
 
-/** Sets what a crash has left due, and forgets containers that are gone. Failures are logged. */
-export async function settleHeldLimits(deps: NodeLimitsDeps): Promise<void> {
+/** Failures are logged, and tried again after the next resync. */
+async function settleHeldLimits(deps: NodeLimitsDeps): Promise<void> {
   for (const id of deps.heldLimits.ids()) {
     try {
       const picture = await deps.mirror.current();

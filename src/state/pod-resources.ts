@@ -1,7 +1,9 @@
+import { join } from 'node:path';
 /** What the kubelet says of a pod as a whole, in CRI's JSON. The pod's cgroup is the kubelet's own to set. */
 
 import { POD_RESOURCES } from '../convert/sandbox/sandbox-facts.js';
-import type { JsonStore } from './json-store.js';
+import type { Logger } from '../util/log.js';
+import { JsonStore } from './json-store.js';
 import type { SandboxRecord } from './records.js';
 
 export type PodResources = Record<string, unknown>;
@@ -20,8 +22,13 @@ export function podResourcesOf(
   }
 }
 
+/** Where they are kept, below cridock's root directory. */
+export function podResourcesStore(rootDirectory: string, log: Logger): JsonStore<PodResources> {
+  return new JsonStore({ dir: join(rootDirectory, 'pod-resources'), read: readPodResources, log });
+}
+
 /** Checks a decoded JSON value. Throws when it is no object. */
-export function readPodResources(value: unknown): PodResources {
+function readPodResources(value: unknown): PodResources {
   if (typeof value !== 'object' || value === null) throw new Error('no object');
   return { ...value };
 }

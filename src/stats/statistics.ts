@@ -1,4 +1,5 @@
 import { isAlive, type ContainerRecord, type ObjectRecord } from '../state/records.js';
+import type { Mirror } from '../state/mirror.js';
 import type { Change } from '../state/transitions.js';
 import { upperFolder } from './layer-folder.js';
 import { LayerSizes } from './layer-sizes.js';
@@ -6,14 +7,15 @@ import { ProcessCensus } from './process-census.js';
 import { UsageProbes } from './usage-probes.js';
 import type { Logger } from '../util/log.js';
 
-/** Everything that measures, told of each change of the picture. Asks no Engine. */
+/** Everything that measures, and follows the mirror's picture. Asks no Engine. */
 export class Statistics {
   readonly probes = new UsageProbes();
   readonly census = new ProcessCensus();
   readonly layers: LayerSizes;
 
-  constructor(log: Logger) {
+  constructor(mirror: Mirror, log: Logger) {
     this.layers = new LayerSizes(log);
+    mirror.subscribe({ onChange: (change) => this.#note(change) });
   }
 
   start(): void {
@@ -26,8 +28,7 @@ export class Statistics {
     await this.layers.stop();
   }
 
-  /** Takes note of a change of the picture. */
-  note({ before, after }: Change): void {
+  #note({ before, after }: Change): void {
     if (after !== undefined) this.#put(after);
     else if (before !== undefined) this.#forget(before.id);
   }

@@ -1,6 +1,7 @@
 import { CRI_LOG_MODE, LOG_MODE } from '../../convert/container/log-config.js';
 import type { ContainerLogs } from '../../logs/container-logs.js';
 import type { LogProblem, LogSource } from '../../logs/log-follower.js';
+import type { Mirror } from '../../state/mirror.js';
 import { isAlive, type ContainerRecord } from '../../state/records.js';
 import type { CriDeps } from '../deps.js';
 
@@ -28,6 +29,11 @@ export async function observeLog(logs: ContainerLogs, container: ContainerRecord
   // One that was never started has no log, and the Engine would wait for its start.
   if (source === undefined || container.status === 'created') return;
   await logs.observe(source, isAlive(container));
+}
+
+/** Stops following the logs of containers that the Engine no longer has. */
+export function dropLogsAfterResync(logs: ContainerLogs, mirror: Mirror): void {
+  mirror.subscribe({ onResync: (_reason, _corrected, ids) => logs.retain(ids) });
 }
 
 /** Why the kubelet does not find this container's log, or not all of it, at its path; undefined when it does. */

@@ -10,6 +10,16 @@ export type ReclaimDeps = Pick<
 
 const FULL_ID = /^[0-9a-f]{64}$/;
 
+/** Takes back what sandboxes have left that the Engine no longer has, when it tells so and after each full reading. */
+export function reclaimVanishedSandboxes(deps: ReclaimDeps): void {
+  deps.mirror.subscribe({
+    onResync: () => void reclaimAllVanished(deps),
+    onChange: ({ before, after }) => {
+      if (before?.kind === 'sandbox' && after === undefined) void reclaimAfterRemoval(deps, before.id);
+    },
+  });
+}
+
 /**
  * Takes back the network and the checkpoint of a sandbox whose container was removed behind cridock's back. Nothing to
  * do for ids that left nothing.
@@ -43,7 +53,7 @@ export async function reclaimVanishedSandbox(
 }
 
 /** As `reclaimVanishedSandbox`, when the Engine tells that one has gone. A failure is logged: `reclaimAllVanished` repeats it. */
-export async function reclaimAfterRemoval(deps: ReclaimDeps, sandboxId: string): Promise<void> {
+async function reclaimAfterRemoval(deps: ReclaimDeps, sandboxId: string): Promise<void> {
   try {
     await reclaimVanishedSandbox(deps, sandboxId, undefined);
   } catch (error) {
@@ -55,7 +65,7 @@ export async function reclaimAfterRemoval(deps: ReclaimDeps, sandboxId: string):
  * Reclaims what sandboxes that the Engine no longer has left behind: checkpoints with their networks, and attachments
  * without a checkpoint. Failures are logged and tried again next time.
  */
-export async function reclaimAllVanished(deps: ReclaimDeps): Promise<void> {
+async function reclaimAllVanished(deps: ReclaimDeps): Promise<void> {
   try {
     const picture = await deps.mirror.current();
     for (const sandboxId of await deps.checkpoints.list()) {

@@ -51,15 +51,7 @@ class Node {
       compareEveryMs: 3_600_000,
       requestTimeoutMs: 10_000,
     });
-    this.mirror.subscribe({
-      onChange: (change, isNews) => {
-        if (isNews) this.events.note(change);
-      },
-    });
-    this.events = new EventFeed(
-      () => this.mirror.lastKnown,
-      () => undefined,
-    );
+    this.events = new EventFeed(this.mirror, () => undefined);
     t.after(() => this.mirror.stop());
   }
 

@@ -1,4 +1,5 @@
 import { readFile, realpath } from 'node:fs/promises';
+import { dirname } from 'node:path';
 
 /** Whether a mount passes mount events on to others, and takes them from others. */
 export interface Propagation {
@@ -7,13 +8,14 @@ export interface Propagation {
   mountPoint: string;
 }
 
-/**
- * How the mount that holds a path of the node propagates; undefined when the path does not exist, which the Engine tells
- * by itself.
- */
+/** How the mount propagates that holds a path of the node, or would hold it where nothing is there yet. */
 export async function propagationOf(path: string): Promise<Propagation | undefined> {
+  return holdingMount(await readFile('/proc/self/mountinfo', 'utf8'), await deepestReal(path));
+}
+
+async function deepestReal(path: string): Promise<string> {
   const real = await realpath(path).catch(() => undefined);
-  return real === undefined ? undefined : holdingMount(await readFile('/proc/self/mountinfo', 'utf8'), real);
+  return real ?? (path === '/' ? path : deepestReal(dirname(path)));
 }
 
 /**

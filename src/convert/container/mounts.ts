@@ -30,9 +30,8 @@ export const IMAGE_MOUNT_API_VERSION = '1.48';
 const MAX_SUB_PATH_BYTES = 4095;
 
 /**
- * `HostConfig.Mounts`: Docker refuses a missing source there, where `Binds` would make a folder of it. The last mount of a
- * target wins; those that are made elsewhere are left out. The
- * caller has checked sources against the file system, and put the image's id in `image.image`.
+ * `HostConfig.Mounts`. The last mount of a target wins; those that are made elsewhere are left out. The caller makes sources
+ * that are missing, which Docker refuses there, and has put the image's id in `image.image`.
  * Throws INVALID_ARGUMENT for malformed mounts, UNIMPLEMENTED for what the Engine cannot do; the kubelet looks for
  * `RROUnsupported` and `ImageVolumeMountFailed` in the text.
  */

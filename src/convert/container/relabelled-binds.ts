@@ -12,8 +12,7 @@ export interface MountMembers {
 
 /**
  * Mounts as Docker takes them. Docker relabels sources for SELinux in the older form only, `Binds` with mode `Z`: on nodes
- * with SELinux the mounts that ask for it go there, elsewhere there is nothing to relabel. The caller has made sure
- * that their sources exist, as Docker would make folders of missing ones.
+ * with SELinux the mounts that ask for it go there, elsewhere there is nothing to relabel.
  */
 export function mountMembers(
   mounts: Mount__Output[],

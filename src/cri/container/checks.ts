@@ -10,6 +10,7 @@ import type { Mount__Output } from '../../gen/runtime/v1/Mount.js';
 import type { SELinuxOption__Output } from '../../gen/runtime/v1/SELinuxOption.js';
 import { isProfileLoaded } from '../../node/apparmor-profiles.js';
 import { isCdiDeviceKnown } from '../../node/cdi-specs.js';
+import { makeIfMissing } from '../../node/missing-folders.js';
 import { hasSelinux } from '../../node/selinux.js';
 import { propagationOf } from '../../node/mount-propagation.js';
 import { Code, CriError, invalidArgument, messageOf } from '../../util/cri-error.js';
@@ -32,12 +33,6 @@ export async function checkOnNode(config: ContainerConfig__Output, info: EngineI
 
 async function checkMount(field: string, mount: Mount__Output): Promise<void> {
   if (mount.image !== null) return;
-  if (mount.selinux_relabel) {
-    // Docker would make a folder of it in the form that relabels.
-    await stat(mount.host_path).catch((error: unknown) => {
-      throw invalidArgument(`${field}.host_path`, messageOf(error), { cause: error });
-    });
-  }
   if (mount.propagation === MountPropagation.PROPAGATION_PRIVATE) return;
   const holding = await propagationOf(mount.host_path);
   if (holding === undefined) return;
@@ -48,6 +43,19 @@ async function checkMount(field: string, mount: Mount__Output): Promise<void> {
     `${field}.propagation`,
     `${mount.host_path} is on ${holding.mountPoint}, which is not ${needed}`,
   );
+}
+
+/**
+ * Makes folders of what is to be mounted and not there, as the other runtimes do: manifests count on it. For requests that
+ * are found good otherwise. INVALID_ARGUMENT where none can be made.
+ */
+export async function makeMountSources(mounts: readonly Mount__Output[]): Promise<void> {
+  for (const [index, { image, host_path: path }] of mounts.entries()) {
+    if (image !== null) continue;
+    await makeIfMissing(path).catch((error: unknown) => {
+      throw invalidArgument(`config.mounts[${index}].host_path`, messageOf(error), { cause: error });
+    });
+  }
 }
 
 /** A device node, or a folder of them, as Docker has it. */

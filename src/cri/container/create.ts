@@ -17,7 +17,7 @@ import type { Picture } from '../../state/picture.js';
 import { isAlive, isReady, type SandboxRecord } from '../../state/records.js';
 import type { CallContext } from '../../util/call-context.js';
 import { Code, CriError, hasCode } from '../../util/cri-error.js';
-import { checkOnNode } from './checks.js';
+import { checkOnNode, makeMountSources } from './checks.js';
 import type { CriDeps } from '../deps.js';
 import { findImage } from '../../images/lookup.js';
 import { resolveMounts, type ResolvedMounts, type ImageMountDeps } from './image-mounts.js';
@@ -138,6 +138,7 @@ async function planContainer(
     hasSelinux: hasSecurityOption(info, 'selinux'),
     minOomScoreAdj: deps.settings.minOomScoreAdj,
   });
+  await makeMountSources(mounts);
   return { name, imagesToMount, ...withSpecHash(body) };
 }
 

@@ -82,10 +82,36 @@ describe('mounts and devices of a container', { skip: noEngine }, () => {
     assert.equal(await node.output(pod, 'cat /m/file', { mounts }), 'two');
   });
 
-  it('a missing host_path is refused and not made', async () => {
-    const path = join(node.cridock.directory, 'missing');
-    await refuse({ host_path: path }, 'INVALID_ARGUMENT', path);
-    assert.throws(() => statSync(path));
+  it('a missing host_path is made, with the folders above it', async () => {
+    const made = (name: string): string => join(node.cridock.directory, name, 'opt/cni/bin');
+    for (const changes of [{}, { selinux_relabel: true }, { readonly: true }]) {
+      const host_path = made(`missing-${Object.keys(changes).join('')}`);
+      const mounts = [{ host_path, container_path: '/m', ...changes }];
+      assert.equal(await node.output(pod, 'stat -c %F:%a:%u /m', { mounts }), 'directory:755:0\n');
+      const { mode, uid } = statSync(join(host_path, '../..'));
+      assert.deepEqual([mode & 0o7777, uid], [0o755, 0]);
+    }
+    const below = join(shared, 'missing/too');
+    const { pid } = await node.start(pod, {
+      mounts: [{ host_path: below, container_path: '/m', propagation: PROPAGATION_HOST_TO_CONTAINER }],
+    });
+    assert.ok(mountsOf(pid).has('/m'));
+  });
+
+  it('a host_path that cannot be made is refused; a request that is refused makes none', async () => {
+    const path = join(folder('in-the-way'), 'file/missing');
+    await refuse({ host_path: path }, 'INVALID_ARGUMENT', 'config.mounts[0].host_path');
+    const unmade = join(node.cridock.directory, 'unmade');
+    const mounts = [{ host_path: unmade, container_path: '/m' }];
+    await assert.rejects(node.create(pod, { mounts, resources: { cpuset_cpus: 'none' } }));
+    assert.throws(() => statSync(unmade));
+    const inSecluded = join(secluded, 'unmade');
+    await refuse(
+      { host_path: inSecluded, propagation: PROPAGATION_HOST_TO_CONTAINER },
+      'INVALID_ARGUMENT',
+      'propagation',
+    );
+    assert.throws(() => statSync(inSecluded));
   });
 
   it('readonly', async () => {
@@ -252,7 +278,7 @@ describe('mounts and devices of a container', { skip: noEngine }, () => {
     const name = 'cridock.test/volume:unused';
     await makeImage(SOCKET, name, {}, { unused: '' });
     const image = { container_path: '/m', image: { image: name }, readonly: true };
-    const mounts = [image, { container_path: '/n', host_path: '/no/such/folder' }];
+    const mounts = [image, { container_path: '/n', host_path: '/etc/passwd/none' }];
     await assert.rejects(node.create(pod, { mounts }));
     assert.deepEqual(await imageVolumeRemains(), before);
   });
@@ -271,9 +297,6 @@ describe('mounts and devices of a container', { skip: noEngine }, () => {
     const mounts = [{ host_path: path, container_path: '/m', readonly: true, selinux_relabel: true }];
     assert.equal(await node.output(pod, 'cat /m/file', { mounts }), 'relabelled');
     assert.match(await node.output(pod, 'touch /m/new', { mounts }), /Read-only/);
-    const missing = join(node.cridock.directory, 'missing');
-    await refuse({ host_path: missing, selinux_relabel: true }, 'INVALID_ARGUMENT', 'host_path');
-    assert.throws(() => statSync(missing));
   });
 
   it('devices: node, path, permissions; a missing one is refused', async () => {

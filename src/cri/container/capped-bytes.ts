@@ -28,3 +28,13 @@ export class CappedBytes {
     this.#buffer = larger;
   }
 }
+
+/**
+ * The beginnings of two outputs that together have at most `maxBytes`: when both are long each gets half, else the shorter one
+ * stays whole.
+ */
+export function fitted(one: Buffer, other: Buffer, maxBytes: number): [Buffer, Buffer] {
+  const share = (own: Buffer, beside: Buffer): Buffer =>
+    own.subarray(0, Math.max(Math.floor(maxBytes / 2), maxBytes - beside.length));
+  return [share(one, other), share(other, one)];
+}

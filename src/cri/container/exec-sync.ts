@@ -6,7 +6,7 @@ import { requireInteger } from '../../convert/text/validate.js';
 import type { CallContext } from '../../util/call-context.js';
 import { Code, CriError, messageOf } from '../../util/cri-error.js';
 import { unlessAborted } from '../../util/unless-aborted.js';
-import { CappedBytes } from './capped-bytes.js';
+import { CappedBytes, fitted } from './capped-bytes.js';
 import type { CriDeps } from '../deps.js';
 import { execEnd, killExec, startFailure } from './exec-end.js';
 import { requireCommand, runningContainerOrThrow } from '../lookup.js';
@@ -14,8 +14,11 @@ import { requireCommand, runningContainerOrThrow } from '../lookup.js';
 /** What it takes to run a command in a container. */
 export type ExecSyncDeps = Pick<CriDeps, 'engine' | 'log' | 'mirror'>;
 
-/** CRI: what a command writes beyond this on one stream is discarded, while the command runs on. */
-const MAX_STREAM_BYTES = 16 * 1024 * 1024;
+/**
+ * CRI: what a command writes beyond 16 MiB is discarded, while the command runs on. The kubelet's client and crictl take no
+ * message that is longer, so this is for both streams together, the reply's other members (21 bytes at most) included.
+ */
+const MAX_OUTPUT_BYTES = 16 * 1024 * 1024 - 64;
 /** Node's timers hold no more; longer timeouts are none. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 /** How long the reply waits for a command to be ended; beyond that it is ended all the same. */
@@ -71,7 +74,8 @@ async function run(
     );
     const { exitCode, started } = await execEnd(deps.engine, execId, signal);
     if (!started) throw startFailure(stdout.bytes.toString());
-    return { stdout: stdout.bytes, stderr: stderr.bytes, exit_code: exitCode };
+    const [out, err] = fitted(stdout.bytes, stderr.bytes, MAX_OUTPUT_BYTES);
+    return { stdout: out, stderr: err, exit_code: exitCode };
   } catch (error) {
     if (signal.aborted) await abandon(deps, execId, containerPid, starting);
     throw error;
@@ -79,7 +83,7 @@ async function run(
 }
 
 async function readOutput(connection: Duplex): Promise<Output> {
-  const output = { stdout: new CappedBytes(MAX_STREAM_BYTES), stderr: new CappedBytes(MAX_STREAM_BYTES) };
+  const output = { stdout: new CappedBytes(MAX_OUTPUT_BYTES), stderr: new CappedBytes(MAX_OUTPUT_BYTES) };
   const demux = new Demultiplexer((stream, piece) => output[stream].push(piece));
   try {
     for await (const chunk of connection as AsyncIterable<Buffer>) demux.push(chunk);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { CappedBytes } from '../../../../src/cri/container/capped-bytes.js';
+import { CappedBytes, fitted } from '../../../../src/cri/container/capped-bytes.js';
 
 describe('CappedBytes', () => {
   it('joins pieces and drops what is too much', () => {
@@ -21,4 +21,14 @@ describe('CappedBytes', () => {
     piece.fill(0);
     assert.equal(joined.bytes.toString(), 'abc');
   });
+});
+
+it('two outputs are cut to fit together, the shorter one last', () => {
+  const lengths = (one: number, other: number): number[] =>
+    fitted(Buffer.alloc(one), Buffer.alloc(other), 100).map(({ length }) => length);
+  assert.deepEqual(lengths(60, 40), [60, 40]);
+  assert.deepEqual(lengths(100, 0), [100, 0]);
+  assert.deepEqual(lengths(90, 20), [80, 20]);
+  assert.deepEqual(lengths(10, 100), [10, 90]);
+  assert.deepEqual(lengths(100, 100), [50, 50]);
 });

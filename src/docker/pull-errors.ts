@@ -1,8 +1,9 @@
 import { Code, CriError } from '../util/cri-error.js';
 
-const credentialsRefused = /(^|: )unauthorized(: |$)|\b401 Unauthorized|no basic auth credentials/;
-const accessDenied = /(^|: )pull access denied\b|(^|: )denied(: |$)|\b403 Forbidden|authorization failed/;
-const unknownImage = /manifest unknown|name unknown|: not found\b|^manifest for \S+ not found/;
+/** With `m`: Engine 29 words an answer of the registry in two lines, `error from registry: denied` and `denied`. */
+const credentialsRefused = /(^|: )unauthorized(: |$)|\b401 Unauthorized|no basic auth credentials/m;
+const accessDenied = /(^|: )pull access denied\b|(^|: )denied(: |$)|\b403 Forbidden|authorization failed/m;
+const unknownImage = /manifest unknown|name unknown|: not found\b|^manifest for \S+ not found/m;
 const badSignature = /\bsignature (validation|verification)\b|\btrust data\b/i;
 /** Connection, DNS, TLS, proxy and 5xx failures, in the words of Go's net/http and of both image stores. */
 const registryDown = new RegExp(
@@ -20,6 +21,7 @@ const registryDown = new RegExp(
     String.raw`: (unexpected )?EOF$`,
     String.raw`unexpected (HTTP )?status\b.*[: ]5\d\d\b`,
   ].join('|'),
+  'm',
 );
 
 /**

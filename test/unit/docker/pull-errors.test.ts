@@ -53,6 +53,20 @@ const cases: { status: number; text: string; code: Code; prefix?: string }[] = [
   },
   { status: 500, text: 'denied', code: Code.PERMISSION_DENIED },
   { status: 500, text: 'unauthorized', code: Code.UNAUTHENTICATED },
+  // Engine 29 with the containerd image store.
+  { status: 500, text: 'error from registry: denied\ndenied', code: Code.PERMISSION_DENIED },
+  {
+    status: 500,
+    text: 'error from registry: requested access to the resource is denied\ndenied: requested access to the resource is denied',
+    code: Code.PERMISSION_DENIED,
+  },
+  { status: 500, text: 'error from registry: unauthorized\nunauthorized', code: Code.UNAUTHENTICATED },
+  {
+    status: 500,
+    text: 'failed to do request: Head "http://r.example/v2/a/manifests/1": EOF\nEOF',
+    code: Code.UNKNOWN,
+    prefix: 'RegistryUnavailable: ',
+  },
   { status: 400, text: 'invalid reference format', code: Code.INVALID_ARGUMENT },
   { status: 500, text: 'write /var/lib/docker/tmp/x: no space left on device', code: Code.UNKNOWN },
   {

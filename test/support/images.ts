@@ -33,6 +33,16 @@ export async function makeImage(
   await importImage(socketPath, name, instructions, name, files, links);
 }
 
+/** Gives an image more names (`repository:tag`). */
+export async function tagImage(socketPath: string, image: string, names: readonly string[]): Promise<void> {
+  for (const name of names) {
+    const [repo = '', tag = ''] = name.split(/:(?=[^:/]+$)/);
+    const query = new URLSearchParams({ repo, tag }).toString();
+    const answer = await request(socketPath, 'POST', `/images/${image}/tag?${query}`);
+    if (answer.status !== 201) throw new Error(`tag ${name}: HTTP ${answer.status}: ${answer.body}`);
+  }
+}
+
 async function importImage(
   socketPath: string,
   name: string,

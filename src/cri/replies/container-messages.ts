@@ -39,14 +39,17 @@ export function containerStatusOf(
   };
 }
 
-/** One entry of the list. `created_at` is the same nanosecond figure as in ContainerStatus. */
+/**
+ * One entry of the list. `created_at` is the same nanosecond figure as in ContainerStatus; `image_ref` is not the same: kubelets
+ * before 1.30 compare it with Image.id to tell which images are in use, and shims of Docker have always had the id there.
+ */
 export function containerEntry(container: ContainerRecord): Container {
   return {
     id: container.id,
     pod_sandbox_id: container.sandboxId,
     metadata: container.metadata,
     image: { image: container.image.name },
-    image_ref: container.image.ref,
+    image_ref: container.image.id,
     image_id: container.image.id,
     state: container.phase.state,
     created_at: String(container.createdAtNs),

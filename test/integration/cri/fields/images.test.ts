@@ -3,9 +3,9 @@ import { execFileSync } from 'node:child_process';
 import { statfsSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { noEngine, testDockerEndpoint } from '../../../support/cridock-process.js';
-import { busyboxTar, makeImage, makeUniqueImage } from '../../../support/images.js';
+import { busyboxTar, makeImage, makeUniqueImage, tagImage } from '../../../support/images.js';
 import { TinyRegistry } from '../../../support/tiny-registry.js';
-import { TestNode } from '../../../support/test-node.js';
+import { refusal, TestNode } from '../../../support/test-node.js';
 import { until } from '../../../support/until.js';
 
 const SOCKET = testDockerEndpoint.replace(/^unix:\/\//, '');
@@ -94,6 +94,38 @@ describe('images', { skip: noEngine }, () => {
     await makeUniqueImage(SOCKET, 'cridock.test/fields:gone');
     await service().RemoveImage({ image: { image: 'cridock.test/fields:gone' } });
     assert.equal((await service().ImageStatus({ image: { image: 'cridock.test/fields:gone' } })).image, null);
+  });
+
+  it('RemoveImage leaves alone what a container of a pod uses, an ended one and under several names too', async () => {
+    const names = ['cridock.test/used:1', 'cridock.test/used:2'];
+    const registry = await TinyRegistry.start(await busyboxTar(`used by ${process.pid}`));
+    try {
+      const image = { image: `${registry.host}/used:good` };
+      const { image_ref: imageId } = await service().PullImage({ image });
+      await tagImage(SOCKET, image.image, names);
+      const pod = await node.pod();
+      const id = await node.create(pod, { image: { image: imageId }, run: 'true' });
+      const inUse = async (): Promise<void> => {
+        for (const reference of [imageId, image.image, names[0] ?? '']) {
+          const refused = await refusal(service().RemoveImage({ image: { image: reference } }));
+          assert.equal(refused.code, 'FAILED_PRECONDITION');
+          assert.ok(refused.text.includes(id), refused.text);
+        }
+        const { image: kept } = await service().ImageStatus({ image: { image: imageId } });
+        assert.deepEqual(kept?.repo_tags.sort(), [image.image, ...names].sort());
+        const [listed] = (await node.runtime.ListContainers({ filter: { id } })).containers;
+        assert.deepEqual([listed?.image_ref, listed?.image_id], [imageId, imageId]);
+      };
+      await inUse();
+      await node.runtime.StartContainer({ container_id: id });
+      await node.ended(id);
+      await inUse();
+      await node.runtime.RemoveContainer({ container_id: id });
+      await service().RemoveImage({ image: { image: imageId } });
+      assert.equal((await service().ImageStatus({ image: { image: imageId } })).image, null);
+    } finally {
+      await registry.close();
+    }
   });
 
   it('ImageFsInfo: a mountpoint that is there, used_bytes and inodes_used of the images', async () => {

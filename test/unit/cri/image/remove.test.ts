@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import type { CriDeps } from '../../../../src/cri/deps.js';
 import { removeImage } from '../../../../src/cri/image/remove.js';
+import { Picture } from '../../../../src/state/picture.js';
 import { Code, CriError } from '../../../../src/util/cri-error.js';
 import { silentLogger } from '../../../../src/util/log.js';
 import { SharedCalls } from '../../../../src/util/shared-calls.js';
@@ -28,6 +29,7 @@ it('RemoveImage waits for a removal that is under way', async () => {
     imageInodes: nothing,
     imageAccounts: nothing,
     imageRemovals: new SharedCalls<void>(),
+    mirror: { current: () => Promise.resolve(new Picture()) },
   } as unknown as CriDeps;
   const request = {
     image: { image: id, user_specified_image: '', image_ref: '', runtime_handler: '', annotations: {} },

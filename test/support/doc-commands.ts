@@ -12,7 +12,9 @@ export interface CommandBlock {
 
 /** The pages that people read, by their paths in the repository at `root`. */
 export function documentPages(root: string): string[] {
-  const pages = readdirSync(path.join(root, 'docs')).filter((name) => name.endsWith('.md'));
+  const pages = readdirSync(path.join(root, 'docs'), { recursive: true, encoding: 'utf8' }).filter((name) =>
+    name.endsWith('.md'),
+  );
   return ['README.md', ...pages.sort().map((name) => `docs/${name}`)];
 }
 

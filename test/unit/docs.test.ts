@@ -43,6 +43,14 @@ describe('documentation', () => {
     }
   });
 
+  it('names files of the sources that are there', () => {
+    for (const page of documentPages(ROOT)) {
+      for (const [, file = ''] of read(page).matchAll(/`((?:src|test|deploy)\/[\w./-]+\.\w+)`/g)) {
+        assert.ok(existsSync(join(ROOT, file)), `${page} names ${file}`);
+      }
+    }
+  });
+
   it('has commands only in blocks that are run', () => {
     assert.ok(commandBlocks(ROOT).length > 10);
     for (const page of documentPages(ROOT)) {

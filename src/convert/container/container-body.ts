@@ -115,7 +115,7 @@ export function containerBody(
       GroupAdd,
       ...mountMembers(config.mounts, options, options.hasSelinux),
       Devices: deviceMappings(config.devices),
-      DeviceRequests: cdiRequests(config.CDI_devices, options.supports),
+      DeviceRequests: cdiRequests(config, options.supports),
       ...(options.logConfig && { LogConfig: options.logConfig }),
       RestartPolicy: { Name: 'no' },
       AutoRemove: false,

@@ -1,5 +1,5 @@
 import type { DeviceMapping, DeviceRequest } from '../../docker/types.js';
-import type { CDIDevice__Output } from '../../gen/runtime/v1/CDIDevice.js';
+import type { ContainerConfig__Output } from '../../gen/runtime/v1/ContainerConfig.js';
 import type { Device__Output } from '../../gen/runtime/v1/Device.js';
 import { invalidArgument } from '../../util/cri-error.js';
 import { checkAbsolutePath, unsupported } from '../text/validate.js';
@@ -8,6 +8,8 @@ const ALL_PERMISSIONS = 'rwm';
 
 /** vendor/class=name, as the Container Device Interface has it. */
 const CDI_NAME = /^[A-Za-z][\w.-]*\/[A-Za-z][\w-]*=[A-Za-z0-9][\w.:-]*$/;
+
+const CDI_ANNOTATION_PREFIX = 'cdi.k8s.io/';
 
 /** First Engine API whose daemons know CDI devices. */
 const CDI_API_VERSION = '1.44';
@@ -28,22 +30,46 @@ export function deviceMappings(devices: Device__Output[]): DeviceMapping[] {
   });
 }
 
-/** `HostConfig.DeviceRequests` for devices by CDI name. */
+/** A device that the request names by the Container Device Interface, and where it does so. */
+export interface CdiDevice {
+  readonly field: string;
+  readonly name: string;
+}
+
+/**
+ * The CDI devices of a request, each once: its `CDI_devices`, and annotations below `cdi.k8s.io/` with names separated by
+ * commas, which kubelets before 1.28 and some device plugins send. INVALID_ARGUMENT for what is no name of a device.
+ */
+export function cdiDevices({
+  CDI_devices: listed,
+  annotations,
+}: Pick<ContainerConfig__Output, 'CDI_devices' | 'annotations'>): CdiDevice[] {
+  const named = [
+    ...listed.map(({ name }, index) => ({ field: `config.CDI_devices[${index}].name`, name })),
+    ...Object.entries(annotations).flatMap(([key, value]) =>
+      key.startsWith(CDI_ANNOTATION_PREFIX)
+        ? value.split(',').map((name) => ({ field: `config.annotations[${JSON.stringify(key)}]`, name }))
+        : [],
+    ),
+  ];
+  const devices = new Map<string, CdiDevice>();
+  for (const device of named) {
+    if (!CDI_NAME.test(device.name))
+      throw invalidArgument(device.field, 'must be a name such as vendor.com/class=device');
+    if (!devices.has(device.name)) devices.set(device.name, device);
+  }
+  return [...devices.values()];
+}
+
+/** `HostConfig.DeviceRequests` for the request's CDI devices. UNIMPLEMENTED where the Engine knows none. */
 export function cdiRequests(
-  devices: CDIDevice__Output[],
+  config: Pick<ContainerConfig__Output, 'CDI_devices' | 'annotations'>,
   supports: (apiVersion: string) => boolean,
 ): DeviceRequest[] {
-  if (devices.length === 0) return [];
-  devices.forEach(({ name }, index) => {
-    if (!CDI_NAME.test(name)) {
-      throw invalidArgument(
-        `config.CDI_devices[${index}].name`,
-        'must be a name such as vendor.com/class=device',
-      );
-    }
-  });
-  if (!supports(CDI_API_VERSION)) {
-    throw unsupported('config.CDI_devices', `needs Docker Engine API ${CDI_API_VERSION}`);
-  }
+  const devices = cdiDevices(config);
+  const [first] = devices;
+  if (first === undefined) return [];
+  if (!supports(CDI_API_VERSION))
+    throw unsupported(first.field, `needs Docker Engine API ${CDI_API_VERSION}`);
   return [{ Driver: 'cdi', DeviceIDs: devices.map(({ name }) => name) }];
 }

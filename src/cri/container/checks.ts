@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises';
+import { cdiDevices } from '../../convert/container/devices.js';
 import { hasSecurityOption } from '../../convert/engine-info.js';
 import { appArmorProfile, type AppArmorFields } from '../../convert/security/security-profile.js';
 import { selinuxOptions } from '../../convert/security/selinux.js';
@@ -26,7 +27,7 @@ export async function checkOnNode(config: ContainerConfig__Output, info: EngineI
   await Promise.all([
     ...config.mounts.map((mount, index) => checkMount(`config.mounts[${index}]`, mount)),
     ...config.devices.map((device, index) => checkDevice(`config.devices[${index}]`, device)),
-    ...config.CDI_devices.map(({ name }, index) => checkCdi(`config.CDI_devices[${index}].name`, name, info)),
+    ...cdiDevices(config).map(({ field, name }) => checkCdi(field, name, info)),
     checkProfiles(config.linux?.security_context ?? null, info),
   ]);
 }

@@ -313,15 +313,18 @@ describe('mounts and devices of a container', { skip: noEngine }, () => {
     assert.match((await refused({ host_path: '/dev/zero', permissions: 'x' })).text, /permissions/);
   });
 
-  it('CDI_devices: by name from a specification, else refused', async () => {
+  it('CDI_devices, and annotations in their place: by name from a specification, else refused', async () => {
     const [folderOfSpecs] = (await node.engine.info()).CDISpecDirs ?? [];
     const name = 'cridock.test/thing=one';
+    const annotations = { 'cdi.k8s.io/device-plugin_0': name };
     if (folderOfSpecs === undefined) {
       assert.equal((await refusal(node.create(pod, { CDI_devices: [{ name }] }))).code, 'UNIMPLEMENTED');
+      assert.equal((await refusal(node.create(pod, { annotations }))).code, 'UNIMPLEMENTED');
       return;
     }
     const unknown = await refusal(node.create(pod, { CDI_devices: [{ name }] }));
     assert.equal(unknown.code, 'INVALID_ARGUMENT');
+    assert.equal((await refusal(node.create(pod, { annotations }))).code, 'INVALID_ARGUMENT');
     mkdirSync(folderOfSpecs, { recursive: true });
     const path = join(folderOfSpecs, `cridock-test-${process.pid}.json`);
     const edits = { env: ['FROM_CDI=yes'] };
@@ -333,6 +336,9 @@ describe('mounts and devices of a container', { skip: noEngine }, () => {
     writeFileSync(path, JSON.stringify(spec));
     try {
       assert.equal(await node.output(pod, 'echo $FROM_CDI', { CDI_devices: [{ name }] }), 'yes\n');
+      assert.equal(await node.output(pod, 'echo $FROM_CDI', { annotations }), 'yes\n');
+      const both = { CDI_devices: [{ name }], annotations };
+      assert.equal(await node.output(pod, 'echo $FROM_CDI', both), 'yes\n');
     } finally {
       execFileSync('rm', [path]);
     }

@@ -154,7 +154,27 @@ describe('containerBody', () => {
     assertRefused(() => build({ CDI_devices: [{ name: 'gpu' }] }), 'config.CDI_devices[0].name');
     const old = { ...options, supports: () => false };
     const config = containerConfig({ CDI_devices: [{ name: 'vendor.com/gpu=0' }] });
-    assertRefused(() => containerBody(config, old), 'config.CDI_devices', 'UNIMPLEMENTED');
+    assertRefused(() => containerBody(config, old), 'config.CDI_devices[0].name', 'UNIMPLEMENTED');
+  });
+
+  it('asks for the CDI devices of annotations too, for each once', () => {
+    const { body } = build({
+      CDI_devices: [{ name: 'vendor.com/gpu=0' }],
+      annotations: {
+        'cdi.k8s.io/device-plugin_0': 'vendor.com/gpu=0,vendor.com/gpu=1',
+        'cdi.k8s.io/other': 'vendor.com/nic=a',
+        'example.com/cdi.k8s.io': 'no device',
+      },
+    });
+    assert.deepEqual(body.HostConfig.DeviceRequests, [
+      { Driver: 'cdi', DeviceIDs: ['vendor.com/gpu=0', 'vendor.com/gpu=1', 'vendor.com/nic=a'] },
+    ]);
+    const annotated = (value: string) => ({ annotations: { 'cdi.k8s.io/a': value } });
+    const field = 'config.annotations["cdi.k8s.io/a"]';
+    for (const value of ['', 'gpu', 'vendor.com/gpu=0,']) assertRefused(() => build(annotated(value)), field);
+    const old = { ...options, supports: () => false };
+    const config = containerConfig(annotated('vendor.com/gpu=0'));
+    assertRefused(() => containerBody(config, old), field, 'UNIMPLEMENTED');
   });
 
   it('clamps and checks oom_score_adj', () => {

@@ -65,14 +65,17 @@ export class Picture {
     return this.#byName.get(name);
   }
 
-  /** The workload containers of a sandbox, in no particular order. */
+  /**
+   * The workload containers of a sandbox, the newest first: a kubelet with its gate EventedPLEG takes the first status of a
+   * name for the last attempt, and would make that attempt once more for ever if it were an older one's.
+   */
   membersOf(sandboxId: string): ContainerRecord[] {
     const members: ContainerRecord[] = [];
     for (const id of this.#members.get(sandboxId) ?? []) {
       const record = this.containers.get(id);
       if (record !== undefined) members.push(record);
     }
-    return members;
+    return members.sort(newestFirst);
   }
 
   /** Ids of everything that is known. */
@@ -84,4 +87,9 @@ export class Picture {
 /** The lock that covers a container: its pod's, or its own when the sandbox is gone. */
 export function podLockKey(picture: Picture, container: ContainerRecord): string {
   return picture.sandboxes.get(container.sandboxId)?.name ?? container.sandboxId;
+}
+
+function newestFirst(a: ContainerRecord, b: ContainerRecord): number {
+  if (a.createdAtNs !== b.createdAtNs) return a.createdAtNs > b.createdAtNs ? -1 : 1;
+  return b.metadata.attempt - a.metadata.attempt;
 }

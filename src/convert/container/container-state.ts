@@ -67,6 +67,11 @@ function exited(state: ContainerInspectState, createdAtNs: bigint): ContainerPha
   };
 }
 
+/**
+ * OOMKilled wins over the exit code, also when only a child was killed and the first process ended itself with 0 or 143:
+ * containerd and CRI-O tell it for every kill in the container's cgroup, it is how users learn that the limit was hit,
+ * and no kubelet decides on more than the exit code.
+ */
 function exitReason(state: ContainerInspectState): string {
   if (state.OOMKilled) return 'OOMKilled';
   if (state.ExitCode === 0) return 'Completed';

@@ -79,6 +79,41 @@ describe('what lists and statuses tell', { skip: noEngine }, () => {
     assert.deepEqual([reason, code], ['OOMKilled', 137]);
   });
 
+  it('ContainerStatus: reason OOMKilled also when only a child was killed, as with other runtimes', async () => {
+    const resources = { memory_limit_in_bytes: 16 * 1024 * 1024 };
+    const id = await node.create(pod, { run: 'tail -c 100m /dev/zero; sleep 0.5; exit 0', resources });
+    await node.runtime.StartContainer({ container_id: id });
+    const { reason, exit_code: code } = await node.ended(id);
+    assert.deepEqual([reason, code], ['OOMKilled', 0]);
+  });
+
+  it('PodSandboxStatus and GetContainerEvents: the last attempt of a container comes first', async () => {
+    const own = await node.pod();
+    const stream = node.cridock.client.streams.GetContainerEvents({});
+    await stream.opened;
+    const attempts = 4;
+    for (let attempt = 0; attempt < attempts; attempt += 1) {
+      const id = await node.create(own, { metadata: { name: 'again', attempt }, command: ['/no/such'] });
+      await assert.rejects(node.runtime.StartContainer({ container_id: id }));
+    }
+    const newestFirst = Array.from({ length: attempts }, (_, index) => attempts - 1 - index);
+    for (const verbose of [false, true]) {
+      const request = { pod_sandbox_id: own.id, verbose };
+      const { containers_statuses: statuses } = await node.runtime.PodSandboxStatus(request);
+      assert.deepEqual(
+        statuses.map(({ metadata }) => metadata?.attempt),
+        newestFirst,
+      );
+    }
+    for await (const event of stream) {
+      const told = event.containers_statuses.map(({ metadata }) => metadata?.attempt ?? -1);
+      if (event.pod_sandbox_status?.id !== own.id || told.length < attempts) continue;
+      assert.deepEqual(told, newestFirst);
+      break;
+    }
+    stream.cancel();
+  });
+
   it('ContainerStatus: a command that cannot be started has ended, with the reason in message', async () => {
     const id = await node.create(pod, { command: ['/no/such/program'] });
     await assert.rejects(node.runtime.StartContainer({ container_id: id }));

@@ -46,10 +46,11 @@ describe('containerPhase', () => {
       finishedAtNs,
     });
     assert.equal(containerPhase(docker(ended), createdAtNs).reason, 'Completed');
-    assert.equal(
-      containerPhase(docker({ ...ended, ExitCode: 137, OOMKilled: true }), createdAtNs).reason,
-      'OOMKilled',
-    );
+    // Also when it was a child that was killed, and the first process ended itself.
+    for (const ExitCode of [0, 137, 143]) {
+      const killed = docker({ ...ended, ExitCode, OOMKilled: true });
+      assert.equal(containerPhase(killed, createdAtNs).reason, 'OOMKilled', `exit code ${ExitCode}`);
+    }
     assert.equal(
       containerPhase(docker({ ...ended, Status: 'dead', ExitCode: 1 }), createdAtNs).reason,
       'Error',

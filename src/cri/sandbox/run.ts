@@ -9,6 +9,7 @@ import { isReady } from '../../state/records.js';
 import type { CallContext } from '../../util/call-context.js';
 import { Code, CriError, hasCode, invalidArgument, messageOf } from '../../util/cri-error.js';
 import { checkProfiles } from '../container/checks.js';
+import type { Progress } from '../../util/shared-calls.js';
 import type { CriDeps } from '../deps.js';
 import { pullShared, type PullDeps } from '../image/pull.js';
 import { SECCOMP_FIELD, readSeccompProfile } from '../seccomp-profile.js';
@@ -54,7 +55,10 @@ export async function runPodSandbox(
   const plan: SandboxPlan = { name, config, ...withSpecHash(body) };
   const id = await deps.sandboxRuns.join(
     `${name} ${plan.specHash}`,
-    (signal) => deps.podLocks.run(name, () => makeSandbox(deps, plan, signal), signal),
+    (signal, progress) => {
+      progress('waiting for another call for this pod');
+      return deps.podLocks.run(name, () => makeSandbox(deps, plan, signal, progress), signal);
+    },
     ctx.signal,
   );
   return { pod_sandbox_id: id };
@@ -67,17 +71,26 @@ interface SandboxPlan {
   readonly specHash: string;
 }
 
-async function makeSandbox(deps: RunSandboxDeps, plan: SandboxPlan, signal: AbortSignal): Promise<string> {
+async function makeSandbox(
+  deps: RunSandboxDeps,
+  plan: SandboxPlan,
+  signal: AbortSignal,
+  progress: Progress,
+): Promise<string> {
+  progress('looking for what an earlier call has left');
   const adopted = await adoptOrClear(deps, plan, signal);
   if (adopted !== undefined) return adopted;
-  const id = await createSandbox(deps, plan, signal);
+  progress('creating its container');
+  const id = await createSandbox(deps, plan, signal, progress);
   try {
     signal.throwIfAborted();
     await deps.checkpoints.write(id, checkpointOf(plan.config));
+    progress('starting its container');
     await deps.engine.startContainer(id);
     const started = await deps.mirror.reach(id, ({ pid }) => pid !== 0);
     if (started?.kind !== 'sandbox') throw vanished(id);
     signal.throwIfAborted();
+    progress('attaching its network');
     await attachSandbox(deps, started, plan.config, signal);
     const sandbox = await deps.mirror.refresh(id);
     if (sandbox?.kind !== 'sandbox') throw vanished(id);
@@ -115,12 +128,18 @@ async function adoptOrClear(
 }
 
 /** Creates the pause container, pulling its image first when the Engine lacks it. */
-async function createSandbox(deps: RunSandboxDeps, plan: SandboxPlan, signal: AbortSignal): Promise<string> {
+async function createSandbox(
+  deps: RunSandboxDeps,
+  plan: SandboxPlan,
+  signal: AbortSignal,
+  progress: Progress,
+): Promise<string> {
   try {
     return await deps.engine.createContainer(plan.name, plan.body);
   } catch (error) {
     if (!hasCode(error, Code.NOT_FOUND)) throw error;
   }
+  progress(`pulling its image ${plan.body.Image}`);
   await pullShared(deps, plan.body.Image, await deps.settings.sandboxImageAuth(), signal);
   return deps.engine.createContainer(plan.name, plan.body);
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { Code, CriError } from '../../../src/util/cri-error.js';
 import { SharedCalls } from '../../../src/util/shared-calls.js';
 
 function controllable(): {
@@ -65,6 +66,25 @@ describe('SharedCalls', () => {
     while (work.begun() === 1) await new Promise(setImmediate);
     work.finish('second');
     assert.equal(await retry, 'second');
+  });
+
+  it('tells who gives up the step that the run was at', async () => {
+    const calls = new SharedCalls<string>();
+    const abort = new AbortController();
+    const given = calls.join(
+      'k',
+      (_signal, progress) => {
+        progress('creating');
+        progress('attaching its network');
+        return new Promise(() => undefined);
+      },
+      abort.signal,
+    );
+    abort.abort(new CriError(Code.DEADLINE_EXCEEDED, 'the deadline passed'));
+    await assert.rejects(given, {
+      code: Code.DEADLINE_EXCEEDED,
+      message: 'the deadline passed while attaching its network',
+    });
   });
 
   it('forgets a run that failed', async () => {

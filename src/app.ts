@@ -24,6 +24,7 @@ import { StatusEndpoint } from './observability/status-endpoint.js';
 import { loadProtocol } from './server/descriptor.js';
 import { CriServer } from './server/grpc-server.js';
 import { CheckpointStore } from './state/checkpoint.js';
+import { EngineNews } from './state/engine-news.js';
 import { podResourcesStore } from './state/pod-resources.js';
 import { SandboxMetrics } from './stats/pod-metrics.js';
 import { Statistics } from './stats/statistics.js';
@@ -76,7 +77,8 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
   const statistics = new Statistics(mirror, log);
   const events = new EventFeed(mirror, (transition) => metrics.lifeEvent(transition));
   dropLogsAfterResync(logs, mirror);
-  const imageParts = buildImages({ engine, mirror, rootDirectory, log });
+  const news = new EngineNews(engine, mirror, log);
+  const imageParts = buildImages({ engine, mirror, images, news, rootDirectory, log });
 
   const streaming = new StreamingServer({
     ...config.streamingAddress,
@@ -136,6 +138,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
       serving = 'no longer';
       await server.stop(STOP_GRACE_MS);
       await streaming.stop();
+      await news.stop();
       await mirror.stop();
       await logs.stop();
       await status?.close();

@@ -1,12 +1,13 @@
 import { join } from 'node:path';
 import type { Engine } from '../docker/engine.js';
+import type { EngineNews } from '../state/engine-news.js';
 import type { Mirror } from '../state/mirror.js';
 import type { Logger } from '../util/log.js';
 import { ImageAccounts } from './accounts.js';
 import { ImageDiskUsage } from './disk-usage.js';
 import { ImageInodes } from './inodes.js';
 import { removeOldScratchContainers } from './scratch-container.js';
-import { ImageSizes } from './sizes.js';
+import type { KnownImages } from './known-images.js';
 import { ImageVolumes, sweepImageVolumes } from './volumes.js';
 
 /** What is known and kept of images. */
@@ -14,7 +15,6 @@ export interface Images {
   readonly imageDiskUsage: ImageDiskUsage;
   readonly imageInodes: ImageInodes;
   readonly imageAccounts: ImageAccounts;
-  readonly imageSizes: ImageSizes;
   readonly imageVolumes: ImageVolumes;
 }
 
@@ -22,13 +22,16 @@ export interface Images {
 export interface ImagesOptions {
   readonly engine: Engine;
   readonly mirror: Mirror;
+  readonly images: KnownImages;
+  readonly news: EngineNews;
   /** Image volumes are mounted below it. */
   readonly rootDirectory: string;
   readonly log: Logger;
 }
 
-/** Builds them. After each full reading of the Engine what no container uses any more is taken away. */
-export function buildImages({ engine, mirror, rootDirectory, log }: ImagesOptions): Images {
+/** Builds them. What events of images tell is asked for anew; after each full reading of the Engine what no container uses any more is taken away. */
+export function buildImages(options: ImagesOptions): Images {
+  const { engine, mirror, images, news, rootDirectory, log } = options;
   const imageVolumes = new ImageVolumes(engine, join(rootDirectory, 'image-volumes'));
   mirror.subscribe({
     onResync: () => {
@@ -36,11 +39,19 @@ export function buildImages({ engine, mirror, rootDirectory, log }: ImagesOption
       void sweepImageVolumes({ imageVolumes, mirror, log });
     },
   });
+  images.follow(news);
+  const imageDiskUsage = new ImageDiskUsage({ engine, images, mirror });
+  const imageInodes = new ImageInodes(images, log);
+  news.subscribe({
+    onImages: () => {
+      imageDiskUsage.forget();
+      imageInodes.forget();
+    },
+  });
   return {
-    imageDiskUsage: new ImageDiskUsage(engine),
-    imageInodes: new ImageInodes(engine, log),
+    imageDiskUsage,
+    imageInodes,
     imageAccounts: new ImageAccounts(engine),
-    imageSizes: new ImageSizes(),
     imageVolumes,
   };
 }

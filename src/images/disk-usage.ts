@@ -1,30 +1,44 @@
 import type { Engine } from '../docker/engine.js';
+import type { Mirror } from '../state/mirror.js';
+import type { KnownImages } from './known-images.js';
+import { LayerStore } from './layer-store.js';
 
-/** From this age on a figure is asked for anew: the Engine walks all its layers for it. */
-const FRESH_MS = 10_000;
+/** From this age on a figure is asked for anew, for what no event tells: the Engine walks all its layers for it. */
+const FRESH_MS = 60_000;
+/** Before this version `GET /system/df` measures containers and volumes too, and fails while another one is under way. */
+const IMAGES_ALONE_API_VERSION = '1.42';
+
+/** What the figure is had from. */
+export interface ImageDiskUsageParts {
+  readonly engine: Engine;
+  readonly images: KnownImages;
+  readonly mirror: Pick<Mirror, 'facts'>;
+}
 
 /**
- * Bytes used by images, asked of the Engine at most once in some seconds. Only who asks first, or first after an image came
- * or went, waits for it: anyone else gets the last figure, and the next one is on its way when that is old.
+ * Bytes used by images, asked of the Engine at most once a minute and never twice at a time. Only who asks first, or first after
+ * an image came or went, waits for it: anyone else gets the last figure, and the next one is on its way when that is old.
  */
 export class ImageDiskUsage {
-  readonly #engine: Engine;
+  readonly #parts: ImageDiskUsageParts;
+  readonly #layers = new LayerStore();
+  readonly #nowMs: () => number;
   #bytes = 0;
   /** True while the last figure is as good as one that is a little old. */
   #known = false;
   #askedAtMs = -Infinity;
-  #asked: Promise<void> | undefined;
+  #asking: Promise<void> | undefined;
   /** Grows when what is being asked for is no longer wanted. */
   #generation = 0;
 
-  constructor(engine: Engine) {
-    this.#engine = engine;
+  constructor(parts: ImageDiskUsageParts, nowMs: () => number = () => performance.now()) {
+    this.#parts = parts;
+    this.#nowMs = nowMs;
   }
 
   /** The figure is no longer true: the next caller waits for a new one. */
   forget(): void {
     this.#known = false;
-    this.#asked = undefined;
     this.#generation += 1;
   }
 
@@ -35,23 +49,33 @@ export class ImageDiskUsage {
 
   /** Bytes; the last known figure while the Engine cannot tell. */
   async bytes(): Promise<number> {
-    if (!this.#known || Date.now() - this.#askedAtMs >= FRESH_MS) this.#asked ??= this.#ask();
-    if (!this.#known) await this.#asked;
+    if (!this.#known || this.#nowMs() - this.#askedAtMs >= FRESH_MS) {
+      this.#asking ??= this.#ask().finally(() => (this.#asking = undefined));
+    }
+    if (!this.#known) await this.#asking;
     return this.#bytes;
   }
 
+  /** Until the figure is one from after the last change. Never throws: then the next caller asks again. */
   async #ask(): Promise<void> {
-    this.#askedAtMs = Date.now();
-    const generation = this.#generation;
-    try {
-      const bytes = await this.#engine.imageDiskUsageBytes();
-      if (generation !== this.#generation) return;
-      this.#bytes = bytes;
-      this.#known = true;
-      this.#asked = undefined;
-    } catch {
-      // The caller gets the last known figure and the next one asks again.
-      if (generation === this.#generation) this.forget();
+    for (;;) {
+      const generation = this.#generation;
+      this.#askedAtMs = this.#nowMs();
+      const bytes = await this.#measure().catch(() => undefined);
+      if (generation !== this.#generation) continue;
+      this.#known = bytes !== undefined;
+      this.#bytes = bytes ?? this.#bytes;
+      return;
     }
+  }
+
+  async #measure(): Promise<number> {
+    const { engine, images, mirror } = this.#parts;
+    const info = mirror.facts?.info;
+    if (info !== undefined && !engine.supports(IMAGES_ALONE_API_VERSION)) {
+      const bytes = await this.#layers.bytes(info, images);
+      if (bytes !== undefined) return bytes;
+    }
+    return engine.imageDiskUsageBytes();
   }
 }

@@ -1,12 +1,12 @@
 import { join, posix } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { usesContainerdStore } from '../convert/engine-info.js';
-import type { Engine } from '../docker/engine.js';
 import type { EngineInfo } from '../docker/types.js';
 import { measureFolder } from '../node/layer-walk.js';
 import { forEachLimited } from '../util/concurrency.js';
-import { Code, hasCode, messageOf } from '../util/cri-error.js';
+import { messageOf } from '../util/cri-error.js';
 import type { Logger } from '../util/log.js';
+import type { KnownImages } from './known-images.js';
 
 /** From this age on images are counted anew. */
 const FRESH_MS = 60_000;
@@ -24,7 +24,7 @@ const CONTAINERD_FOLDERS = ['io.containerd.snapshotter.v1.overlayfs', 'io.contai
  * containers, as containerd does for its own clients: its folders do not tell whose they are.
  */
 export class ImageInodes {
-  readonly #engine: Engine;
+  readonly #images: KnownImages;
   readonly #log: Logger;
   readonly #stop = new AbortController();
   /** By folder of a graph driver's layer. */
@@ -33,8 +33,8 @@ export class ImageInodes {
   #countedAtMs = -Infinity;
   #counting: Promise<void> | undefined;
 
-  constructor(engine: Engine, log: Logger) {
-    this.#engine = engine;
+  constructor(images: KnownImages, log: Logger) {
+    this.#images = images;
     this.#log = log;
   }
 
@@ -45,7 +45,7 @@ export class ImageInodes {
 
   /** The last figure; undefined while there is none, or where the layers cannot be seen. `root`: as `imageRoot`. */
   async used(info: EngineInfo, root: string): Promise<number | undefined> {
-    if (Date.now() - this.#countedAtMs >= FRESH_MS) {
+    if (performance.now() - this.#countedAtMs >= FRESH_MS) {
       this.#counting ??= this.#count(info, root).finally(() => (this.#counting = undefined));
     }
     if (this.#total === undefined) {
@@ -62,7 +62,7 @@ export class ImageInodes {
 
   /** Never throws. */
   async #count(info: EngineInfo, root: string): Promise<void> {
-    this.#countedAtMs = Date.now();
+    this.#countedAtMs = performance.now();
     try {
       this.#total = usesContainerdStore(info)
         ? await this.#countFolders(CONTAINERD_FOLDERS.map((folder) => join(root, folder)))
@@ -89,11 +89,8 @@ export class ImageInodes {
   /** The folders of all images' layers; none with graph drivers whose layers are no folders. */
   async #layerFolders(): Promise<Set<string>> {
     const folders = new Set<string>();
-    await forEachLimited(await this.#engine.listImages(), INSPECTS_AT_A_TIME, async ({ Id: id }) => {
-      const inspect = await this.#engine.inspectImage(id).catch((error: unknown) => {
-        if (hasCode(error, Code.NOT_FOUND)) return undefined; // removed meanwhile
-        throw error;
-      });
+    await forEachLimited(await this.#images.listImages(), INSPECTS_AT_A_TIME, async ({ Id: id }) => {
+      const inspect = await this.#images.byId(id); // undefined when it was removed meanwhile
       const { UpperDir: upper, LowerDir: lower = '' } = inspect?.GraphDriver?.Data ?? {};
       if (upper === undefined) return;
       // Each has its files in `diff`.

@@ -3,36 +3,39 @@ import type { Engine } from '../docker/engine.js';
 import type { ImageInspect, ImageListEntry } from '../docker/types.js';
 import { Code, hasCode, invalidArgument } from '../util/cri-error.js';
 
+/** What is asked for images: the Engine, or what it last told. */
+type ImageSource = Pick<Engine, 'inspectImage' | 'listImages'>;
+
 /**
  * The image that a CRI reference means: a name with tag or digest, an id with or without `sha256:`, a unique id prefix
  * or a manifest digest. Undefined when there is none. Throws INVALID_ARGUMENT naming `field` for malformed or
  * ambiguous references.
  */
 export async function findImage(
-  engine: Engine,
+  images: ImageSource,
   reference: string,
   field: string,
   signal: AbortSignal,
 ): Promise<ImageInspect | undefined> {
   const parsed = parseImageReference(reference, field);
   if (parsed.name !== undefined) {
-    const named = await inspectIfThere(engine, fullName(parsed.name), signal);
+    const named = await inspectIfThere(images, fullName(parsed.name), signal);
     if (named !== undefined) return named;
   }
   const id =
     parsed.idPrefix === undefined
       ? undefined
-      : await findId(engine, parsed.idPrefix, reference, field, signal);
-  return id === undefined ? undefined : inspectIfThere(engine, id, signal);
+      : await findId(images, parsed.idPrefix, reference, field, signal);
+  return id === undefined ? undefined : inspectIfThere(images, id, signal);
 }
 
 async function inspectIfThere(
-  engine: Engine,
+  images: ImageSource,
   nameOrId: string,
   signal: AbortSignal,
 ): Promise<ImageInspect | undefined> {
   try {
-    return await engine.inspectImage(nameOrId, { signal });
+    return await images.inspectImage(nameOrId, { signal });
   } catch (error) {
     if (hasCode(error, Code.NOT_FOUND)) return undefined;
     throw error;
@@ -46,7 +49,7 @@ const FULL_ID_LENGTH = 64;
  * the graphdriver store does not look up by itself).
  */
 async function findId(
-  engine: Engine,
+  images: ImageSource,
   hex: string,
   reference: string,
   field: string,
@@ -54,12 +57,12 @@ async function findId(
 ): Promise<string | undefined> {
   const full = `sha256:${hex}`;
   if (hex.length === FULL_ID_LENGTH) {
-    const exact = await inspectIfThere(engine, full, signal);
+    const exact = await inspectIfThere(images, full, signal);
     if (exact !== undefined) return exact.Id;
   }
-  const images = await engine.listImages({ signal });
+  const listed = await images.listImages({ signal });
   const ids = new Set(
-    images.filter((image) => image.Id.startsWith(full) || hasDigest(image, full)).map(({ Id }) => Id),
+    listed.filter((image) => image.Id.startsWith(full) || hasDigest(image, full)).map(({ Id }) => Id),
   );
   if (ids.size > 1) throw invalidArgument(field, `"${reference}" is the beginning of several image ids`);
   return [...ids][0];

@@ -54,7 +54,7 @@ async function writeLimit(
  * own, which is about to give way to the container's program.
  */
 async function writeOnceFree(path: string, value: string): Promise<void> {
-  const giveUpAtMs = Date.now() + LONGEST_BUSY_MS;
+  const giveUpAtMs = performance.now() + LONGEST_BUSY_MS;
   for (;;) {
     try {
       // Cgroup files exist or not: none must be made where a tree of files stands for them.
@@ -62,7 +62,7 @@ async function writeOnceFree(path: string, value: string): Promise<void> {
       return;
     } catch (error) {
       const isBusy = error instanceof Error && 'code' in error && error.code === 'EBUSY';
-      if (!isBusy || Date.now() >= giveUpAtMs) throw error;
+      if (!isBusy || performance.now() >= giveUpAtMs) throw error;
       await delay(BUSY_PAUSE_MS);
     }
   }

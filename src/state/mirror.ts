@@ -155,6 +155,14 @@ export class Mirror {
     return this.#facts;
   }
 
+  /** Asks the Engine anew what it says of itself. */
+  async refreshFacts(): Promise<void> {
+    const before = this.#facts;
+    const info = await this.#options.engine.info({ signal: this.#stop.signal });
+    // A connection that was made meanwhile has asked by itself.
+    if (before !== undefined && this.#facts === before) this.#facts = { ...before, info };
+  }
+
   /** Reads one object anew, so that what a caller did is what it reads next. Forgets it if it is gone. */
   async refresh(id: string): Promise<ObjectRecord | undefined> {
     await this.#refresher.request(id);

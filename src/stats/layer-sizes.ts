@@ -22,7 +22,7 @@ const REST_FACTOR = 99;
 interface Layer {
   readonly folder: string;
   size: LayerSize | undefined;
-  /** When it is to be measured next, Unix milliseconds. */
+  /** When it is to be measured next, by the monotonic clock, milliseconds; 0 for at once. */
   dueAtMs: number;
   /** False when nobody writes to it. */
   live: boolean;
@@ -101,7 +101,7 @@ export class LayerSizes {
     for (const layer of this.#layers.values()) {
       if (first === undefined || layer.dueAtMs < first.dueAtMs) first = layer;
     }
-    return first !== undefined && first.dueAtMs <= Date.now() ? first : undefined;
+    return first !== undefined && first.dueAtMs <= performance.now() ? first : undefined;
   }
 
   /** Answers for how many milliseconds it has worked since it last rested. */
@@ -112,7 +112,7 @@ export class LayerSizes {
       startedMs = performance.now();
     };
     // Set beforehand: what happens to the container meanwhile may make it due at once.
-    layer.dueAtMs = layer.live ? Date.now() + FRESH_MS : Infinity;
+    layer.dueAtMs = layer.live ? performance.now() + FRESH_MS : Infinity;
     try {
       const size = await measureFolder(layer.folder, rest);
       layer.size = size && { ...size, atMs: Date.now() };

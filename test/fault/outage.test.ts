@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { readFile, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { after, before, describe, it } from 'node:test';
 import { ContainerState } from '../../src/gen/runtime/v1/ContainerState.js';
@@ -7,6 +9,7 @@ import { Code } from '../../src/util/cri-error.js';
 import { noEngine, startCridock, type CridockProcess } from '../support/cridock-process.js';
 import { startOwnEngine, type OwnEngine } from '../support/own-engine.js';
 import { makePod, removePod, type MadePod } from '../support/pod-worker.js';
+import { podConfig } from '../support/pods.js';
 import { until } from '../support/until.js';
 
 const OUTAGE_MS = 30_000;
@@ -44,6 +47,31 @@ describe('dockerd stopped for 30 s and started again', { skip: noEngine }, () =>
     assert.ok(condition !== undefined);
     return condition;
   }
+
+  it('takes over what a reload of the daemon has changed', async () => {
+    const folder = dirname(engine.socketPath);
+    const file = join(folder, 'daemon.json');
+    const before = await readFile(file, 'utf8');
+    const handlers = async (): Promise<string[]> =>
+      (await cridock.client.runtime.Status({})).runtime_handlers.map(({ name }) => name);
+    const reload = async (text: string): Promise<void> => {
+      await writeFile(file, text);
+      process.kill(Number(await readFile(join(folder, 'dockerd.pid'), 'utf8')), 'SIGHUP');
+    };
+    const settings = JSON.parse(before) as { runtimes: object };
+    await reload(
+      JSON.stringify({ ...settings, runtimes: { ...settings.runtimes, added: { path: 'runc' } } }),
+    );
+    await until('the new handler', async () => (await handlers()).includes('added'));
+    const config = podConfig('outage-reload', cridock.directory);
+    const { pod_sandbox_id: id } = await cridock.client.runtime.RunPodSandbox({
+      config,
+      runtime_handler: 'added',
+    });
+    await cridock.client.runtime.RemovePodSandbox({ pod_sandbox_id: id });
+    await reload(before);
+    await until('its end', async () => !(await handlers()).includes('added'));
+  });
 
   it('says why in Status, answers Version and ImageFsInfo, and serves nothing stale', async () => {
     assert.equal((await runtimeReady()).status, true);

@@ -49,6 +49,7 @@ export class FakeEngine implements Engine {
   readonly #execs = new FakeExecs();
   #negotiated: Negotiated | undefined;
   #down = false;
+  #runtimes: EngineInfo['Runtimes'] = { runc: { path: 'runc' } };
   #nextPid = FIRST_PID;
 
   constructor(apiVersion = '1.51') {
@@ -81,7 +82,15 @@ export class FakeEngine implements Engine {
 
   /** Makes an image exist locally under this name; answers its id. */
   addImage(reference: string): string {
-    return this.#images.add(reference);
+    const id = this.#images.add(reference);
+    this.#events.tell('image', 'import', id);
+    return id;
+  }
+
+  /** As an operator does who changes the daemon's configuration and sends it SIGHUP. */
+  reload(runtimes: EngineInfo['Runtimes']): void {
+    this.#runtimes = runtimes;
+    this.#events.tell('daemon', 'reload', 'fake');
   }
 
   /** Makes `pullImage` of this name succeed. */
@@ -127,7 +136,7 @@ export class FakeEngine implements Engine {
       DockerRootDir: '/var/lib/docker',
       CgroupDriver: 'cgroupfs',
       CgroupVersion: '2',
-      Runtimes: { runc: { path: 'runc' } },
+      Runtimes: this.#runtimes,
       DefaultRuntime: 'runc',
       SecurityOptions: ['name=seccomp,profile=builtin'],
       LoggingDriver: 'json-file',
@@ -275,6 +284,7 @@ export class FakeEngine implements Engine {
       );
     }
     this.#images.remove(image.Id);
+    this.#events.tell('image', 'delete', image.Id);
   }
 
   async pullImage(reference: string, options: PullOptions): Promise<void> {

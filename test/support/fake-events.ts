@@ -51,22 +51,33 @@ export class FakeEvents {
     attributes: Record<string, string> = {},
   ): void {
     const { Id: id, Name: name, Config: config } = container;
+    this.#send(
+      'container',
+      action,
+      { ID: id, Attributes: { ...config.Labels, ...attributes, image: config.Image, name: name.slice(1) } },
+      (labels) => hasLabels(container, labels),
+    );
+  }
+
+  /** An event of an image, or of the daemon. */
+  tell(type: 'image' | 'daemon', action: string, id: string): void {
+    this.#send(type, action, { ID: id, Attributes: { name: id } }, (labels) => labels.length === 0);
+  }
+
+  #send(
+    type: string,
+    action: string,
+    actor: EngineEvent['Actor'],
+    hasAll: (labels: string[]) => boolean,
+  ): void {
     const clock = BigInt(Date.now()) * 1_000_000n;
     this.#lastTimeNano = clock > this.#lastTimeNano ? clock : this.#lastTimeNano + 1n;
-    const event: EngineEvent = {
-      Type: 'container',
-      Action: action,
-      Actor: {
-        ID: id,
-        Attributes: { ...config.Labels, ...attributes, image: config.Image, name: name.slice(1) },
-      },
-      timeNano: this.#lastTimeNano,
-    };
+    const event: EngineEvent = { Type: type, Action: action, Actor: actor, timeNano: this.#lastTimeNano };
     for (const { filters, onEvent } of [...this.#subscribers]) {
       const wanted =
-        (filters['type']?.includes(event.Type) ?? true) &&
+        (filters['type']?.includes(type) ?? true) &&
         (filters['event']?.includes(action) ?? true) &&
-        hasLabels(container, filters['label'] ?? []);
+        hasAll(filters['label'] ?? []);
       if (wanted) onEvent(structuredClone(event));
     }
   }

@@ -79,7 +79,7 @@ async function imageOf(
   signal: AbortSignal,
 ): Promise<ImageInspect | undefined> {
   const known = FULL_ID.test(reference) ? await deps.images.byId(reference, signal) : undefined;
-  return known ?? findImage(deps.engine, reference, 'config.image.image', signal);
+  return known ?? findImage(deps.images, reference, 'config.image.image', signal);
 }
 
 interface ContainerPlan {
@@ -186,7 +186,7 @@ async function create(deps: CreateContainerDeps, plan: ContainerPlan): Promise<s
     return id;
   } catch (error) {
     // The image may be gone since it was last looked at.
-    if (hasCode(error, Code.NOT_FOUND)) deps.images.forget(plan.body.Image);
+    if (hasCode(error, Code.NOT_FOUND)) deps.images.forget();
     // What was made a moment ago may be missing in the live picture.
     const own = hasCode(error, Code.ALREADY_EXISTS) && madeBefore(await deps.mirror.current(), plan);
     if (own) return own;

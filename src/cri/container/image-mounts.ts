@@ -11,7 +11,7 @@ import { checkRuntimeHandler } from '../runtime/handlers.js';
 import { withScratchContainer } from '../../images/scratch-container.js';
 
 /** What it takes to look up images that are mounted. */
-export type ImageMountDeps = Pick<CriDeps, 'engine' | 'imageVolumes' | 'mirror'>;
+export type ImageMountDeps = Pick<CriDeps, 'engine' | 'imageVolumes' | 'images' | 'mirror'>;
 
 /** Go's `fs.ModeDir`, the highest of the 32 bits of a mode. */
 const FOLDER_BIT = 2 ** 31;
@@ -61,12 +61,12 @@ export async function resolveMounts(
 }
 
 async function resolved(
-  deps: Pick<CriDeps, 'engine'>,
+  deps: Pick<CriDeps, 'engine' | 'images'>,
   field: string,
   image: ImageSpec__Output,
   signal: AbortSignal,
 ): Promise<ImageSpec__Output> {
-  const found = await findImage(deps.engine, image.image, field, signal);
+  const found = await findImage(deps.images, image.image, field, signal);
   if (found === undefined) {
     throw new CriError(Code.NOT_FOUND, `${IMAGE_VOLUME_FAILED}: ${field}: no image "${image.image}" here`);
   }
@@ -75,7 +75,7 @@ async function resolved(
 
 /** Where a sub path leads in the image, as an absolute path there without any link in it. */
 async function pathInImage(
-  { engine }: Pick<CriDeps, 'engine'>,
+  { engine }: Pick<CriDeps, 'engine' | 'images'>,
   field: string,
   imageId: string,
   subPath: string,

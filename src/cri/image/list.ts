@@ -14,7 +14,7 @@ import { checkRuntimeHandler } from '../runtime/handlers.js';
 import { findImage } from '../../images/lookup.js';
 
 /** What it takes to list images. */
-export type ListImagesDeps = Pick<CriDeps, 'engine' | 'mirror' | 'settings'>;
+export type ListImagesDeps = Pick<CriDeps, 'images' | 'mirror' | 'settings'>;
 
 const INSPECTS_AT_A_TIME = 8;
 
@@ -29,9 +29,9 @@ export async function listImages(
 ): Promise<ListImagesResponse> {
   const { image: wanted = '', runtime_handler: handler = '' } = request.filter?.image ?? {};
   await checkRuntimeHandler(deps, 'filter.image.runtime_handler', handler, ctx.signal);
-  const entries = await deps.engine.listImages({ signal: ctx.signal });
+  const entries = await deps.images.listImages({ signal: ctx.signal });
   if (wanted === '') return { images: await describeImages(deps, entries, ctx.signal) };
-  const found = await findImage(deps.engine, wanted, 'filter.image.image', ctx.signal);
+  const found = await findImage(deps.images, wanted, 'filter.image.image', ctx.signal);
   const matching = entries.filter((entry) => entry.Id === found?.Id);
   return { images: await describeImages(deps, matching, ctx.signal) };
 }
@@ -48,14 +48,14 @@ export async function* streamImages(
 
 /** The CRI's view of these images. One that is removed meanwhile is left out. */
 async function describeImages(
-  deps: Pick<CriDeps, 'engine' | 'settings'>,
+  deps: Pick<CriDeps, 'images' | 'settings'>,
   entries: ImageListEntry[],
   signal: AbortSignal,
 ): Promise<Image[]> {
   const images: Image[] = [];
   await forEachLimited(entries, INSPECTS_AT_A_TIME, async (entry) => {
     try {
-      const inspect = await deps.engine.inspectImage(entry.Id, { signal });
+      const inspect = await deps.images.inspectImage(entry.Id, { signal });
       images.push(criImage(entry, inspect, deps.settings));
     } catch (error) {
       if (!hasCode(error, Code.NOT_FOUND)) throw error;

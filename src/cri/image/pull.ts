@@ -12,7 +12,7 @@ import { checkRuntimeHandler } from '../runtime/handlers.js';
 /** What it takes to pull an image. */
 export type PullDeps = Pick<
   CriDeps,
-  'engine' | 'imageDiskUsage' | 'imageInodes' | 'log' | 'mirror' | 'pulls' | 'settings'
+  'engine' | 'imageDiskUsage' | 'imageInodes' | 'images' | 'log' | 'mirror' | 'pulls' | 'settings'
 >;
 
 /**
@@ -52,6 +52,7 @@ export async function pullShared(
         onProgress: (progress) => deps.log.info('pulling', { image: name, progress }),
         signal: shared,
       });
+      deps.images.forget();
       deps.imageDiskUsage.forget();
       deps.imageInodes.forget();
       return (await deps.engine.inspectImage(name, { signal: shared })).Id;

@@ -35,7 +35,7 @@ export async function removeImage(
     (signal) => unlessGone(deps.engine.removeImage(found.Id, { signal })),
     ctx.signal,
   );
-  deps.images.forget(found.Id);
+  deps.images.forget();
   deps.imageDiskUsage.forget();
   deps.imageInodes.forget();
   deps.imageAccounts.forget(found.Id);

@@ -7,9 +7,10 @@ import type { CallContext } from '../../util/call-context.js';
 import type { CriDeps } from '../deps.js';
 import { checkRuntimeHandler } from '../runtime/handlers.js';
 import { findImage } from '../../images/lookup.js';
+import { imageBytes } from '../../images/sizes.js';
 
 /** What it takes to tell of an image. */
-export type ImageStatusDeps = Pick<CriDeps, 'engine' | 'imageSizes' | 'mirror' | 'settings'>;
+export type ImageStatusDeps = Pick<CriDeps, 'images' | 'mirror' | 'settings'>;
 
 /** One image by any kind of reference; no image in the reply when there is none (CRI: ImageStatus). */
 export async function imageStatus(
@@ -19,10 +20,10 @@ export async function imageStatus(
 ): Promise<ImageStatusResponse> {
   const { image: reference, runtime_handler: handler } = requireMessage('image', request.image);
   await checkRuntimeHandler(deps, 'image.runtime_handler', handler, ctx.signal);
-  const inspect = await findImage(deps.engine, reference, 'image.image', ctx.signal);
+  const inspect = await findImage(deps.images, reference, 'image.image', ctx.signal);
   if (inspect === undefined) return {};
   return {
-    image: criImage({ Size: await deps.imageSizes.of(deps, inspect, ctx.signal) }, inspect, deps.settings),
+    image: criImage({ Size: await imageBytes(deps, inspect, ctx.signal) }, inspect, deps.settings),
     info: request.verbose ? { info: JSON.stringify(verboseInfo(inspect)) } : {},
   };
 }

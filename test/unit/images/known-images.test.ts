@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import type { ImageInspect, ImageListEntry } from '../../../src/docker/types.js';
+import { KnownImages } from '../../../src/images/known-images.js';
+import { EngineNews } from '../../../src/state/engine-news.js';
+import { Mirror } from '../../../src/state/mirror.js';
+import { Code } from '../../../src/util/cri-error.js';
+import { silentLogger } from '../../../src/util/log.js';
+import { FakeEngine } from '../../support/fake-engine.js';
+import { until } from '../../support/until.js';
+
+/** An Engine that notes what it was asked, and that may be held up. */
+class AskedEngine extends FakeEngine {
+  readonly asked: string[] = [];
+  wait: Promise<void> = Promise.resolve();
+
+  override async inspectImage(reference: string): Promise<ImageInspect> {
+    this.asked.push(reference);
+    const image = await super.inspectImage(reference);
+    await this.wait;
+    return image;
+  }
+
+  override async listImages(): Promise<ImageListEntry[]> {
+    this.asked.push('list');
+    return super.listImages();
+  }
+}
+
+describe('KnownImages', () => {
+  let engine: AskedEngine;
+  let mirror: Mirror;
+  let news: EngineNews;
+  let images: KnownImages;
+  let nowMs: number;
+
+  beforeEach(() => {
+    engine = new AskedEngine();
+    nowMs = 1_000_000;
+    images = new KnownImages(engine, () => nowMs);
+    mirror = new Mirror({
+      engine,
+      log: silentLogger,
+      read: () => Promise.resolve(undefined),
+      reconcileEveryMs: 60_000,
+      compareEveryMs: 60_000,
+      requestTimeoutMs: 5_000,
+    });
+    news = new EngineNews(engine, mirror, silentLogger);
+    images.follow(news);
+  });
+  afterEach(async () => {
+    await news.stop();
+    await mirror.stop();
+  });
+  const watched = async (): Promise<void> => {
+    mirror.start();
+    await until('the events are followed', () => news.isOpen);
+  };
+
+  it('asks once for an id, a name and the list, until an event of images', async () => {
+    await watched();
+    const id = engine.addImage('a:1');
+    for (let time = 0; time < 3; time += 1) {
+      assert.equal((await images.byId(id))?.Id, id);
+      assert.equal((await images.inspectImage('a:1')).Id, id);
+      assert.equal((await images.listImages()).length, 1);
+      nowMs += 19_000;
+    }
+    assert.deepEqual(engine.asked, [id, 'a:1', 'list']);
+    engine.addImage('b:1');
+    assert.equal((await images.listImages()).length, 2);
+    await engine.removeImage(id);
+    assert.equal(await images.byId(id), undefined);
+    await assert.rejects(images.inspectImage('a:1'), { code: Code.NOT_FOUND });
+    assert.equal((await images.listImages()).length, 1);
+  });
+
+  it('asks again after a minute, whatever the clock of the wall says', async (t) => {
+    await watched();
+    t.mock.timers.enable({ apis: ['Date'], now: Date.now() });
+    const id = engine.addImage('a:1');
+    await images.byId(id);
+    t.mock.timers.setTime(0);
+    nowMs += 60_000;
+    await images.byId(id);
+    assert.deepEqual(engine.asked, [id, id]);
+  });
+
+  it('keeps little while no events are followed, and nothing from before they were', async () => {
+    const id = engine.addImage('a:1');
+    await images.byId(id);
+    await images.byId(id);
+    assert.deepEqual(engine.asked, [id]);
+    nowMs += 2_000;
+    await images.byId(id);
+    assert.equal(engine.asked.length, 2);
+    await watched();
+    await images.byId(id);
+    assert.equal(engine.asked.length, 3);
+    engine.down = true;
+    await until('the loss', () => !news.isOpen);
+    engine.down = false;
+    await until('they are followed again', () => news.isOpen);
+    await images.byId(id);
+    assert.equal(engine.asked.length, 4);
+  });
+
+  it('does not keep what was on its way when images changed', async () => {
+    await watched();
+    const id = engine.addImage('a:1');
+    let answer = (): void => undefined;
+    engine.wait = new Promise((resolve) => (answer = resolve));
+    const early = images.byId(id);
+    await until('the question', () => engine.asked.length === 1);
+    images.forget();
+    answer();
+    assert.equal((await early)?.Id, id);
+    await images.byId(id);
+    assert.equal(engine.asked.length, 2);
+  });
+
+  it("the daemon's reload brings its facts up to date", async () => {
+    await watched();
+    const runtimes = (): string[] => Object.keys(mirror.facts?.info.Runtimes ?? {});
+    await until('the facts', () => runtimes().length > 0);
+    assert.deepEqual(runtimes(), ['runc']);
+    engine.reload({ runc: { path: 'runc' }, kata: { path: 'kata' } });
+    await until('the new runtime', () => runtimes().includes('kata'));
+  });
+});

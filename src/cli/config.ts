@@ -1,7 +1,7 @@
 import { messageOf } from '../util/cri-error.js';
 import { parseEndpoint } from '../util/endpoint.js';
 import type { Endpoint } from '../util/endpoint.js';
-import type { LogLevel } from '../util/log-level.js';
+import type { LogLevel } from '../util/log.js';
 import { readConfigFile } from './config-file.js';
 import { OPTIONS, OPTION_NAMES, variableName } from './options.js';
 import type { GivenOption, GivenOptions, OptionName } from './options.js';

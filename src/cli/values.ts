@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import type { LogLevel } from '../util/log-level.js';
+import type { LogLevel } from '../util/log.js';
 
 const UNIT_MS: Readonly<Record<string, number>> = {
   ns: 1e-6,

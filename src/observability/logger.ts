@@ -1,7 +1,7 @@
 import { createLogger as createWinston, format, transports } from 'winston';
 import type { LogFields, Logger } from '../util/log.js';
-import { LOG_LEVELS } from '../util/log-level.js';
-import type { LogLevel } from '../util/log-level.js';
+import { LOG_LEVELS } from '../util/log.js';
+import type { LogLevel } from '../util/log.js';
 import { redact } from '../util/redact.js';
 
 export type LogFormat = 'text' | 'json';

@@ -33,6 +33,7 @@ const LOG_PATH_LABEL = 'io.kubernetes.container.logpath';
 const CONTAINER_NAME_LABEL = 'io.kubernetes.container.name';
 const SANDBOX_CONTAINER_NAME = 'POD';
 const ANNOTATION_PREFIX = 'annotation.';
+
 /** Begins the labels that hold cridock's own facts. */
 export const OWN_LABEL_PREFIX = 'io.cridock.';
 const ESCAPED_LABEL_PREFIX = `${OWN_LABEL_PREFIX}label.`;
@@ -121,4 +122,11 @@ function kindOf(label: string | undefined): ParsedLabels['kind'] | undefined {
   if (label === SANDBOX_KIND) return 'sandbox';
   if (label === CONTAINER_KIND) return 'container';
   return undefined;
+}
+
+/** CRI label selectors: each pair must be there exactly; an empty selector matches everything. */
+export function matchesSelector(labels: Record<string, string>, selector: Record<string, string>): boolean {
+  return Object.entries(selector).every(
+    ([key, value]) => Object.hasOwn(labels, key) && labels[key] === value,
+  );
 }

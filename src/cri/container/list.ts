@@ -1,4 +1,4 @@
-import { matchesSelector } from '../../convert/text/selector.js';
+import { matchesSelector } from '../../convert/text/labels.js';
 import type { ContainerFilter__Output } from '../../gen/runtime/v1/ContainerFilter.js';
 import type { ContainerStatsFilter__Output } from '../../gen/runtime/v1/ContainerStatsFilter.js';
 import type { ListContainersRequest__Output } from '../../gen/runtime/v1/ListContainersRequest.js';

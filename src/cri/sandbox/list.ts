@@ -1,4 +1,4 @@
-import { matchesSelector } from '../../convert/text/selector.js';
+import { matchesSelector } from '../../convert/text/labels.js';
 import type { ListPodSandboxRequest__Output } from '../../gen/runtime/v1/ListPodSandboxRequest.js';
 import type { PodSandboxFilter__Output } from '../../gen/runtime/v1/PodSandboxFilter.js';
 import type { PodSandboxStatsFilter__Output } from '../../gen/runtime/v1/PodSandboxStatsFilter.js';

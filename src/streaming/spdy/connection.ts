@@ -3,14 +3,16 @@ import { messageOf } from '../../util/cri-error.js';
 import { FLAG_FIN, FrameReader, FrameType } from './frame-reader.js';
 import { dataHeader, goAway, ping, ResetStatus, rstStream, synReply } from './frames.js';
 import { emptyHeaderBlock, HeaderReader } from './header-block.js';
-import { SpdyError } from './spdy-error.js';
+import { SpdyError } from './frame-reader.js';
 import { SpdyStream } from './stream.js';
 import type { StreamOwner } from './stream.js';
 
 /** While a reader is slow nothing is read, so a peer that is gone shows only when something is written to it. */
 const PROBE_EVERY_MS = 5_000;
+
 /** What a peer gets to read what was sent before the connection is closed for good. */
 const LINGER_MS = 5_000;
+
 /** Answers to a peer that reads nothing; beyond that it is no honest one. */
 const MAX_PENDING_CONTROL_BYTES = 256 * 1024;
 

@@ -1,6 +1,5 @@
-import { SpdyError } from './spdy-error.js';
-
 const HEADER_BYTES = 8;
+
 /** The largest control frame that is read; Kubernetes' clients send some tens of bytes. */
 const MAX_CONTROL_BYTES = 64 * 1024;
 const VERSION = 3;
@@ -96,4 +95,9 @@ export class FrameReader {
     this.#control = undefined;
     this.#handlers.onControl(this.#header.readUInt16BE(2), this.#header.readUInt8(4), payload);
   }
+}
+
+/** The peer broke the protocol, or a limit: the connection cannot go on. */
+export class SpdyError extends Error {
+  override readonly name = 'SpdyError';
 }

@@ -1,13 +1,16 @@
 import { constants, inflateRawSync } from 'node:zlib';
 import { headerDictionary } from './dictionary.js';
-import { SpdyError } from './spdy-error.js';
+import { SpdyError } from './frame-reader.js';
 
 /** An inflated header block may have no more than this. */
 const MAX_INFLATED_BYTES = 64 * 1024;
+
 /** Deflate refers back to no more than this. */
 const WINDOW_BYTES = 32 * 1024;
+
 /** Room for the window to move through, so that it is copied once in many blocks. */
 const HISTORY_BYTES = WINDOW_BYTES + 2 * MAX_INFLATED_BYTES;
+
 /** The zlib header with the "preset dictionary" bit, and the dictionary's checksum behind it. */
 const ZLIB_HEADER_BYTES = 6;
 

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { SpdyConnection } from '../../../src/streaming/spdy/connection.js';
 import { FLAG_FIN, FrameReader, FrameType } from '../../../src/streaming/spdy/frame-reader.js';
 import { dataHeader } from '../../../src/streaming/spdy/frames.js';
-import { SpdyError } from '../../../src/streaming/spdy/spdy-error.js';
+import { SpdyError } from '../../../src/streaming/spdy/frame-reader.js';
 import { openWitness, serveEchoSessions } from '../../support/echo-sessions.js';
 import {
   CHECK_EVERY,

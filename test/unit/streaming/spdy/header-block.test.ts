@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { constants, createDeflate, createInflate, deflateSync } from 'node:zlib';
 import { headerDictionary } from '../../../../src/streaming/spdy/dictionary.js';
 import { emptyHeaderBlock, HeaderReader } from '../../../../src/streaming/spdy/header-block.js';
-import { SpdyError } from '../../../../src/streaming/spdy/spdy-error.js';
+import { SpdyError } from '../../../../src/streaming/spdy/frame-reader.js';
 
 /** Header blocks as a compressor makes them that keeps its state from block to block. */
 class Compressor {

@@ -1,10 +1,13 @@
+import { readFileSync } from 'node:fs';
 import { parseCommandLine, UsageError, type Command, type GivenSettings } from './cli/command-line.js';
-import { bashCompletion } from './cli/completion.js';
+import { completionScript } from './cli/completion.js';
+import { configFiles } from './cli/config-files.js';
 import { ConfigError, loadConfig, type SettingSources } from './cli/config.js';
 import { printConfig } from './cli/print-config.js';
 import { buildInfoText, programName, readBuildInfo, versionLine } from './cli/version.js';
+import type { OfService } from './unit/of-service.js';
 import { messageOf } from './util/cri-error.js';
-import { invokedAs, ownCommand } from './util/own-program.js';
+import { invokedAs, nameProcess, ownCommand } from './util/own-program.js';
 
 /** Wrong flags or settings: starting again will not help. */
 const EXIT_USAGE = 2;
@@ -35,16 +38,31 @@ async function runCommand(command: Command, program: string): Promise<number> {
       console.log(buildInfoText(program, readBuildInfo()));
       return 0;
     case 'completion':
-      console.log(bashCompletion());
+      console.log(completionScript(command.shell));
       return 0;
     case 'config-print':
-      console.log(printConfig(sourcesOf(command.settings)));
+      console.log(
+        printConfig(
+          command.ofService ? (await ofService(command.settings)).sources : sourcesOf(command.settings),
+        ),
+      );
       return 0;
+    case 'config-import':
+      return importUnit(command.unitFile);
     case 'doctor':
       return doctor(command);
+    case 'status':
+      return status(command);
+    case 'sysdump': {
+      const { writeSysdump } = await import('./sysdump/sysdump.js');
+      const { path, files } = await writeSysdump(await ofService(command.settings), command.output);
+      console.error(`${path}: ${files.length} files; read it before you send it`);
+      return 0;
+    }
     case 'migrate':
       return handOver(command);
     case 'serve': {
+      nameProcess(program);
       const load = () => loadConfig(sourcesOf(command.settings));
       const { run } = await import('./app/run.js');
       return run(load(), load);
@@ -54,22 +72,65 @@ async function runCommand(command: Command, program: string): Promise<number> {
 
 async function doctor(command: Extract<Command, { kind: 'doctor' }>): Promise<number> {
   const { examineNode, findingsText } = await import('./doctor/doctor.js');
-  const findings = await examineNode(loadConfig(sourcesOf(command.settings)), command.kubeletConfig);
+  const service = await ofService(command.settings);
+  const findings = await examineNode(service, command.kubeletConfig);
   console.log(command.json ? JSON.stringify(findings, undefined, 2) : findingsText(findings));
   return findings.some(({ level }) => level === 'failure') ? EXIT_FAILURE : 0;
+}
+
+async function status({ settings, json, watch }: Extract<Command, { kind: 'status' }>): Promise<number> {
+  const { readStatus, showStatus } = await import('./status/status.js');
+  if (json) {
+    const now = await readStatus(await ofService(settings));
+    console.log(JSON.stringify(now, undefined, 2));
+    return now.ready ? 0 : EXIT_FAILURE;
+  }
+  const interrupted = new AbortController();
+  if (watch) process.once('SIGINT', () => interrupted.abort());
+  const isReady = await showStatus(
+    () => ofService(settings),
+    process.stdout,
+    watch ? { stopped: interrupted.signal } : undefined,
+  );
+  return isReady ? 0 : EXIT_FAILURE;
 }
 
 async function handOver(command: Extract<Command, { kind: 'migrate' }>): Promise<number> {
   const { direction, dryRun, json } = command;
   const { migrate, migrationText } = await import('./migrate/migrate.js');
-  const options = { direction, dryRun, program: ownCommand(), unitDirectory: UNIT_DIRECTORY };
-  const migration = await migrate(loadConfig(sourcesOf(command.settings)), options);
+  const { untilServes } = await import('./migrate/verify.js');
+  const { config, problems } = await ofService(command.settings);
+  if (problems.length > 0) throw new ConfigError(problems);
+  const options = {
+    direction,
+    dryRun,
+    program: ownCommand(),
+    unitDirectory: UNIT_DIRECTORY,
+    verify: () => untilServes(config.endpoint),
+  };
+  const migration = await migrate(config, options);
   console.log(json ? JSON.stringify(migration, undefined, 2) : migrationText(migration, options));
+  return migration.obstacle === undefined ? 0 : EXIT_FAILURE;
+}
+
+async function importUnit(path: string): Promise<number> {
+  const { execStartOf, splitWords } = await import('./unit/exec-start.js');
+  const { environmentIn } = await import('./unit/environment.js');
+  const { importFlags } = await import('./cli/import-flags.js');
+  const text = readFileSync(path, 'utf8');
+  const execStart = execStartOf(text);
+  if (execStart === undefined) throw new Error(`${path} has no ExecStart`);
+  console.log(importFlags(splitWords(execStart.flags, await environmentIn(text)), path).text);
   return 0;
 }
 
+async function ofService(given: GivenSettings): Promise<OfService> {
+  const { lookAtService } = await import('./unit/of-service.js');
+  return lookAtService(given, process.env, ownCommand());
+}
+
 function sourcesOf({ flags, configFile }: GivenSettings): SettingSources {
-  return { flags, env: process.env, configFile };
+  return { flags, env: process.env, configFiles: configFiles(configFile) };
 }
 
 function reportFailure(program: string, error: unknown): number {

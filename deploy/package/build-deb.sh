@@ -25,15 +25,31 @@ put 644 deploy/systemd/cri-docker.service lib/systemd/system/cri-docker.service
 put 644 deploy/systemd/cri-docker.socket lib/systemd/system/cri-docker.socket
 put 644 deploy/package/config.yaml etc/cridock/config.yaml
 put 644 deploy/package/debian/copyright usr/share/doc/cridock/copyright
-mkdir -p "$root"/usr/share/man/man8 "$root"/usr/share/bash-completion/completions
-node dist/deploy/package/man-page.js | gzip -9n >"$root/usr/share/man/man8/cridock.8.gz"
+# What doctor's remedies and the documentation name.
+for file in deploy/cni/* deploy/kubeadm/* deploy/kubelet/* deploy/crictl/* deploy/ansible/*; do
+  [ ! -f "$file" ] || put 644 "$file" "usr/share/cridock/${file#deploy/}"
+done
+mkdir -p "$root"/etc/cridock/conf.d "$root"/usr/share/man/man8
+while read -r page; do
+  node dist/deploy/package/man-page.js "$page" | gzip -9n >"$root/usr/share/man/man8/$page.8.gz"
+  chmod 644 "$root/usr/share/man/man8/$page.8.gz"
+done < <(
+  echo cridock
+  node dist/deploy/package/man-page.js --list
+)
 ln -s cridock.8.gz "$root/usr/share/man/man8/cri-dockerd.8.gz"
-node dist/src/main.js completion >"$root/usr/share/bash-completion/completions/cridock"
-ln -s cridock "$root/usr/share/bash-completion/completions/cri-dockerd"
-chmod 644 "$root/usr/share/bash-completion/completions/cridock" "$root/usr/share/man/man8/cridock.8.gz"
+# completion SHELL FILE ALIAS: the script, and a link by the name of the alias where the shell looks by name.
+completion() {
+  install -D -m 644 /dev/null "$root/$2"
+  node dist/src/main.js completion "$1" >"$root/$2"
+  [ -z "${3:-}" ] || ln -s "$(basename "$2")" "$root/$(dirname "$2")/$3"
+}
+completion bash usr/share/bash-completion/completions/cridock cri-dockerd
+completion zsh usr/share/zsh/vendor-completions/_cridock
+completion fish usr/share/fish/vendor_completions.d/cridock.fish cri-dockerd.fish
 
 mkdir "$root/DEBIAN"
-for script in postinst prerm postrm; do install -m 755 "deploy/package/debian/$script" "$root/DEBIAN/$script"; done
+for script in preinst postinst prerm postrm; do install -m 755 "deploy/package/debian/$script" "$root/DEBIAN/$script"; done
 echo /etc/cridock/config.yaml >"$root/DEBIAN/conffiles"
 # Conflicts, Replaces and Provides together let apt put it in cri-dockerd's place in one step. Node.js is
 # inside the executable.

@@ -8,6 +8,8 @@
 set -euo pipefail
 
 node_version=${CRIDOCK_NODE_VERSION:-24.21.0}
+# dockerode's HTTP client parses addresses in a way that Node.js warns of (DEP0169); ours are checked before.
+node_flags=(--disable-warning=DEP0169)
 # What the packed Node.js is always started with, to keep its memory small: a small young generation, an old one that is
 # collected before it has grown far, and no optimising compilers until the service is up (optimiseFromNowOn in
 # src/util/own-program.ts).
@@ -61,7 +63,7 @@ cat >"$work/sea.json" <<JSON
   "output": "$work/cridock.blob",
   "disableExperimentalSEAWarning": true,
   "useCodeCache": $code_cache,
-  "execArgv": [$(printf '"%s",' "${v8_flags[@]}" | sed 's/,$//')],
+  "execArgv": [$(printf '"%s",' "${v8_flags[@]}" "${node_flags[@]}" | sed 's/,$//')],
   "execArgvExtension": "env",
   "assets": {
     "package.json": "$work/package.json",

@@ -19,9 +19,10 @@ for (const name of OPTION_NAMES) {
 const lines = [
   '# Settings',
   '',
-  'Each setting is a flag, a key of the config file, and a variable of the environment. Flags win over variables, and these',
-  'over the file that `--config` names; `cridock config print` shows what results, and where it comes from. Lists have commas',
-  'between their items in variables. The file is YAML, and must say what it is; unknown and repeated keys are refused:',
+  'Each setting is a flag, a key of the config files, and a variable of the environment. Flags win over variables, and these',
+  'over the files: `/etc/cridock/config.yaml`, then those of `/etc/cridock/conf.d` (`*.yaml`) by name, the later ones winning;',
+  'or the one file that `--config` names. `cridock config print` shows what results, and where it comes from. Lists have commas',
+  'between their items in variables. A file is YAML, and must say what it is; unknown and repeated keys are refused:',
   '',
   '```yaml',
   'apiVersion: config.cridock.io/v1',

@@ -30,7 +30,7 @@ await runDemo(async (signal) => {
   const config = loadConfig({
     flags: new Map(settings.map(([name, value]) => [name, { values: [value], source: `--${name}` }])),
     env: {},
-    configFile: undefined,
+    configFiles: [],
   });
   const engine = new FakeEngine();
   engine.addImage(config.podInfraContainerImage);

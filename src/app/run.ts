@@ -1,6 +1,7 @@
 import { createApp } from '../app.js';
-import type { Config } from '../cli/config.js';
+import { ConfigError, type Config } from '../cli/config.js';
 import { compareConfigs } from '../cli/reload.js';
+import { readBuildInfo } from '../cli/version.js';
 import { createLogger } from '../observability/logger.js';
 import { onSignals, surviveStrayErrors } from '../server/signals.js';
 import { createServiceNotifier } from '../server/systemd.js';
@@ -12,6 +13,8 @@ import { optimiseFromNowOn } from '../util/own-program.js';
  */
 export async function run(config: Config, readConfig: () => Config): Promise<number> {
   const log = createLogger({ level: config.logLevel, format: config.logFormat });
+  const { version, commit } = readBuildInfo();
+  log.info('cridock starts', { version, commit, node: process.version, pid: process.pid });
   for (const note of config.notes) log.warn(note);
   const notifier = createServiceNotifier(process.env, log);
   const app = await createApp(config, log);
@@ -28,6 +31,9 @@ export async function run(config: Config, readConfig: () => Config): Promise<num
         applied: applied.join('; ') || 'nothing',
         afterRestart: afterRestart.join(', ') || 'nothing',
       });
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      log.error('configuration not reloaded, it cannot be used', { problems: error.problems.join('; ') });
     } finally {
       await notifier.ready();
     }

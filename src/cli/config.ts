@@ -82,7 +82,8 @@ const DEFAULT_REQUEST_TIMEOUT_MS = 119_000;
 export interface SettingSources {
   readonly flags: GivenOptions;
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly configFile: string | undefined;
+  /** What is in a later one counts more. */
+  readonly configFiles: readonly string[];
 }
 
 /** Puts all settings together. Throws a ConfigError. */
@@ -146,10 +147,10 @@ export function loadConfig(sources: SettingSources): Config {
   return Object.freeze(config);
 }
 
-/** The options that were given, each by its strongest source. Adds what is wrong with the file to `problems`. */
-export function gatherOptions({ flags, env, configFile }: SettingSources, problems: string[]): GivenOptions {
-  const file = configFile === undefined ? [] : readConfigFile(configFile, problems);
-  return new Map([...file, ...readEnvironment(env), ...flags]);
+/** The options that were given, each by its strongest source. Adds what is wrong with the files to `problems`. */
+export function gatherOptions({ flags, env, configFiles }: SettingSources, problems: string[]): GivenOptions {
+  const files = configFiles.flatMap((path) => [...readConfigFile(path, problems)]);
+  return new Map([...files, ...readEnvironment(env), ...flags]);
 }
 
 /** Lists have commas between their items here. */

@@ -16,6 +16,8 @@ export interface Option {
     | 'Logging'
     | 'Accepted, but without effect';
   readonly describe: string;
+  /** The words that it takes, where there are no others; for completion. */
+  readonly words?: readonly string[];
 }
 
 /**
@@ -66,6 +68,7 @@ export const OPTIONS = {
   },
   'exec-orphan': {
     kind: 'text',
+    words: ['kill', 'kill-tty', 'leave'],
     default: 'kill-tty',
     group: 'Pods and images',
     describe:
@@ -110,6 +113,7 @@ export const OPTIONS = {
   },
   'restrict-oom-score-adj': {
     kind: 'text',
+    words: ['auto', 'true', 'false'],
     default: 'auto',
     group: 'Pods and images',
     describe:
@@ -117,6 +121,7 @@ export const OPTIONS = {
   },
   'network-plugin': {
     kind: 'text',
+    words: ['cni', ''],
     default: 'cni',
     group: 'Network',
     describe: "cni, or '' (also no-op) for Docker's default bridge",
@@ -148,6 +153,7 @@ export const OPTIONS = {
   },
   'container-log-mode': {
     kind: 'text',
+    words: ['cri', 'symlink'],
     default: 'cri',
     group: 'Container logs',
     describe:
@@ -155,6 +161,7 @@ export const OPTIONS = {
   },
   'container-log-driver': {
     kind: 'text',
+    words: ['auto', 'daemon', 'local', 'json-file', 'journald'],
     default: 'auto',
     group: 'Container logs',
     describe:
@@ -174,18 +181,21 @@ export const OPTIONS = {
   },
   'log-level': {
     kind: 'text',
+    words: ['panic', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'],
     default: 'info',
     group: 'Logging',
     describe: 'panic, fatal, error, warn, info, debug or trace',
   },
   'log-format': {
     kind: 'text',
+    words: ['text', 'json'],
     default: 'text',
     group: 'Logging',
     describe: 'text or json',
   },
   'hairpin-mode': {
     kind: 'text',
+    words: ['promiscuous-bridge', 'hairpin-veth', 'none'],
     default: 'none',
     group: 'Accepted, but without effect',
     describe:

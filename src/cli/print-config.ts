@@ -1,7 +1,7 @@
 import { stringify } from 'yaml';
 import { FILE_HEADER } from './config-file.js';
 import { gatherOptions, loadConfig, type SettingSources } from './config.js';
-import { OPTIONS, OPTION_NAMES, camelCase } from './options.js';
+import { OPTIONS, OPTION_NAMES, camelCase, type OptionName } from './options.js';
 
 /**
  * All settings as they would count now, as a config file: each with the place that it comes from as a comment. Throws a
@@ -17,9 +17,14 @@ export function printConfig(sources: SettingSources): string {
       values: kind === 'list' ? [] : [preset],
       source: 'default',
     };
-    lines.push(`${camelCase(name)}: ${valueText(kind, values)} # ${source}`);
+    lines.push(settingLine(name, values, source));
   }
   return lines.join('\n');
+}
+
+/** A line of a config file, with the place that it comes from as a comment. */
+export function settingLine(name: OptionName, values: readonly string[], source: string): string {
+  return `${camelCase(name)}: ${valueText(OPTIONS[name].kind, values)} # ${source}`;
 }
 
 function valueText(kind: (typeof OPTIONS)[keyof typeof OPTIONS]['kind'], values: readonly string[]): string {

@@ -1,4 +1,5 @@
 import type { Config } from './config.js';
+import { camelCase, type OptionName } from './options.js';
 
 /** The settings that may change while the service runs. */
 export type ReloadableConfig = Pick<Config, (typeof RELOADABLE)[number]>;
@@ -19,8 +20,8 @@ export interface ConfigChange {
   readonly now: Partial<ReloadableConfig>;
   /** The same for the log, each as `logLevel: info -> debug`. */
   readonly applied: readonly string[];
-  /** The names of changed settings that only a restart applies. */
-  readonly afterRestart: readonly (keyof Config)[];
+  /** The changed settings that only a restart applies, by their keys in the config file. */
+  readonly afterRestart: readonly string[];
 }
 
 /** What a reload changes. */
@@ -30,12 +31,34 @@ export function compareConfigs(before: Config, after: Config): ConfigChange {
   for (const key of RELOADABLE) if (changed(key)) now[key] = after[key];
   const applied = configKeys(after)
     .filter((key) => key in now)
-    .map((key) => `${key}: ${plainText(before[key])} -> ${plainText(after[key])}`);
+    .map((key) => `${fileKey(key)}: ${plainText(before[key])} -> ${plainText(after[key])}`);
   return {
     now,
     applied,
-    afterRestart: configKeys(after).filter((key) => changed(key) && !isReloadable(key)),
+    afterRestart: configKeys(after)
+      .filter((key) => changed(key) && !isReloadable(key))
+      .map(fileKey),
   };
+}
+
+/** Settings whose key in the config file is not their name here. */
+const FILE_KEYS: Readonly<Partial<Record<keyof Config, OptionName>>> = {
+  endpoint: 'container-runtime-endpoint',
+  streamingAddress: 'streaming-bind-addr',
+  streamingTls: 'streaming-tls-cert-file',
+  metricsAddress: 'metrics-bind-addr',
+  runtimeRequestTimeoutMs: 'runtime-request-timeout',
+  rootDirectory: 'cri-dockerd-root-directory',
+  imagePullProgressDeadlineMs: 'image-pull-progress-deadline',
+  pinnedImages: 'pinned-image',
+  cniBinDirs: 'cni-bin-dir',
+  podCidrs: 'pod-cidr',
+};
+
+/** The key that the operator knows a setting by. */
+export function fileKey(key: keyof Config): string {
+  const name = FILE_KEYS[key];
+  return name === undefined ? key : camelCase(name);
 }
 
 function configKeys(config: Config): (keyof Config)[] {

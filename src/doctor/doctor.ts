@@ -1,5 +1,7 @@
-import type { Config } from '../cli/config.js';
+import { connectToCri } from '../client/cri-client.js';
 import { DockerodeEngine } from '../docker/dockerode-engine.js';
+import type { OfService } from '../unit/of-service.js';
+import { socketOf } from '../util/endpoint.js';
 import { silentLogger } from '../util/log.js';
 import { checkEngine } from './engine-checks.js';
 import type { Finding } from './finding.js';
@@ -10,30 +12,90 @@ import {
   checkRivals,
   checkRootDirectory,
   checkTools,
+  hasGroup,
 } from './host-checks.js';
-import { checkKubelet } from './kubelet-checks.js';
+import {
+  checkCgroupVersion,
+  checkForwardPolicy,
+  checkKernel,
+  checkSwap,
+  forwardRules,
+  readSwaps,
+} from './kernel-checks.js';
+import { checkKubelet, findKubelet } from './kubelet-checks.js';
 import { checkPodNetwork, checkSysctls } from './network-checks.js';
+import { checkAnswers, checkSettings, checkUnit } from './service-checks.js';
 
-/** Checks the node that it runs on; changes nothing. `kubeletConfig` is the path of the kubelet's config file. */
-export async function examineNode(config: Config, kubeletConfig: string | undefined): Promise<Finding[]> {
+const ANSWER_TIMEOUT_MS = 10_000;
+
+/**
+ * Checks the node that it runs on; changes nothing. What follows from a finding has none of its own, so that each broken thing
+ * is told once. `kubeletConfig` is the path of the kubelet's config file, where it is not the usual one.
+ */
+export async function examineNode(service: OfService, kubeletConfig: string | undefined): Promise<Finding[]> {
+  const { config, unit } = service;
   const { dockerEndpoint: endpoint, runtimeRequestTimeoutMs: requestTimeoutMs } = config;
   const engine = new DockerodeEngine({ endpoint, env: process.env, log: silentLogger, requestTimeoutMs });
   try {
+    const settings = checkSettings(service);
     const ofEngine = await checkEngine(engine, config);
     const info = engine.negotiated === undefined ? undefined : await engine.info();
-    return [
+    const kubelet = await findKubelet(kubeletConfig);
+    const hasKubelet = kubelet.configPath !== undefined || kubelet.minor !== undefined;
+    const bool = (name: string): boolean | undefined => {
+      const value = kubelet.config[name];
+      return typeof value === 'boolean' ? value : undefined;
+    };
+    const findings = [
+      ...settings,
       ...ofEngine,
-      ...(kubeletConfig === undefined ? [] : checkKubelet(kubeletConfig, info, config)),
+      ...checkKubelet(kubelet, info, config),
+      checkCgroupVersion(info, { ...kubelet, failsOnV1: bool('failCgroupV1') }),
+      checkSwap(await readSwaps('/proc'), bool('failSwapOn'), hasKubelet),
       ...(await checkPodNetwork(config)),
       ...(await checkSysctls('/proc/sys')),
+      ...(config.networkPlugin === 'cni' ? [checkForwardPolicy(await forwardRules())] : []),
+      ...(await checkKernel('/proc')),
       ...(await checkTools(process.env['PATH'] ?? '')),
       await checkRootDirectory(config),
-      await checkRivals('/proc'),
-      await checkOtherSockets(OTHER_CRI_SOCKETS),
+      await checkRivals('/proc', unit?.mainPid),
+      await checkOtherSockets(OTHER_CRI_SOCKETS, servesCri),
       await checkClock(Date.now()),
     ];
+    const ofService = await checkService(service, findings);
+    return [...ofService, ...findings];
   } finally {
     engine.close();
+  }
+}
+
+/** A service that does not run, or not as it should, for a reason that is told already has no finding of its own. */
+async function checkService(service: OfService, findings: readonly Finding[]): Promise<Finding[]> {
+  const broken = new Set(findings.filter(({ level }) => level === 'failure').map(({ check }) => check));
+  if (broken.has('settings') || broken.has('root-directory')) return [];
+  const ofUnit = checkUnit(service, await hasGroup('docker'));
+  if (ofUnit.some(({ level }) => level === 'failure')) return ofUnit;
+  const path = socketOf(service.config.endpoint);
+  const cri = connectToCri(path, ANSWER_TIMEOUT_MS);
+  try {
+    return [
+      ...ofUnit,
+      ...(await checkAnswers(cri, path, broken, service.unit?.name ?? 'cri-docker.service')),
+    ];
+  } finally {
+    cri.close();
+  }
+}
+
+async function servesCri(path: string): Promise<boolean> {
+  const cri = connectToCri(path, ANSWER_TIMEOUT_MS);
+  try {
+    await cri.call('Version', { version: 'v1' });
+    return true;
+  } catch {
+    return false;
+  } finally {
+    cri.close();
   }
 }
 

@@ -1,14 +1,17 @@
+import { readFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import type { Config } from '../cli/config.js';
 import { usesContainerdStore } from '../convert/engine-info.js';
 import type { Engine } from '../docker/engine.js';
 import { API_WINDOW } from '../docker/negotiate.js';
 import type { EngineInfo } from '../docker/types.js';
 import { Code, hasCode, messageOf } from '../util/cri-error.js';
-import { failure, ok, warning, type Finding } from './finding.js';
+import { failure, ok, settingRemedy, shellWord, warning, type Finding } from './finding.js';
 
 /** Graph drivers and snapshotters that are fit for a node. */
 const GOOD_STORAGE = ['overlay2', 'overlayfs', 'fuse-overlayfs', 'btrfs', 'zfs', 'stargz', 'nydus'];
 
+const DAEMON_FILE = '/etc/docker/daemon.json';
 const MAX_CLOCK_SKEW_MS = 5_000;
 
 /** What can be asked of the Engine: its version, settings and images. */
@@ -20,17 +23,48 @@ export async function checkEngine(engine: Engine, config: Config): Promise<Findi
       ok('engine', `Docker Engine ${version.Version} answers, API ${apiVersion} is spoken`),
       checkStorage(info),
       checkLogDriver(info, config),
+      await checkLiveRestore(info, DAEMON_FILE),
       checkEngineClock(info),
       await checkPauseImage(engine, config.podInfraContainerImage),
     ];
   } catch (error) {
-    if (hasCode(error, Code.FAILED_PRECONDITION)) {
-      const remedy = `install an Engine that speaks an API version from ${API_WINDOW.min} to ${API_WINDOW.max}`;
-      return [failure('engine', messageOf(error), remedy)];
-    }
-    const remedy = 'start it (systemctl start docker), or say with --docker-endpoint where it listens';
-    return [failure('engine', messageOf(error), remedy)];
+    return [failure('engine', messageOf(error), remedyFor(error, config))];
   }
+}
+
+/** What stands in the way decides: an Engine that is there needs no start. */
+function remedyFor(error: unknown, { dockerEndpoint }: Config): string {
+  const message = messageOf(error);
+  if (hasCode(error, Code.FAILED_PRECONDITION)) {
+    return `apt-get install --only-upgrade docker-ce # an Engine that speaks an API version from ${API_WINDOW.min} to ${API_WINDOW.max}`;
+  }
+  if (/EACCES|EPERM/.test(message)) return 'sudo cridock doctor';
+  if (/containerd|crio/.test(dockerEndpoint)) {
+    return `grep -rl ${shellWord(dockerEndpoint)} /etc/cridock /etc/systemd/system | xargs sed -i 's#${dockerEndpoint}#unix:///var/run/docker.sock#' && systemctl daemon-reload && systemctl restart cri-docker.service`;
+  }
+  return 'systemctl start docker';
+}
+
+/** Without it all containers end when the Engine is restarted or upgraded. */
+export async function checkLiveRestore(
+  { LiveRestoreEnabled: isOn, Swarm }: EngineInfo & { Swarm?: { LocalNodeState?: string } },
+  daemonFile: string,
+): Promise<Finding> {
+  if (isOn) return ok('live-restore', 'containers live on while the Engine is restarted');
+  if (Swarm?.LocalNodeState === 'active')
+    return ok('live-restore', 'the Engine is in a swarm, which excludes it');
+  const text = (await readFile(daemonFile, 'utf8').catch(() => '')).trim();
+  const write =
+    text === '' || /^\{\s*\}$/.test(text)
+      ? `mkdir -p ${dirname(daemonFile)} && echo '{"live-restore": true}' >${daemonFile}`
+      : /"live-restore"\s*:\s*false/.test(text)
+        ? `sed -i 's/"live-restore"[[:space:]]*:[[:space:]]*false/"live-restore": true/' ${daemonFile}`
+        : `sed -i '0,/{/s//{"live-restore": true,/' ${daemonFile}`;
+  return warning(
+    'live-restore',
+    'all containers end when the Engine is restarted or upgraded (live-restore is off)',
+    `${write} && systemctl reload docker`,
+  );
 }
 
 function checkStorage(info: EngineInfo): Finding {
@@ -40,7 +74,7 @@ function checkStorage(info: EngineInfo): Finding {
   return warning(
     'storage-driver',
     `${message}, which is slow or no longer maintained`,
-    'set "storage-driver": "overlay2" in /etc/docker/daemon.json on a new node; what is stored now is not converted',
+    `cat ${DAEMON_FILE} # on a new node, "storage-driver": "overlay2" there; what is stored now is not converted`,
   );
 }
 
@@ -51,7 +85,7 @@ function checkLogDriver({ LoggingDriver: driver }: EngineInfo, config: Config): 
     return failure(
       'log-driver',
       `--container-log-mode=symlink needs json-file logs, and the Engine's log driver is ${driver}`,
-      'give --container-log-driver=json-file, or --container-log-mode=cri',
+      settingRemedy('containerLogDriver', 'json-file'),
     );
   }
   return ok(
@@ -66,7 +100,7 @@ function checkEngineClock({ SystemTime: systemTime = '' }: EngineInfo): Finding 
   return warning(
     'engine-clock',
     `the Engine's clock differs by ${Math.round(skewMs / 1000)} s from this one`,
-    'run cridock on the machine that the Engine runs on, and let its clock be set by NTP',
+    'systemctl enable --now systemd-timesyncd # on the machine that the Engine runs on, which should be this one',
   );
 }
 
@@ -79,7 +113,7 @@ async function checkPauseImage(engine: Engine, image: string): Promise<Finding> 
     return warning(
       'pause-image',
       `${image} is not there: the first pod waits for its pull`,
-      `docker pull ${image}, or name another with --pod-infra-container-image`,
+      `docker pull ${shellWord(image)}`,
     );
   }
 }

@@ -6,7 +6,7 @@ export interface Finding {
   readonly level: 'ok' | 'warning' | 'failure';
   /** One sentence. */
   readonly message: string;
-  /** What to do about it; '' for `ok`. */
+  /** A command that mends it, to be run by root as it is; '' for `ok`. */
   readonly remedy: string;
 }
 
@@ -20,4 +20,16 @@ export function warning(check: string, message: string, remedy: string): Finding
 
 export function failure(check: string, message: string, remedy: string): Finding {
   return { check, level: 'failure', message, remedy };
+}
+
+/** A word for a shell, in quotes where it needs them. */
+export function shellWord(text: string): string {
+  return /^[\w./:@%+=,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+/** A command that gives a setting a value, in a file of its own, and restarts the service. */
+export function settingRemedy(key: string, value: string): string {
+  const path = `/etc/cridock/conf.d/60-${key}.yaml`;
+  const text = `apiVersion: config.cridock.io/v1\\nkind: CridockConfiguration\\n${key}: ${value}\\n`;
+  return `mkdir -p /etc/cridock/conf.d && printf '${text}' >${path} && systemctl restart cri-docker.service`;
 }

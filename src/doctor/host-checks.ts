@@ -1,11 +1,10 @@
 import { execFile } from 'node:child_process';
 import { constants } from 'node:fs';
-import { access, readdir, readlink, stat } from 'node:fs/promises';
-import { createConnection } from 'node:net';
+import { access, readFile, readdir, readlink, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Config } from '../cli/config.js';
-import { failure, ok, warning, type Finding } from './finding.js';
+import { failure, ok, shellWord, warning, type Finding } from './finding.js';
 
 /** Where kubeadm looks for CRI servers, besides the socket of cri-dockerd. */
 export const OTHER_CRI_SOCKETS: readonly string[] = [
@@ -27,7 +26,7 @@ export async function checkTools(searchPath: string): Promise<Finding[]> {
     wanted.map(async ({ name, level, use, from }) => {
       const path = await firstExecutable(name, searchPath.split(':'));
       if (path !== undefined) return ok('tools', `${name} is ${path}`);
-      return level('tools', `${name} is not on PATH: ${use}`, `install it (Debian package ${from})`);
+      return level('tools', `${name} is not on PATH: ${use}`, `apt-get install -y ${from}`);
     }),
   );
 }
@@ -47,46 +46,56 @@ export async function checkRootDirectory({ rootDirectory }: Config): Promise<Fin
   const isDirectory = (await stat(existing)).isDirectory();
   if (isDirectory && (await isAllowed(existing, constants.W_OK)))
     return ok('root-directory', `${rootDirectory} can be written`);
-  const remedy = 'run cridock as root, or name a folder that it may write with --cri-dockerd-root-directory';
-  return failure('root-directory', `${existing} cannot be written`, remedy);
+  if (!isDirectory) {
+    const remedy = `mv ${shellWord(existing)} ${shellWord(`${existing}.off`)} && systemctl restart cri-docker.service`;
+    return failure('root-directory', `${existing} is not a folder`, remedy);
+  }
+  return failure('root-directory', `${existing} cannot be written`, 'sudo cridock doctor');
 }
 
-/** A running cri-dockerd, which must not serve the same Engine. `proc` is /proc. */
-export async function checkRivals(proc: string): Promise<Finding> {
+/**
+ * A cri-dockerd that runs without being the service of the node, which would serve the same Engine beside it. `proc` is /proc;
+ * `unitPid` the main process of the unit, which has a finding of its own.
+ */
+export async function checkRivals(proc: string, unitPid: number | undefined): Promise<Finding> {
   const pids = (await readdir(proc)).filter((name) => /^\d+$/.test(name));
   for (const pid of pids) {
     // Ours, called by its alias, is a link to a file of another name. Kernel threads have no such link.
     const program = await readlink(join(proc, pid, 'exe')).catch(() => '');
-    if (basename(program.replace(/ \(deleted\)$/, '')) !== 'cri-dockerd') continue;
-    return warning(
-      'rivals',
-      `cri-dockerd runs (pid ${pid})`,
-      'see what it has with: cridock migrate --from cri-dockerd --dry-run; do not run both on one Engine',
-    );
+    if (basename(program.replace(/ \(deleted\)$/, '')) !== 'cri-dockerd' || Number(pid) === unitPid) continue;
+    return warning('rivals', `cri-dockerd runs beside the service (pid ${pid})`, `kill ${pid}`);
   }
-  return ok('rivals', 'no cri-dockerd runs');
+  return ok('rivals', 'no other cri-dockerd runs');
 }
 
-/** Servers of other runtimes, between which kubeadm wants to be told its choice. */
-export async function checkOtherSockets(sockets: readonly string[]): Promise<Finding> {
+/** Servers of other runtimes, between which kubeadm wants to be told its choice. Docker's containerd is none of them as a rule. */
+export async function checkOtherSockets(
+  sockets: readonly string[],
+  servesCri: (path: string) => Promise<boolean>,
+): Promise<Finding> {
   const serving: string[] = [];
   for (const path of sockets) {
-    if ((await stat(path).catch(() => undefined))?.isSocket() === true && (await accepts(path)))
+    if ((await stat(path).catch(() => undefined))?.isSocket() === true && (await servesCri(path)))
       serving.push(path);
   }
-  if (serving.length === 0)
-    return ok('cri-sockets', 'no other container runtime has a socket where kubeadm looks');
+  if (serving.length === 0) return ok('cri-sockets', 'no other runtime serves CRI where kubeadm looks');
   return warning(
     'cri-sockets',
-    `kubeadm also sees ${serving.join(' and ')}`,
-    'give kubeadm --cri-socket unix:///run/cri-dockerd.sock (example: deploy/kubeadm/kubeadm.yaml)',
+    `${serving.join(' and ')} serves CRI too: kubeadm asks which one (--cri-socket unix:///run/cri-dockerd.sock)`,
+    `printf 'version = 2\\ndisabled_plugins = ["cri"]\\n' >/etc/containerd/config.toml && systemctl restart containerd`,
   );
+}
+
+/** True when /etc/group has the group that the socket belongs to. `path` is that of the file. */
+export async function hasGroup(name: string, path = '/etc/group'): Promise<boolean> {
+  const groups = await readFile(path, 'utf8').catch(() => '');
+  return groups.split('\n').some((line) => line.startsWith(`${name}:`));
 }
 
 /** The clock of this machine: sane, and set by somebody. */
 export async function checkClock(now: number): Promise<Finding> {
   if (now < EARLIEST_SANE_TIME) {
-    const remedy = 'set the clock, and let NTP keep it (systemctl enable --now systemd-timesyncd)';
+    const remedy = 'systemctl enable --now systemd-timesyncd && timedatectl set-ntp true';
     return failure(
       'clock',
       `it is not ${new Date(now).toISOString().slice(0, 10)}: certificates will be refused`,
@@ -99,7 +108,7 @@ export async function checkClock(now: number): Promise<Finding> {
   return warning(
     'clock',
     'NTP does not keep the clock',
-    'systemctl enable --now systemd-timesyncd, or install chrony',
+    'apt-get install -y systemd-timesyncd && systemctl enable --now systemd-timesyncd',
   );
 }
 
@@ -115,15 +124,4 @@ function isAllowed(path: string, mode: number): Promise<boolean> {
     () => true,
     () => false,
   );
-}
-
-function accepts(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = createConnection(path);
-    const end = (answer: boolean): void => {
-      socket.destroy();
-      resolve(answer);
-    };
-    socket.once('connect', () => end(true)).once('error', () => end(false));
-  });
 }

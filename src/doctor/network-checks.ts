@@ -1,38 +1,64 @@
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Config } from '../cli/config.js';
 import { readConfigFolder } from '../network/cni/config-folder.js';
 import { isJsonObject } from '../network/cni/json-object.js';
 import type { NetworkConfig } from '../network/cni/network-config.js';
 import { findPlugin } from '../network/cni/plugin-binary.js';
-import { failure, ok, warning, type Finding } from './finding.js';
+import { failure, ok, settingRemedy, shellWord, warning, type Finding } from './finding.js';
 
-/** Debian has them in a folder that no other distribution uses. */
-const INSTALL_PLUGIN =
-  'install it (Debian: apt install containernetworking-plugins), and name its folder: --cni-bin-dir /opt/cni/bin,/usr/lib/cni';
+/** Debian, Fedora and everyone else have them in different folders. */
+const USUAL_BIN_DIRS = ['/usr/lib/cni', '/opt/cni/bin', '/usr/libexec/cni'];
+/** Where the package has networks to begin with. */
+const EXAMPLE = '/usr/share/cridock/cni/10-bridge.conflist';
+
+/** A plugin that is somewhere else needs its folder named, any other an installation. */
+async function pluginRemedy(
+  type: string,
+  binDirs: readonly string[],
+  usual: readonly string[],
+): Promise<string> {
+  const found = await findPlugin(type, usual);
+  if (found !== undefined) return settingRemedy('cniBinDir', JSON.stringify([...binDirs, dirname(found)]));
+  const folder = binDirs.includes('/usr/lib/cni') ? [] : ['/usr/lib/cni'];
+  const name =
+    folder.length > 0 ? ` && ${settingRemedy('cniBinDir', JSON.stringify([...binDirs, ...folder]))}` : '';
+  return `apt-get install -y containernetworking-plugins${name}`;
+}
 
 /** How pods get their network. */
-export async function checkPodNetwork(config: Config): Promise<Finding[]> {
+export async function checkPodNetwork(config: Config, usual = USUAL_BIN_DIRS): Promise<Finding[]> {
   if (config.networkPlugin !== 'cni') return [ok('cni-config', "pods are on Docker's bridge, without CNI")];
   const { network, problems } = await readConfigFolder(config.cniConfDir, config.cniBinDirs);
-  const passedOver = problems.map(({ path, reason }) => {
-    const remedy = reason.includes('is not installed') ? INSTALL_PLUGIN : 'mend or remove this file';
-    return (network === undefined ? failure : warning)('cni-config', `${path}: ${reason}`, remedy);
-  });
+  const level = network === undefined ? failure : warning;
+  const passedOver: Finding[] = [];
+  for (const { path, reason } of problems) {
+    const [, plugin] = /plugin (\S+) is not installed/.exec(reason) ?? [];
+    const remedy =
+      plugin === undefined
+        ? `mv ${shellWord(path)} ${shellWord(`${path}.off`)}`
+        : await pluginRemedy(plugin, config.cniBinDirs, usual);
+    passedOver.push(level('cni-config', `${path}: ${reason}`, remedy));
+  }
   if (network === undefined) {
     const message = `no usable CNI network in ${config.cniConfDir}: pods that are not on the host's network wait for one`;
-    const remedy = "install the cluster's network, or write a file there (examples: deploy/cni)";
-    return [...passedOver, failure('cni-config', message, remedy)];
+    const remedy = `mkdir -p ${config.cniConfDir} && cp ${EXAMPLE} ${config.cniConfDir}/`;
+    // A file that is there, and cannot be used, is the cause.
+    return passedOver.length > 0 ? passedOver : [failure('cni-config', message, remedy)];
   }
   return [
     ...passedOver,
     ok('cni-config', `${network.path} sets up network ${network.config.name}`),
-    ...(await checkAddressPlugins(network.config, config.cniBinDirs)),
+    ...(await checkAddressPlugins(network.config, config.cniBinDirs, usual)),
   ];
 }
 
 /** The plugins that the network's own plugins run to get addresses. The others are there, or there was no network. */
-async function checkAddressPlugins(network: NetworkConfig, binDirs: readonly string[]): Promise<Finding[]> {
+async function checkAddressPlugins(
+  network: NetworkConfig,
+  binDirs: readonly string[],
+  usual: readonly string[],
+): Promise<Finding[]> {
   const types = network.plugins
     .map(({ body }) => body['ipam'])
     .map((ipam) => isJsonObject(ipam) && ipam['type']);
@@ -41,7 +67,7 @@ async function checkAddressPlugins(network: NetworkConfig, binDirs: readonly str
     if (typeof type !== 'string') continue;
     if ((await findPlugin(type, binDirs)) === undefined) {
       const message = `plugin ${type} is not executable in ${binDirs.join(', ')}`;
-      findings.push(failure('cni-plugins', message, INSTALL_PLUGIN));
+      findings.push(failure('cni-plugins', message, await pluginRemedy(type, binDirs, usual)));
     }
   }
   return findings.length > 0 ? findings : [ok('cni-plugins', 'all plugins are installed')];
@@ -62,7 +88,7 @@ export async function checkSysctls(procSys: string): Promise<Finding[]> {
       continue;
     }
     const load = value === '' && module !== '' ? `modprobe ${module} && ` : '';
-    const remedy = `${load}sysctl -w ${name}=1, and keep it in /etc/sysctl.d/99-kubernetes.conf`;
+    const remedy = `${load}sysctl -w ${name}=1 && echo ${name}=1 >>/etc/sysctl.d/99-kubernetes.conf`;
     findings.push(level('sysctl', `${name} is ${value === '' ? 'not there' : value}`, remedy));
   }
   return findings;

@@ -14,7 +14,11 @@ export interface MigrateOptions extends SwitchOptions {
 export interface Migration {
   readonly survey: Survey;
   /** Of the switch of the service; undefined where systemd has no unit for it. */
-  readonly steps: readonly string[] | undefined;
+  readonly unit: string | undefined;
+  readonly remarks: readonly string[];
+  readonly steps: readonly string[];
+  /** Why it cannot be done; undefined when it can, was, or need not be. */
+  readonly obstacle: string | undefined;
   readonly done: boolean;
 }
 
@@ -29,38 +33,43 @@ export async function migrate(config: Config, options: MigrateOptions): Promise<
     await engine.negotiate();
     const survey = await surveyPods(engine, config, options.direction);
     const plan = await planSwitch(options.direction, options);
-    const willDo = !options.dryRun && plan !== undefined && plan.steps.length > 0;
+    if (plan === undefined) {
+      const heir = heirOf(options);
+      const obstacle = `no systemd unit cri-docker.service or cri-dockerd.service: stop the one server, then start ${heir} with the same flags`;
+      return { survey, unit: undefined, remarks: [], steps: [], obstacle, done: false };
+    }
+    const { unit, remarks, steps, obstacle } = plan;
+    const willDo = !options.dryRun && steps.length > 0;
     if (willDo) await plan.carryOut();
-    return { survey, steps: plan?.steps, done: willDo };
+    return { survey, unit, remarks, steps, obstacle, done: willDo };
   } finally {
     engine.close();
   }
 }
 
+function heirOf({ direction }: Pick<MigrateOptions, 'direction'>): string {
+  return direction === 'from' ? 'cridock' : 'cri-dockerd';
+}
+
 /** For people. */
-export function migrationText(
-  { survey, steps, done }: Migration,
-  { direction, dryRun }: MigrateOptions,
-): string {
-  const heir = direction === 'from' ? 'cridock' : 'cri-dockerd';
-  const lines = survey.pods.flatMap(({ namespace, name, sandboxId, running, containers, remarks }) => [
+export function migrationText(migration: Migration, options: MigrateOptions): string {
+  const { survey, unit, remarks, steps, obstacle, done } = migration;
+  const heir = heirOf(options);
+  const lines = survey.pods.flatMap(({ namespace, name, sandboxId, running, containers, remarks: ofPod }) => [
     `${namespace}/${name} ${sandboxId.slice(0, 13)} ${running ? 'running' : 'ended'}`,
     ...containers.map((one) => `  ${one.name} ${one.running ? 'running' : 'not running'}, log by ${one.log}`),
-    ...remarks.map((remark) => `  remark: ${remark}`),
+    ...ofPod.map((remark) => `  remark: ${remark}`),
   ]);
-  const remarks = survey.pods.reduce((sum, pod) => sum + pod.remarks.length, 0);
+  const count = survey.pods.reduce((sum, pod) => sum + pod.remarks.length, 0);
   lines.push(...survey.leftAlone.map((name) => `left alone: ${name}`));
   lines.push(
-    `${survey.pods.length} pods go on under ${heir}, ${remarks} remarks, ${survey.leftAlone.length} left alone`,
+    `${survey.pods.length} pods go on under ${heir}, ${count} remarks, ${survey.leftAlone.length} left alone`,
   );
-  if (steps === undefined) {
-    lines.push(
-      `no systemd unit cri-docker.service: stop the one server, then start ${heir} with the same flags`,
-    );
-  } else if (steps.length === 0) {
-    lines.push(`nothing to switch: the unit does not need a drop-in for ${heir} to serve`);
-  } else {
-    lines.push(...steps.map((step) => `${done ? 'done' : dryRun ? 'would' : 'not done'}: ${step}`));
-  }
+  lines.push(...remarks.map((remark) => `unit: ${remark}`));
+  const verb = done ? 'done' : options.dryRun ? 'would' : 'not done';
+  lines.push(...steps.map((step) => `${verb}: ${step}`));
+  if (obstacle !== undefined) lines.push(`cannot: ${obstacle}`);
+  else if (steps.length === 0)
+    lines.push(`nothing to switch: ${heir} serves by ${unit ?? 'no unit'} already`);
   return lines.join('\n');
 }

@@ -1,17 +1,21 @@
-import { execFile } from 'node:child_process';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { promisify } from 'node:util';
+import { access, constants, mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { loadConfig } from '../cli/config.js';
+import { execStartOf } from '../unit/exec-start.js';
+import { findServiceUnits, programOf, type ServiceUnit } from '../unit/service-unit.js';
+import { systemctl, type Systemctl } from '../unit/systemctl.js';
+import { settingsOfUnit } from '../unit/unit-settings.js';
 import { messageOf } from '../util/cri-error.js';
 import { DROP_IN_NAME, dropInFor } from './drop-in.js';
 
-/** cri-dockerd's own packages name the unit so, and kubespray the other way. */
-const UNITS = ['cri-docker.service', 'cri-dockerd.service'];
-/** A start waits for the old server's calls and for the new one's readiness. */
-const SYSTEMCTL_TIMEOUT_MS = 120_000;
-
 /** What would be done, or was. */
 export interface SwitchPlan {
+  /** The unit that serves the node. */
+  readonly unit: string;
+  /** What the operator should know of it, each in a sentence. */
+  readonly remarks: readonly string[];
+  /** Why nothing can be done; undefined when it can, or is done already. */
+  readonly obstacle: string | undefined;
   readonly steps: readonly string[];
   /** Does it. Throws an Error when the service does not start; then the old one is back. */
   readonly carryOut: () => Promise<void>;
@@ -22,66 +26,182 @@ export interface SwitchOptions {
   readonly program: readonly string[];
   /** /etc/systemd/system, where operators' units are. */
   readonly unitDirectory: string;
+  /** Resolves when the service of `unit` answers as it should; rejects when it does not. */
+  readonly verify: (unit: ServiceUnit) => Promise<void>;
+  readonly systemctl?: Systemctl;
+}
+
+interface Step {
+  readonly text: string;
+  readonly take: () => Promise<unknown>;
 }
 
 /**
  * The plan to let cridock serve (`from`), or cri-dockerd again (`to`), by a drop-in of the systemd unit. Undefined where
- * there is no such unit; a plan without steps when nothing is to be done.
+ * there is no such unit; a plan without steps when nothing is to be done. What was cut off half-way is a plan again: each step
+ * is judged by what is there, and by what runs.
  */
 export async function planSwitch(
   direction: 'from' | 'to',
-  { program, unitDirectory }: SwitchOptions,
+  options: SwitchOptions,
 ): Promise<SwitchPlan | undefined> {
-  const found = await findUnit();
-  if (found === undefined) return undefined;
-  const path = join(unitDirectory, `${found.unit}.d`, DROP_IN_NAME);
-  const restart = [`systemctl daemon-reload`, `systemctl restart ${found.unit}`];
-  const apply = async (): Promise<void> => {
-    await systemctl('daemon-reload');
-    await systemctl('restart', found.unit);
-  };
-  if (direction === 'to') {
-    const isOurs = found.text.includes(path);
-    return {
-      steps: isOurs ? [`remove ${path}`, ...restart] : [],
-      carryOut: async () => {
-        await rm(path, { force: true });
-        await apply();
-      },
-    };
+  const { program, unitDirectory, systemctl: run = systemctl } = options;
+  const units = await findServiceUnits(program, { systemctl: run, proc: '/proc' });
+  // Beside a unit of cri-dockerd's that serves the node, the one of our package waits.
+  const unit = units[0];
+  if (unit === undefined) return undefined;
+  const path = join(unitDirectory, `${unit.name}.d`, DROP_IN_NAME);
+  const others = units
+    .slice(1)
+    .filter(({ isActive }) => isActive)
+    .map(({ name }) => `${name} runs too: stop and disable it (systemctl disable --now ${name})`);
+  return direction === 'from'
+    ? planFrom(unit, path, others, options, run)
+    : planTo(unit, path, others, options, run);
+}
+
+async function planFrom(
+  unit: ServiceUnit,
+  path: string,
+  others: readonly string[],
+  { program, verify }: SwitchOptions,
+  run: Systemctl,
+): Promise<SwitchPlan> {
+  const remarks = [...others, ...remarksOn(unit)];
+  const restart = restartSteps(unit, run, () => verify(unit));
+  const { execStart } = unit;
+  if (execStart === undefined) return stuck(unit, remarks, `${unit.name} starts nothing`);
+  if (unit.starts === 'cridock') {
+    const isDone = unit.isActive && unit.runs === 'cridock' && !unit.needsReload;
+    return plan(unit, remarks, isDone ? [] : restart);
   }
-  const dropIn = dropInFor(found.text, program);
-  if (dropIn === undefined) return { steps: [], carryOut: () => Promise.resolve() };
+  const problem = await problemWithFlags(unit);
+  if (problem !== undefined) return stuck(unit, remarks, problem);
+  const write: Step = {
+    text: `write ${path}: ${program.join(' ')}${execStart.flags}`,
+    take: () => writeWhole(path, dropInFor(execStart, program)),
+  };
+  const steps = [write, ...restart];
+  return plan(unit, remarks, steps, async (error) => {
+    await rm(path, { force: true });
+    await run('daemon-reload');
+    await run('restart', unit.name);
+    throw new Error(`cridock did not start, and the old service is back: ${messageOf(error)}`, {
+      cause: error,
+    });
+  });
+}
+
+async function planTo(
+  unit: ServiceUnit,
+  path: string,
+  others: readonly string[],
+  { program }: SwitchOptions,
+  run: Systemctl,
+): Promise<SwitchPlan> {
+  const isOurs = unit.text.includes(`# ${path}\n`);
+  const beneath = execStartOf(withoutFile(unit.text, path));
+  const remarks = [...others, ...remarksOn(unit)];
+  const old = beneath === undefined ? undefined : await programOf([beneath.program], program);
+  if (beneath === undefined || old === 'cridock') {
+    const what = `cri-dockerd is not installed here: ${unit.name} (${unit.path}) starts cridock by itself`;
+    return stuck(unit, remarks, `${what}; install cri-dockerd's package, which takes cridock's place`);
+  }
+  if (!(await isExecutable(beneath.program))) {
+    const what = `${beneath.program}, which ${unit.path} starts, is not there`;
+    return stuck(unit, remarks, `${what}; install cri-dockerd as that file first`);
+  }
+  const remove: Step = { text: `remove ${path}`, take: () => rm(path, { force: true }) };
+  const restart = restartSteps(unit, run, () => Promise.resolve());
+  if (isOurs) return plan(unit, remarks, [remove, ...restart]);
+  const isDone = unit.isActive && unit.runs !== 'cridock' && !unit.needsReload;
+  return plan(unit, remarks, isDone ? [] : restart);
+}
+
+function restartSteps(unit: ServiceUnit, run: Systemctl, verify: () => Promise<void>): Step[] {
+  return [
+    { text: 'systemctl daemon-reload', take: () => run('daemon-reload') },
+    {
+      text: `systemctl restart ${unit.name}`,
+      take: async () => {
+        // A unit that has failed too often is not started without this.
+        await run('reset-failed', unit.name).catch(() => '');
+        await run('restart', unit.name);
+        await verify();
+      },
+    },
+  ];
+}
+
+function plan(
+  unit: ServiceUnit,
+  remarks: readonly string[],
+  steps: readonly Step[],
+  onFailure: (error: unknown) => Promise<void> = (error) => Promise.reject(asError(error)),
+): SwitchPlan {
   return {
-    steps: [`write ${path}`, ...restart],
+    unit: unit.name,
+    remarks,
+    obstacle: undefined,
+    steps: steps.map(({ text }) => text),
     carryOut: async () => {
-      await mkdir(join(unitDirectory, `${found.unit}.d`), { recursive: true });
-      await writeFile(path, dropIn);
       try {
-        await apply();
+        for (const { take } of steps) await take();
       } catch (error) {
-        await rm(path, { force: true });
-        await apply();
-        throw new Error(`cridock did not start, and the old service is back: ${messageOf(error)}`, {
-          cause: error,
-        });
+        await onFailure(error);
       }
     },
   };
 }
 
-async function findUnit(): Promise<{ unit: string; text: string } | undefined> {
-  for (const unit of UNITS) {
-    try {
-      return { unit, text: await systemctl('cat', unit) };
-    } catch {
-      // no such unit, or no systemd
-    }
-  }
-  return undefined;
+function stuck(unit: ServiceUnit, remarks: readonly string[], obstacle: string): SwitchPlan {
+  return { unit: unit.name, remarks, obstacle, steps: [], carryOut: () => Promise.resolve() };
 }
 
-async function systemctl(...args: string[]): Promise<string> {
-  const { stdout } = await promisify(execFile)('systemctl', args, { timeout: SYSTEMCTL_TIMEOUT_MS });
-  return stdout;
+/** What dry runs are read for. */
+function remarksOn(unit: ServiceUnit): string[] {
+  const { name, path, words, activeState, fileState } = unit;
+  const remarks = [
+    `${name} (${path}, ${fileState || 'not enabled'}, ${activeState}) starts: ${words.join(' ')}`,
+  ];
+  if (fileState === 'disabled') remarks.push(`${name} is not started at boot: systemctl enable ${name}`);
+  return remarks;
+}
+
+async function problemWithFlags(unit: ServiceUnit): Promise<string | undefined> {
+  const settings = await settingsOfUnit(unit, { flags: new Map(), configFile: undefined }, {});
+  if (settings.problem !== undefined)
+    return `cridock cannot take the flags of ${unit.name}: ${settings.problem}`;
+  try {
+    loadConfig(settings.sources);
+    return undefined;
+  } catch (error) {
+    return `cridock cannot take the flags of ${unit.name}: ${messageOf(error)}`;
+  }
+}
+
+/** What `systemctl cat` prints, without one of its files: each begins with its path as a comment. */
+function withoutFile(text: string, path: string): string {
+  return text
+    .split(/^(?=# \/)/m)
+    .filter((part) => !part.startsWith(`# ${path}\n`))
+    .join('');
+}
+
+/** A reader finds the file whole or not at all, also when this is cut off. */
+async function writeWhole(path: string, text: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(`${path}.new`, text);
+  await rename(`${path}.new`, path);
+}
+
+function isExecutable(path: string): Promise<boolean> {
+  return access(path, constants.X_OK).then(
+    () => true,
+    () => false,
+  );
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(messageOf(error));
 }

@@ -37,3 +37,8 @@ function unixEndpoint(text: string, path: string): Endpoint {
 function quote(text: string): string {
   return JSON.stringify(text);
 }
+
+/** The path of an endpoint's socket. Of those that systemd passes only their unit knows it: this is the one of every package. */
+export function socketOf(endpoint: Endpoint): string {
+  return endpoint.kind === 'unix' ? endpoint.path : '/run/cri-dockerd.sock';
+}

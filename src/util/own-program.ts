@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { getAsset, isSea } from 'node:sea';
 import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
@@ -38,4 +38,13 @@ export function optimiseFromNowOn(): void {
   if (!isSea()) return;
   setFlagsFromString('--opt');
   setFlagsFromString('--maglev');
+}
+
+/** What `ps` and `top` call this process: without it, Node.js has the name of its main thread there. */
+export function nameProcess(name: string): void {
+  try {
+    writeFileSync('/proc/self/comm', name);
+  } catch {
+    // only its looks
+  }
 }

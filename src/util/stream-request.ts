@@ -19,4 +19,6 @@ export interface StreamingUrls {
    * wait to be used.
    */
   urlFor(request: StreamRequest): string;
+  /** Of sessions that are open now. */
+  readonly sessionCount: number;
 }

@@ -36,7 +36,22 @@ describe('the Debian package', { skip: noEngine }, () => {
 
   /** Runs a shell's words on the booted Debian; throws what they print when they fail. */
   const onNode = (script: string): string => {
-    const args = ['-t', init, '-m', '-u', '-i', '-p', '--', 'bash', '-e', '-o', 'pipefail', '-c', script];
+    const args = [
+      '-t',
+      init,
+      '-m',
+      '-u',
+      '-i',
+      '-n',
+      '-p',
+      '--',
+      'bash',
+      '-e',
+      '-o',
+      'pipefail',
+      '-c',
+      script,
+    ];
     const { status, stdout, stderr } = spawnSync('nsenter', args, { encoding: 'utf8', timeout: 120_000 });
     assert.equal(status, 0, `${script}\n${stdout}\n${stderr}`);
     return stdout;
@@ -67,10 +82,7 @@ describe('the Debian package', { skip: noEngine }, () => {
     onNode('dpkg -i /root/cridock.deb');
     assert.match(onNode('cridock --version'), /^cridock \d+\.\d+\.\d+ \(\w+\)\n$/);
     assert.match(onNode('cri-dockerd --version'), /^cri-dockerd \d+\.\d+\.\d+ \(\w+\)\n$/);
-    assert.match(
-      onNode('cridock config print --config /etc/cridock/config.yaml'),
-      /^cniBinDir: .*config\.yaml: cniBinDir$/m,
-    );
+    assert.match(onNode('cridock config print'), /^cniBinDir: .*config\.yaml: cniBinDir$/m);
     const findings = JSON.parse(onNode('cridock doctor --json || [ $? -eq 1 ]')) as Finding[];
     assert.ok(findings.some(({ check, level }) => check === 'engine' && level === 'ok'));
     for (const { level, remedy } of findings) assert.equal(remedy === '', level === 'ok');
@@ -97,7 +109,12 @@ describe('the Debian package', { skip: noEngine }, () => {
 
   it('reloads, and says what changed', async () => {
     const pid = mainPid();
-    onNode("echo 'logLevel: debug' >>/etc/cridock/config.yaml; systemctl reload cri-docker");
+    const add = (line: string): string => `echo '${line}' >>/etc/cridock/config.yaml`;
+    onNode(
+      `${add('nonsense: 1')}; ! systemctl reload cri-docker; sed -i '/^nonsense/d' /etc/cridock/config.yaml`,
+    );
+    assert.equal(mainPid(), pid, 'settings that cannot be used fail the reload, and the service goes on');
+    onNode(`${add('logLevel: debug')}; systemctl reload cri-docker`);
     const reloaded = () =>
       onNode('journalctl --unit cri-docker --no-pager').includes('applied="logLevel: info -> debug"');
     await until('the line in the log', reloaded, 20_000);
@@ -137,10 +154,13 @@ describe('the Debian package', { skip: noEngine }, () => {
     onNode('ln -s /usr/bin/cridock /usr/local/bin/cri-dockerd');
     const unit = path.join(root, 'etc/systemd/system/cri-dockerd.service');
     copyFileSync(path.join(ROOT, 'deploy/kubespray/cri-dockerd.service'), unit);
+    copyFileSync(path.join(ROOT, 'deploy/kubespray/cri-dockerd.socket'), unit.replace('service', 'socket'));
     onNode('systemctl daemon-reload; systemctl start cri-dockerd.service');
     assert.ok(isActive('cri-dockerd.service'));
-    onNode('test -S /run/cri-dockerd.sock; systemctl stop cri-dockerd.service');
+    onNode('test -S /run/cri-dockerd.sock; cridock status --json || [ $? -eq 1 ]');
+    onNode('systemctl stop cri-dockerd.socket cri-dockerd.service');
     rmSync(unit);
+    rmSync(unit.replace('service', 'socket'));
     onNode(
       'rm /usr/local/bin/cri-dockerd; systemctl daemon-reload; systemctl start cri-docker.socket cri-docker.service',
     );
@@ -161,15 +181,28 @@ describe('the Debian package', { skip: noEngine }, () => {
     assert.equal(started(), 'sleep infinity');
     const plan = onNode('cridock migrate --from cri-dockerd --dry-run');
     assert.match(plan, /^0 pods go on under cridock, 0 remarks, 0 left alone$/m);
-    assert.match(plan, /^would: write \/etc\/systemd\/system\/cri-docker\.service\.d\/zz-cridock\.conf$/m);
+    assert.match(
+      plan,
+      /^would: write \/etc\/systemd\/system\/cri-docker\.service\.d\/zz-cridock\.conf: \/usr\/bin\/cridock --container/m,
+    );
     assert.equal(started(), 'sleep infinity', 'a dry run changes nothing');
     onNode('cridock migrate --from cri-dockerd');
     assert.equal(started(), '/usr/bin/cridock --container-runtime-endpoint fd:// --network-plugin=');
-    assert.match(onNode('cridock migrate --from cri-dockerd'), /^nothing to switch/m);
+    assert.match(
+      onNode('cridock migrate --from cri-dockerd'),
+      /^nothing to switch: cridock serves by cri-docker\.service/m,
+    );
     assert.match(onNode('cridock migrate --to cri-dockerd'), /^done: remove /m);
     assert.equal(started(), 'sleep infinity');
 
     useOld('--nonsense');
+    const refused = onNode('cridock migrate --from cri-dockerd 2>&1 || [ $? -eq 1 ]');
+    assert.match(
+      refused,
+      /^cannot: cridock cannot take the flags of cri-docker\.service: Unknown argument: nonsense/m,
+    );
+    assert.equal(started(), 'sleep infinity');
+    useOld('--container-runtime-endpoint fd:// --metrics-bind-addr=192.0.2.1:1');
     assert.match(
       onNode('cridock migrate --from cri-dockerd 2>&1 || [ $? -eq 1 ]'),
       /the old service is back/,

@@ -44,11 +44,11 @@ make() {
 
 # The container's init, once its systemd takes commands.
 init_of() { pgrep -P "$(cat "$root.pid")"; }
-is_up() { nsenter -t "$(init_of)" -m -u -i -p -- systemctl is-system-running 2>/dev/null | grep -qE 'running|degraded'; }
+is_up() { nsenter -t "$(init_of)" -m -u -i -n -p -- systemctl is-system-running 2>/dev/null | grep -qE 'running|degraded'; }
 
 boot() {
-  # The host's network is shared: nothing in the root listens on it but what tests start.
-  setsid systemd-nspawn ${engine_socket:+"--bind=$engine_socket:/run/docker.sock"} --quiet --directory "$root" --register=no --keep-unit --console=pipe --boot \
+  # A network of its own, with loopback alone: sysctls, iptables and ports are not the host's.
+  setsid systemd-nspawn --private-network ${engine_socket:+"--bind=$engine_socket:/run/docker.sock"} --quiet --directory "$root" --register=no --keep-unit --console=pipe --boot \
     </dev/null >"$root.log" 2>&1 &
   echo $! >"$root.pid"
   wait_until 60 is_up || give_up "systemd does not come up: $(tail -n 1 "$root.log")"

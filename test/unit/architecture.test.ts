@@ -10,11 +10,13 @@ const ROOT = join(import.meta.dirname, '../../..');
 const LAYERS = [
   ['main'],
   ['program'],
-  ['app', 'doctor', 'migrate'],
+  ['app', 'migrate', 'sysdump'],
+  ['doctor', 'status'],
+  ['unit'],
   ['cli', 'server', 'streaming'],
   ['cri'],
   ['images', 'events', 'limits', 'stats'],
-  ['docker', 'state', 'network', 'logs', 'node', 'observability'],
+  ['docker', 'state', 'network', 'logs', 'node', 'observability', 'client'],
   ['convert'],
   ['util'],
   ['gen'],
@@ -24,16 +26,16 @@ const ENGINE_TYPES: Record<string, string[]> = {
   'src/docker/types.ts': ['state', 'network', 'logs', 'convert'],
   'src/docker/engine.ts': ['state', 'network', 'logs'],
 };
-/** Packages that one folder alone knows. */
-const HOMES: Record<string, string> = {
-  '@grpc/grpc-js': 'server',
-  protobufjs: 'server',
-  dockerode: 'docker',
-  ws: 'streaming',
-  winston: 'observability',
-  'prom-client': 'observability',
-  yaml: 'cli',
-  yargs: 'cli',
+/** Packages that few folders alone know. */
+const HOMES: Record<string, string[]> = {
+  '@grpc/grpc-js': ['server', 'client'],
+  protobufjs: ['server', 'client'],
+  dockerode: ['docker'],
+  ws: ['streaming'],
+  winston: ['observability'],
+  'prom-client': ['observability'],
+  yaml: ['cli'],
+  yargs: ['cli'],
 };
 
 interface Import {
@@ -87,10 +89,10 @@ describe('architecture', () => {
     );
   });
 
-  it('packages are imported in their one folder', () => {
+  it('packages are imported in the folders that they are for', () => {
     const strays = imports.filter(({ file, target }) => {
       const home = HOMES[target.split('/', target.startsWith('@') ? 2 : 1).join('/')];
-      return home !== undefined && partOf(file) !== home;
+      return home !== undefined && !home.includes(partOf(file));
     });
     assert.deepEqual(
       strays.map(({ file, target }) => `${file} -> ${target}`),

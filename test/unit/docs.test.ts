@@ -80,13 +80,13 @@ describe('examples in deploy/', () => {
       assert.match(program, /\/(cridock|cri-dockerd)$/);
       const command = await parseCommandLine(flags.split(' '), 'cridock');
       assert.ok(command.kind === 'serve');
-      loadConfig({ flags: command.settings.flags, env: {}, configFile: undefined });
+      loadConfig({ flags: command.settings.flags, env: {}, configFiles: [] });
     });
   }
 
   it('package/config.yaml is a config file', () => {
     const configFile = join(ROOT, 'deploy/package/config.yaml');
-    const { cniBinDirs } = loadConfig({ flags: new Map(), env: {}, configFile });
+    const { cniBinDirs } = loadConfig({ flags: new Map(), env: {}, configFiles: [configFile] });
     assert.deepEqual(cniBinDirs, ['/opt/cni/bin', '/usr/lib/cni']);
   });
 });

@@ -9,7 +9,7 @@ import { logProblems } from '../container/log.js';
 import type { CriDeps } from '../deps.js';
 
 /** What it takes to tell the node's conditions. */
-export type StatusDeps = Pick<CriDeps, 'engine' | 'logs' | 'mirror' | 'network' | 'settings'>;
+export type StatusDeps = Pick<CriDeps, 'engine' | 'logs' | 'mirror' | 'network' | 'settings' | 'streaming'>;
 
 /**
  * The node's conditions, runtime handlers and features (CRI: Status). Never fails because the Engine is away: then
@@ -76,6 +76,10 @@ function verboseInfo(deps: StatusDeps): Record<string, unknown> {
   const facts = deps.mirror.facts;
   return {
     cridockVersion: deps.settings.cridockVersion,
+    startedAt: new Date(Date.now() - process.uptime() * 1000).toISOString(),
+    sessions: deps.streaming.sessionCount,
+    minOomScoreAdj: deps.settings.minOomScoreAdj,
+    logProblems: logProblems(deps).map(({ id, problem }) => `${id}: ${problem.message}`),
     containerLogs: deps.settings.containerLogs,
     sandboxImage: deps.settings.podInfraContainerImage,
     network: deps.network.describe(),
@@ -90,6 +94,7 @@ function verboseInfo(deps: StatusDeps): Record<string, unknown> {
       defaultRuntime: facts.info.DefaultRuntime,
       loggingDriver: facts.info.LoggingDriver,
       liveRestore: facts.info.LiveRestoreEnabled,
+      securityOptions: facts.info.SecurityOptions ?? [],
       warnings: facts.info.Warnings ?? [],
     },
   };

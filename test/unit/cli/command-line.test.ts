@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { UsageError, parseCommandLine } from '../../../src/cli/command-line.js';
+import { COMMAND_NAMES, commandSpec } from '../../../src/cli/commands.js';
 import { OPTION_NAMES } from '../../../src/cli/options.js';
 
 /** What flags give, by name. */
@@ -77,18 +78,68 @@ describe('parseCommandLine', () => {
     assert.ok(back.kind === 'migrate');
     assert.deepEqual([back.direction, back.dryRun], ['to', false]);
     assert.equal((await parseCommandLine(['config', 'print'], 'cridock')).kind, 'config-print');
-    assert.equal((await parseCommandLine(['completion'], 'cridock')).kind, 'completion');
+    assert.deepEqual(await parseCommandLine(['completion'], 'cridock'), {
+      kind: 'completion',
+      shell: 'bash',
+    });
+    assert.deepEqual(await parseCommandLine(['completion', 'fish'], 'cridock'), {
+      kind: 'completion',
+      shell: 'fish',
+    });
+    assert.deepEqual(await parseCommandLine(['config', 'import', '/u'], 'cridock'), {
+      kind: 'config-import',
+      unitFile: '/u',
+    });
+    const status = await parseCommandLine(['status', '--watch'], 'cridock');
+    assert.ok(status.kind === 'status');
+    assert.deepEqual([status.json, status.watch], [false, true]);
+    for (const argv of [
+      ['sysdump', '-o', '/d'],
+      ['sysdump', '--output=/d'],
+    ]) {
+      const sysdump = await parseCommandLine(argv, 'cridock');
+      assert.equal(sysdump.kind === 'sysdump' && sysdump.output, '/d');
+    }
   });
 
   it('helps with every flag', async () => {
-    for (const argv of [['--help'], ['-h'], ['--nonsense', '--help']]) {
+    for (const argv of [['--help'], ['-h'], ['--nonsense', '--help'], ['help']]) {
       const help = await parseCommandLine(argv, 'cri-dockerd');
       assert.ok(help.kind === 'help');
       assert.match(help.text, /^Usage: cri-dockerd \[command\] \[flags\]/);
       for (const name of [...OPTION_NAMES, 'config', 'version', 'buildinfo', 'help']) {
-        assert.ok(help.text.includes(`--${name} `), name);
+        assert.match(help.text, new RegExp(`^  --${name}( |$)`, 'm'), name);
       }
     }
+  });
+
+  it('helps with each command alone, with examples that it understands', async () => {
+    for (const name of COMMAND_NAMES.filter((one) => one !== '')) {
+      for (const argv of [
+        [...name.split(' '), '--help'],
+        ['help', ...name.split(' ')],
+      ]) {
+        const help = await parseCommandLine(argv, 'cridock');
+        assert.ok(help.kind === 'help', name);
+        assert.ok(help.text.startsWith(`Usage: cridock ${name} `), help.text);
+        assert.doesNotMatch(help.text, /--cni-conf-dir/, 'no settings: they are in the help of the service');
+      }
+    }
+    const examples = COMMAND_NAMES.flatMap((name) => commandSpec(name).examples.map(([line]) => line));
+    assert.ok(examples.length > 10);
+    for (const line of examples) {
+      const words = (line.split(' >')[0] ?? '').split(' ').filter((word) => word !== '');
+      await parseCommandLine(
+        words.map((word) => (word === "''" ? '' : word)),
+        'cridock',
+      );
+    }
+  });
+
+  it('lists the commands that begin with config', async () => {
+    const help = await parseCommandLine(['config'], 'cridock');
+    assert.ok(help.kind === 'help');
+    assert.match(help.text, /config print .*\n.*config import/);
   });
 
   const refused: [string[], RegExp][] = [
@@ -97,12 +148,18 @@ describe('parseCommandLine', () => {
     [['--network-plugin'], /Not enough arguments following: network-plugin/],
     [['serve'], /unknown command: serve/],
     [['version', 'please'], /unknown command: version please/],
-    [['--json'], /--json is for doctor and migrate/],
+    [['--json'], /--json is for doctor and status and migrate/],
     [['doctor', '--dry-run'], /--dry-run is for migrate/],
     [['migrate'], /migrate needs --from cri-dockerd or --to cri-dockerd/],
     [['migrate', '--from', 'containerd'], /migrate needs --from cri-dockerd/],
     [['migrate', '--from', 'cri-dockerd', '--to', 'cri-dockerd'], /migrate needs/],
-    [['config'], /unknown command: config/],
+    [['config', 'nonsense'], /unknown command: config nonsense/],
+    [['help', 'nonsense'], /unknown command: nonsense/],
+    [['doctor', 'please'], /unknown command: doctor please/],
+    [['config', 'import'], /config import needs the path of a unit file/],
+    [['completion', 'tcsh'], /completion is for bash, zsh, fish, not for tcsh/],
+    [['status', '--json', '--watch'], /status takes --json or --watch/],
+    [['status', '-o', '/x'], /--output is for sysdump/],
   ];
   for (const [argv, message] of refused) {
     it(`refuses ${argv.join(' ')}`, async () => {

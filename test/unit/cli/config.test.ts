@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -9,12 +9,15 @@ import { ConfigError, loadConfig } from '../../../src/cli/config.js';
 import type { Config, SettingSources } from '../../../src/cli/config.js';
 import { OPTIONS, OPTION_NAMES, camelCase, variableName } from '../../../src/cli/options.js';
 import { printConfig } from '../../../src/cli/print-config.js';
-import { compareConfigs } from '../../../src/cli/reload.js';
+import { compareConfigs, fileKey } from '../../../src/cli/reload.js';
+import { configFiles } from '../../../src/cli/config-files.js';
+import { importFlags } from '../../../src/cli/import-flags.js';
 
 async function sources(argv: string[], env: Record<string, string> = {}): Promise<SettingSources> {
   const command = await parseCommandLine(argv, 'cridock');
   assert.ok(command.kind === 'serve');
-  return { ...command.settings, env };
+  const { flags, configFile } = command.settings;
+  return { flags, env, configFiles: configFile === undefined ? [] : [configFile] };
 }
 
 async function load(...argv: string[]): Promise<Config> {
@@ -349,8 +352,100 @@ describe('compareConfigs', () => {
     );
     assert.deepEqual(compareConfigs(before, after), {
       now: { logLevel: 'debug', podCidrs: ['10.0.0.0/8'] },
-      applied: ['podCidrs: [] -> ["10.0.0.0/8"]', 'logLevel: info -> debug'],
+      applied: ['podCidr: [] -> ["10.0.0.0/8"]', 'logLevel: info -> debug'],
       afterRestart: ['cniConfDir'],
     });
+  });
+
+  it('names each setting by its key in the config file', async () => {
+    const keys = Object.keys(await load()).filter((key) => key !== 'notes');
+    const known = OPTION_NAMES.map((name) => camelCase(name));
+    const unknown = keys.map((key) => fileKey(key as keyof Config)).filter((key) => !known.includes(key));
+    assert.deepEqual(unknown, []);
+  });
+});
+
+describe('config files', () => {
+  let directory: string;
+  before(() => {
+    directory = mkdtempSync(join(tmpdir(), 'cri-config-'));
+  });
+  after(() => {
+    rmSync(directory, { recursive: true });
+  });
+
+  it('are the standard one and those of conf.d beside it, unless another is named', () => {
+    const standard = join(directory, 'config.yaml');
+    assert.deepEqual(configFiles(undefined, standard), [], 'nothing is there');
+    assert.deepEqual(configFiles(standard, standard), [standard], 'what is named must be there');
+    writeFileSync(standard, '');
+    mkdirSync(join(directory, 'conf.d'));
+    for (const name of ['20-b.yaml', '10-a.yml', '.hidden.yaml', '30.yaml.off', 'README']) {
+      writeFileSync(join(directory, 'conf.d', name), '');
+    }
+    const all = [standard, ...['10-a.yml', '20-b.yaml'].map((name) => join(directory, 'conf.d', name))];
+    assert.deepEqual(configFiles(undefined, standard), all);
+    assert.deepEqual(configFiles(standard, standard), all);
+    assert.deepEqual(configFiles('/else/where.yaml', standard), ['/else/where.yaml']);
+  });
+
+  it('count more the later they come, and each problem names its file', () => {
+    const write = (name: string, content: object): string => {
+      const path = join(directory, name);
+      writeFileSync(path, JSON.stringify({ ...FILE_HEADER, ...content }));
+      return path;
+    };
+    const files = [
+      write('1.yaml', { logLevel: 'debug', podCidr: '10.1.0.0/16' }),
+      write('2.yaml', { logLevel: 'warn' }),
+    ];
+    const { logLevel, podCidrs } = loadConfig({ flags: new Map(), env: {}, configFiles: files });
+    assert.deepEqual([logLevel, podCidrs], ['warn', ['10.1.0.0/16']]);
+    const bad = write('3.yaml', { nonsense: 1 });
+    assert.throws(
+      () => loadConfig({ flags: new Map(), env: {}, configFiles: [...files, bad] }),
+      (error: ConfigError) => error.problems.join() === `${bad}: nonsense: unknown key`,
+    );
+  });
+});
+
+describe('importFlags', () => {
+  it('makes a config file of the flags of a unit, and tells what it leaves out', () => {
+    const { text, settings, leftOut } = importFlags(
+      [
+        ...[
+          '--container-runtime-endpoint',
+          'fd://',
+          '--network-plugin=',
+          '--pod-cidr',
+          '10.0.0.0/8,fd00::/64',
+        ],
+        ...[
+          '--cri-dockerd-root-directory=/data/cri',
+          '--ipv6-dual-stack',
+          '--pinned-image=a',
+          '--pinned-image',
+          'b',
+        ],
+        ...['--nonsense=1', '--hairpin-mode=kubenet'],
+      ],
+      'a unit',
+    );
+    assert.deepEqual(leftOut[0], '--nonsense=1');
+    assert.match(leftOut[1] ?? '', /--hairpin-mode: "kubenet" is none of/);
+    assert.equal(settings, 5);
+    const directory = mkdtempSync(join(tmpdir(), 'cri-config-'));
+    try {
+      const path = join(directory, 'imported.yaml');
+      writeFileSync(path, text);
+      const config = loadConfig({ flags: new Map(), env: {}, configFiles: [path] });
+      assert.equal(config.networkPlugin, 'docker-bridge');
+      assert.deepEqual(config.podCidrs, ['10.0.0.0/8', 'fd00::/64']);
+      assert.equal(config.rootDirectory, '/data/cri');
+      assert.deepEqual(config.pinnedImages, ['a', 'b']);
+      assert.equal(config.endpoint.kind, 'unix', "the endpoint is the unit's own business");
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
   });
 });

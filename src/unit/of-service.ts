@@ -1,0 +1,35 @@
+import type { GivenSettings } from '../cli/command-line.js';
+import { ConfigError, loadConfig, type Config, type SettingSources } from '../cli/config.js';
+import { findServiceUnits, type ServiceUnit } from './service-unit.js';
+import { settingsOfUnit } from './unit-settings.js';
+
+/** What counts for the service of this node, as far as it can be told. */
+export interface OfService {
+  /** Undefined where systemd has no unit of it. */
+  readonly unit: ServiceUnit | undefined;
+  /** Other units that serve CRI, or could. */
+  readonly otherUnits: readonly ServiceUnit[];
+  readonly sources: SettingSources;
+  /** The defaults stand in for what cannot be used. */
+  readonly config: Config;
+  /** What is wrong with the settings; empty when nothing is. */
+  readonly problems: readonly string[];
+}
+
+/** Looks at the unit of this node, with what the command line says on top. `ownCommand` are the words that start cridock. */
+export async function lookAtService(
+  given: GivenSettings,
+  env: Readonly<Record<string, string | undefined>>,
+  ownCommand: readonly string[],
+): Promise<OfService> {
+  const [unit, ...otherUnits] = await findServiceUnits(ownCommand);
+  const { sources, problem } = await settingsOfUnit(unit, given, env);
+  const problems = problem === undefined ? [] : [`flags of ${unit?.name ?? ''}: ${problem}`];
+  try {
+    return { unit, otherUnits, sources, config: loadConfig(sources), problems };
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    const config = loadConfig({ flags: given.flags, env: {}, configFiles: [] });
+    return { unit, otherUnits, sources, config, problems: [...problems, ...error.problems] };
+  }
+}

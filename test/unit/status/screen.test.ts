@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { loadConfig } from '../../../src/cli/config.js';
+import { collectStatus, type NodeStatus } from '../../../src/status/collect.js';
+import { statusScreen } from '../../../src/status/screen.js';
+import { Code, CriError } from '../../../src/util/cri-error.js';
+
+const NOW_MS = Date.UTC(2026, 10, 29, 12, 0, 0);
+const SERVICE = {
+  unit: undefined,
+  otherUnits: [],
+  problems: [],
+  sources: { flags: new Map(), env: {}, configFiles: [] },
+  config: loadConfig({ flags: new Map(), env: {}, configFiles: [] }),
+};
+
+/** What a service says; the network is not ready when `networkProblem` is given. */
+function answers(networkProblem?: string): Readonly<Record<string, Readonly<Record<string, unknown>>>> {
+  const config = {
+    cridockVersion: '1.2.3',
+    startedAt: '2026-11-29T09:00:00.000Z',
+    sessions: 2,
+    minOomScoreAdj: 0,
+    logProblems: ['abc: disk full'],
+    engine: {
+      version: '28.5.2',
+      apiVersion: '1.51',
+      storageDriver: 'overlay2',
+      imageStore: 'graphdriver',
+      cgroupDriver: 'systemd',
+      cgroupVersion: '2',
+      defaultRuntime: 'runc',
+      liveRestore: true,
+      securityOptions: ['name=seccomp,profile=builtin', 'name=apparmor'],
+      warnings: [],
+    },
+    network: {
+      network: 'net',
+      plugins: ['bridge', 'portmap'],
+      cniVersion: '1.0.0',
+      configFile: '/etc/cni/net.d/10.conflist',
+      podCidr: '',
+      problems: [],
+    },
+  };
+  return {
+    Version: { runtime_name: 'docker', runtime_version: '28.5.2' },
+    Status: {
+      status: {
+        conditions: [
+          { type: 'RuntimeReady', status: true, reason: '', message: '' },
+          {
+            type: 'NetworkReady',
+            status: networkProblem === undefined,
+            reason: networkProblem === undefined ? '' : 'NetworkPluginNotReady',
+            message: networkProblem ?? '',
+          },
+        ],
+      },
+      info: { config: JSON.stringify(config) },
+    },
+    ListPodSandbox: {
+      items: [{ state: 'SANDBOX_READY' }, { state: 'SANDBOX_READY' }, { state: 'SANDBOX_NOTREADY' }],
+    },
+    ListContainers: { containers: [{ state: 'CONTAINER_RUNNING' }, { state: 'CONTAINER_EXITED' }] },
+    ListImages: { images: [{}, {}] },
+  };
+}
+
+function statusOf(by: Readonly<Record<string, Readonly<Record<string, unknown>>>>): Promise<NodeStatus> {
+  return collectStatus(SERVICE, {
+    call: (rpc) => {
+      const answer = by[rpc];
+      return answer === undefined
+        ? Promise.reject(new CriError(Code.UNAVAILABLE, 'no such socket'))
+        : Promise.resolve(answer);
+    },
+    close: () => undefined,
+  });
+}
+
+const screen = (status: NodeStatus, colour = false): string =>
+  statusScreen(status, { colour, nowMs: NOW_MS });
+
+describe('status', () => {
+  it('tells all of a service that is ready, in one screen', async () => {
+    const status = await statusOf(answers());
+    assert.equal(status.ready, true);
+    assert.equal(
+      screen(status),
+      `● cridock 1.2.3 ready
+
+service      no systemd unit, since 2026-11-29 09:00:00 UTC (3 h)
+endpoint     unix:///var/run/cri-dockerd.sock
+engine       Docker 28.5.2, API 1.51, overlay2 (graphdriver), cgroup v2 by systemd, runtime runc
+network      net (bridge, portmap), CNI 1.0.0, /etc/cni/net.d/10.conflist
+pods         2 ready, 1 notready
+containers   1 running, 1 exited
+images       2
+sessions     2
+
+Conditions
+  ✓ RuntimeReady
+  ✓ NetworkReady
+
+Problems
+  ! abc: disk full
+
+Weaker here than pods may ask
+  ! oom_score_adj below 0 becomes 0: this host refuses less to cridock (--restrict-oom-score-adj)`,
+    );
+  });
+
+  it('is not ready while the network is not, and says why', async () => {
+    const status = await statusOf(answers('cni config uninitialized'));
+    assert.equal(status.ready, false);
+    assert.match(screen(status), /✗ NetworkReady: NetworkPluginNotReady: cni config uninitialized/);
+  });
+
+  it('tells that nobody answers, and what to do', async () => {
+    const status = await statusOf({});
+    assert.deepEqual([status.ready, status.unreachable], [false, 'no such socket']);
+    assert.match(screen(status), /does not answer[\s\S]*nobody answers: no such socket\n.*cridock doctor/);
+  });
+
+  it('has colours where they are wanted alone', async () => {
+    const status = await statusOf(answers());
+    assert.ok(screen(status, true).startsWith('\u001b[32m●\u001b[0m'));
+    assert.ok(!screen(status).includes('\u001b'));
+  });
+});

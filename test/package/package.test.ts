@@ -7,57 +7,20 @@ import { after, before, describe, it } from 'node:test';
 import type { Finding } from '../../src/doctor/finding.js';
 import { connectCri } from '../support/cri-client.js';
 import { noEngine, testDockerEndpoint } from '../support/cridock-process.js';
+import { ROOT, bootDebian, buildPackage, type DebianNode } from '../support/debian-node.js';
 import { commandBlocks } from '../support/doc-commands.js';
 import { until } from '../support/until.js';
 
-// Compiled, this file is <root>/<outDir>/test/package/package.test.js.
-const ROOT = path.join(import.meta.dirname, '../../..');
 const ENGINE_SOCKET = testDockerEndpoint.replace(/^unix:\/\//, '');
-const DEBIAN_ROOT = path.join(ROOT, 'test/support/debian-root.sh');
 
 /** Blocks that .ci/run runs as steps of its own: they take long, or run this test. */
 const RUN_ELSEWHERE = ['npm run quickstart', 'npm test', 'npm test -- package'];
 
-function build(script: string, ...args: string[]): string {
-  const env = { ...process.env, CRIDOCK_DEB_COMPRESSION: 'none' };
-  const output = execFileSync(path.join(ROOT, 'deploy/package', script), args, {
-    cwd: ROOT,
-    env,
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
-  return path.join(ROOT, output.trim().split('\n').at(-1) ?? '');
-}
-
 describe('the Debian package', { skip: noEngine }, () => {
-  let work: string;
-  let root: string;
-  let init: string;
-
-  /** Runs a shell's words on the booted Debian; throws what they print when they fail. */
-  const onNode = (script: string): string => {
-    const args = [
-      '-t',
-      init,
-      '-m',
-      '-u',
-      '-i',
-      '-n',
-      '-p',
-      '--',
-      'bash',
-      '-e',
-      '-o',
-      'pipefail',
-      '-c',
-      script,
-    ];
-    const { status, stdout, stderr } = spawnSync('nsenter', args, { encoding: 'utf8', timeout: 120_000 });
-    assert.equal(status, 0, `${script}\n${stdout}\n${stderr}`);
-    return stdout;
-  };
-  const isActive = (unit: string): boolean => /^active$/m.test(onNode(`systemctl is-active ${unit} || true`));
-  const mainPid = (): string => onNode('systemctl show -P MainPID cri-docker.service').trim();
+  let node: DebianNode;
+  const onNode = (script: string): string => node.on(script);
+  const isActive = (unit: string): boolean => node.isActive(unit);
+  const mainPid = (): string => node.mainPid();
   /** True once the service runs again, as another process: in between it has the pid 0, which to `kill` means all. */
   const isAnother = (pid: string): boolean => {
     const now = mainPid();
@@ -65,17 +28,9 @@ describe('the Debian package', { skip: noEngine }, () => {
   };
 
   before(() => {
-    work = mkdtempSync(path.join(tmpdir(), 'cridock-package-'));
-    root = path.join(work, 'debian');
-    build('build-executable.sh');
-    execFileSync(DEBIAN_ROOT, ['make', root], { stdio: ['ignore', 'inherit', 'inherit'] });
-    copyFileSync(build('build-deb.sh'), path.join(root, 'root/cridock.deb'));
-    init = execFileSync(DEBIAN_ROOT, ['boot', root, ENGINE_SOCKET], { encoding: 'utf8' }).trim();
+    node = bootDebian(ENGINE_SOCKET);
   });
-  after(() => {
-    execFileSync(DEBIAN_ROOT, ['halt', root]);
-    rmSync(work, { recursive: true });
-  });
+  after(() => node.halt());
 
   it('installs on a clean Debian, and works there without Node.js', () => {
     assert.equal(onNode('command -v node || true'), '');
@@ -92,7 +47,7 @@ describe('the Debian package', { skip: noEngine }, () => {
   it('serves on the socket that systemd made, for root and the group docker', async () => {
     await until('the service', () => isActive('cri-docker.service'), 20_000);
     assert.equal(onNode("stat -c '%a %U %G' /run/cri-dockerd.sock").trim(), '660 root docker');
-    const client = connectCri(`/proc/${init}/root/run/cri-dockerd.sock`);
+    const client = connectCri(node.criSocket);
     try {
       const { runtime_name: name } = await client.runtime.Version({ version: 'v1' }, { timeoutMs: 10_000 });
       assert.equal(name, 'docker');
@@ -140,7 +95,7 @@ describe('the Debian package', { skip: noEngine }, () => {
   });
 
   it("is started by minikube's drop-in and by kubespray's unit", async () => {
-    const folder = path.join(root, 'etc/systemd/system/cri-docker.service.d');
+    const folder = path.join(node.root, 'etc/systemd/system/cri-docker.service.d');
     mkdirSync(folder, { recursive: true });
     copyFileSync(path.join(ROOT, 'deploy/minikube/10-cni.conf'), path.join(folder, '10-cni.conf'));
     onNode('systemctl daemon-reload; systemctl restart cri-docker.socket cri-docker.service');
@@ -152,7 +107,7 @@ describe('the Debian package', { skip: noEngine }, () => {
     onNode('systemctl daemon-reload; systemctl stop cri-docker.socket cri-docker.service');
 
     onNode('ln -s /usr/bin/cridock /usr/local/bin/cri-dockerd');
-    const unit = path.join(root, 'etc/systemd/system/cri-dockerd.service');
+    const unit = path.join(node.root, 'etc/systemd/system/cri-dockerd.service');
     copyFileSync(path.join(ROOT, 'deploy/kubespray/cri-dockerd.service'), unit);
     copyFileSync(path.join(ROOT, 'deploy/kubespray/cri-dockerd.socket'), unit.replace('service', 'socket'));
     onNode('systemctl daemon-reload; systemctl start cri-dockerd.service');
@@ -168,7 +123,7 @@ describe('the Debian package', { skip: noEngine }, () => {
   });
 
   it('takes over from another server by a drop-in, hands back to it, and gives up when it cannot start', () => {
-    const started = () => onNode(`tr '\\0' ' ' </proc/${mainPid()}/cmdline`).trim();
+    const started = () => node.started();
     const old = '/usr/local/bin/old-server';
     const useOld = (flags: string): void => {
       onNode(`printf '#!/bin/sh\\nsystemd-notify --ready\\nexec sleep infinity\\n' >${old}; chmod +x ${old}`);
@@ -213,12 +168,12 @@ describe('the Debian package', { skip: noEngine }, () => {
   });
 
   it('is upgraded in place, with its settings kept', async () => {
-    const newer = build('build-deb.sh', process.arch === 'x64' ? 'amd64' : 'arm64', '2');
-    copyFileSync(newer, path.join(root, 'root/newer.deb'));
+    const newer = buildPackage('2');
+    copyFileSync(newer, path.join(node.root, 'root/newer.deb'));
     const pid = mainPid();
     onNode('dpkg -i /root/newer.deb');
     await until('the new process', () => isAnother(pid), 20_000);
-    assert.match(readFileSync(path.join(root, 'etc/cridock/config.yaml'), 'utf8'), /^# ours$/m);
+    assert.match(readFileSync(path.join(node.root, 'etc/cridock/config.yaml'), 'utf8'), /^# ours$/m);
     assert.match(onNode('dpkg-query -W cridock'), /-2$/m);
   });
 

@@ -15,6 +15,12 @@ command=${1:-} root=${2:-} engine_socket=${3:-}
 # In the root itself only what every Debian has; Node.js least of all.
 packages=systemd,systemd-sysv,iptables,man-db
 archive=$cache_dir/debian/root-bookworm-$(dpkg --print-architecture).tar
+# More packages for this root, with commas between them: kept as an archive of its own.
+more=${CRIDOCK_DEBIAN_WITH:-}
+if [ -n "$more" ]; then
+  packages+=,$more
+  archive=${archive%.tar}-$(echo "$more" | cksum | cut -d' ' -f1).tar
+fi
 
 give_up() {
   say "$*"

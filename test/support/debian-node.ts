@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { copyFileSync, cpSync, existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+
+// Compiled, this file is <root>/<outDir>/test/support/debian-node.js.
+export const ROOT = path.join(import.meta.dirname, '../../..');
+const DEBIAN_ROOT = path.join(ROOT, 'test/support/debian-root.sh');
+const ARCH = process.arch === 'x64' ? 'amd64' : 'arm64';
+const EXECUTABLE = path.join(ROOT, `dist/package/cridock-linux-${ARCH}`);
+
+/** A clean Debian that is booted in a container, with an Engine's socket. */
+export interface DebianNode {
+  /** Its root folder, from outside. */
+  readonly root: string;
+  /** Runs a shell's words on it; throws what they print when they fail. */
+  on(script: string): string;
+  /** The same for a script that may fail: its exit status, and all that it prints. */
+  tried(script: string): { readonly status: number | null; readonly output: string };
+  /** The socket of the kubelet, from outside. */
+  readonly criSocket: string;
+  isActive(unit: string): boolean;
+  mainPid(unit?: string): string;
+  /** The command line of a unit's main process, with blanks. */
+  started(unit?: string): string;
+  halt(): void;
+}
+
+/** Runs a script of deploy/package; answers the path that it prints last. */
+export function build(script: string, ...args: string[]): string {
+  const env = { ...process.env, CRIDOCK_DEB_COMPRESSION: 'none' };
+  const output = execFileSync(path.join(ROOT, 'deploy/package', script), args, {
+    cwd: ROOT,
+    env,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  return path.join(ROOT, output.trim().split('\n').at(-1) ?? '');
+}
+
+/** The executable of what is compiled now; it is made again only when something is newer. */
+export function buildExecutable(): string {
+  const newest = Math.max(
+    ...readdirSync(path.join(ROOT, 'dist/src'), { recursive: true, encoding: 'utf8' }).map(
+      (name) => statSync(path.join(ROOT, 'dist/src', name)).mtimeMs,
+    ),
+  );
+  if (!existsSync(EXECUTABLE) || statSync(EXECUTABLE).mtimeMs < newest) build('build-executable.sh');
+  return EXECUTABLE;
+}
+
+/** The package of it. */
+export function buildPackage(revision = '1'): string {
+  buildExecutable();
+  return build('build-deb.sh', ARCH, revision);
+}
+
+/** Boots one. It has the package as /root/cridock.deb, not installed, and the machine's CNI plugins in /usr/lib/cni. */
+export function bootDebian(engineSocket: string, { with: packages = '' } = {}): DebianNode {
+  const work = mkdtempSync(path.join(tmpdir(), 'cridock-package-'));
+  const root = path.join(work, 'debian');
+  const env = { ...process.env, CRIDOCK_DEBIAN_WITH: packages };
+  execFileSync(DEBIAN_ROOT, ['make', root], { stdio: ['ignore', 'inherit', 'inherit'], env });
+  copyFileSync(buildPackage(), path.join(root, 'root/cridock.deb'));
+  const plugins = ['/usr/lib/cni', '/opt/cni/bin'].find((folder) => existsSync(path.join(folder, 'bridge')));
+  if (plugins !== undefined) cpSync(plugins, path.join(root, 'usr/lib/cni'), { recursive: true });
+  const init = execFileSync(DEBIAN_ROOT, ['boot', root, engineSocket], { encoding: 'utf8' }).trim();
+  const enter = (script: string) => {
+    const args = [
+      '-t',
+      init,
+      '-m',
+      '-u',
+      '-i',
+      '-n',
+      '-p',
+      '--',
+      'bash',
+      '-e',
+      '-o',
+      'pipefail',
+      '-c',
+      script,
+    ];
+    const childEnv = { PATH: process.env['PATH'], HOME: '/root', LANG: 'C.UTF-8' };
+    return spawnSync('nsenter', args, { encoding: 'utf8', timeout: 180_000, env: childEnv });
+  };
+  const on = (script: string): string => {
+    const { status, stdout, stderr } = enter(script);
+    assert.equal(status, 0, `${script}\n${stdout}\n${stderr}`);
+    return stdout;
+  };
+  const mainPid = (unit = 'cri-docker.service'): string => on(`systemctl show -P MainPID ${unit}`).trim();
+  return {
+    root,
+    on,
+    tried: (script) => {
+      const { status, stdout, stderr } = enter(script);
+      return { status, output: stdout + stderr };
+    },
+    criSocket: `/proc/${init}/root/run/cri-dockerd.sock`,
+    isActive: (unit) => /^active$/m.test(on(`systemctl is-active ${unit} || true`)),
+    mainPid,
+    started: (unit) => on(`tr '\\0' ' ' </proc/${mainPid(unit)}/cmdline`).trim(),
+    halt: () => {
+      execFileSync(DEBIAN_ROOT, ['halt', root]);
+      rmSync(work, { recursive: true });
+    },
+  };
+}

@@ -15,6 +15,8 @@ import { Code, CriError, invalidArgument, messageOf } from '../../util/cri-error
 import type { CriDeps } from '../deps.js';
 import { containerOrThrow } from '../lookup.js';
 import { podLockKey } from '../../state/picture.js';
+import { KERNEL_PATHS, type KernelPaths } from '../../limits/container-cgroup.js';
+import { checkMemoryUse } from '../../limits/memory-use.js';
 import { holdNodeLimits, nodeLimitsOf, setHeldLimits } from '../../limits/node-limits.js';
 
 /** What it takes to change a container's limits. */
@@ -25,12 +27,14 @@ export type UpdateResourcesDeps = Pick<
 
 /**
  * Changes the limits of a created or running container, all of them or none (CRI: UpdateContainerResources). Zero and
- * empty members leave the present value; what is changed before the start holds from the start on.
+ * empty members leave the present value; what is changed before the start holds from the start on. FAILED_PRECONDITION for a
+ * memory limit below what a running container uses.
  */
 export async function updateContainerResources(
   deps: UpdateResourcesDeps,
   request: UpdateContainerResourcesRequest__Output,
   ctx: CallContext,
+  paths: KernelPaths = KERNEL_PATHS,
 ): Promise<UpdateContainerResourcesResponse> {
   const picture = await deps.mirror.current(ctx.signal);
   const container = containerOrThrow(picture, request.container_id);
@@ -38,7 +42,7 @@ export async function updateContainerResources(
   const linux = requireMessage('linux', request.linux);
   await deps.podLocks.run(
     podLockKey(picture, container),
-    () => update(deps, container.id, linux, ctx),
+    () => update(deps, container.id, linux, ctx, paths),
     ctx.signal,
   );
   return {};
@@ -49,6 +53,7 @@ async function update(
   id: string,
   linux: LinuxContainerResources__Output,
   ctx: CallContext,
+  paths: KernelPaths,
 ): Promise<void> {
   const { info } = await deps.mirror.currentFacts(ctx.signal);
   const container = containerOrThrow(await deps.mirror.current(ctx.signal), id);
@@ -65,6 +70,11 @@ async function update(
     cgroup: writes,
     oomScoreAdj: oomScoreAdj === 0 ? undefined : clampOomScoreAdj(oomScoreAdj, deps.settings.minOomScoreAdj),
   });
+  if (cgroupVersion === 2 && isAlive(container)) {
+    const { HostConfig: present } = container.inspect;
+    const wanted = memoryInForce({ ...present, ...docker }, limits.cgroup);
+    await checkMemoryUse(container, wanted, inForce, paths);
+  }
   await holdNodeLimits(deps, container, limits);
   try {
     await updateInDocker(deps, id, docker);

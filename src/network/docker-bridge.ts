@@ -49,6 +49,10 @@ export class DockerBridgeNetwork implements PodNetwork {
     // Docker does it when the sandbox stops.
   }
 
+  async forget(): Promise<void> {
+    // Nothing is remembered.
+  }
+
   async recorded(): Promise<undefined> {
     return Promise.resolve(undefined);
   }

@@ -2,6 +2,13 @@ import type { PortMapping } from '../convert/sandbox/port-mappings.js';
 
 export type { PortMapping };
 
+/** The resolver settings that a pod was asked with (CRI's `dns_config`). */
+export interface PodDns {
+  servers: string[];
+  searches: string[];
+  options: string[];
+}
+
 /** What the network needs to know of a pod. */
 export interface PodNetworkRequest {
   sandboxId: string;
@@ -13,6 +20,8 @@ export interface PodNetworkRequest {
   portMappings: PortMapping[];
   /** CRI's `linux.cgroup_parent`, for plugins that declare the `cgroupPath` capability; '' when there is none. */
   cgroupParent: string;
+  /** For plugins that declare the `dns` capability; undefined when none were asked. Not used by `tearDown`. */
+  dns?: PodDns | undefined;
   /** Path of the sandbox's network namespace, or '' when it is gone (DEL only). */
   netnsPath: string;
   /**
@@ -41,6 +50,7 @@ export interface PodNetwork {
   readonly sandboxNetworkMode: 'none' | 'default';
   /** Makes ready. Never fails because of a broken configuration: `condition` tells. */
   start(): Promise<void>;
+  /** Ends what is under way; nothing begins any more. */
   stop(): Promise<void>;
   condition(signal?: AbortSignal): Promise<NetworkCondition>;
   /**
@@ -50,10 +60,16 @@ export interface PodNetwork {
    * left attached is detached first.
    */
   setUp(request: PodNetworkRequest, signal?: AbortSignal): Promise<PodNetworkResult>;
-  /** Detaches the pod with what was recorded at set-up. Success when it is not attached. */
-  tearDown(request: PodNetworkRequest, signal?: AbortSignal): Promise<void>;
   /**
-   * The addresses recorded at set-up, without running a plugin; none while set-up is under way or was cut short.
+   * Detaches the pod with what was recorded at set-up. Success when it is not attached. Once it has succeeded it is
+   * remembered, also after a restart: repeats do nothing until `setUp` attaches the pod again.
+   */
+  tearDown(request: PodNetworkRequest, signal?: AbortSignal): Promise<void>;
+  /** The sandbox is gone: what is remembered of it need not be kept any more. */
+  forget(sandboxId: string): Promise<void>;
+  /**
+   * The addresses recorded at set-up, without running a plugin; none while set-up is under way or was cut short, and once
+   * the pod was detached.
    * Undefined when nothing is recorded: the caller may look at the pod itself.
    */
   recorded(sandboxId: string): Promise<PodNetworkResult | undefined>;
@@ -63,7 +79,8 @@ export interface PodNetwork {
    */
   check(sandboxId: string, netnsPath: string, signal?: AbortSignal): Promise<void>;
   /**
-   * Detaches what is recorded for sandboxes that do not exist any more. Best effort: failures are logged.
+   * Detaches what is recorded for sandboxes that do not exist any more. Best effort: failures are logged. A call while one
+   * is under way joins it.
    *
    * @param existingSandboxIds asked once, after the records were listed, for the full ids of all sandboxes that exist,
    *   running or not: so a sandbox that is made meanwhile is safe. When it throws, nothing is detached.

@@ -1,8 +1,9 @@
 import { statfs } from 'node:fs/promises';
 import { podPortMappings } from '../../convert/sandbox/port-mappings.js';
+import type { DNSConfig__Output } from '../../gen/runtime/v1/DNSConfig.js';
 import type { PodSandboxConfig__Output } from '../../gen/runtime/v1/PodSandboxConfig.js';
 import { isLoopbackUp } from '../../network/loopback.js';
-import type { PodNetworkRequest } from '../../network/network.js';
+import type { PodDns, PodNetworkRequest } from '../../network/network.js';
 import { isAlive, isHostNetwork, isReady, type SandboxRecord } from '../../state/records.js';
 import { messageOf } from '../../util/cri-error.js';
 import type { CriDeps } from '../deps.js';
@@ -21,6 +22,7 @@ export async function attachSandbox(
   const request: PodNetworkRequest = {
     ...podNames(sandbox),
     portMappings: podPortMappings(config.port_mappings),
+    ...(config.dns_config !== null && { dns: podDns(config.dns_config) }),
     netnsPath: await reachableNetns(sandbox),
     loopbackUp: await isLoopbackUp(sandbox.pid),
   };
@@ -68,6 +70,10 @@ export async function networkProblem(
     signal.throwIfAborted();
     return messageOf(error);
   }
+}
+
+function podDns({ servers, searches, options }: DNSConfig__Output): PodDns {
+  return { servers, searches, options };
 }
 
 /** The sandbox as plugins see it, but for its namespace and ports. */

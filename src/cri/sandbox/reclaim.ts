@@ -50,6 +50,7 @@ export async function reclaimVanishedSandbox(
     );
   }
   await deps.checkpoints.remove(sandboxId);
+  await deps.network.forget(sandboxId);
 }
 
 /** As `reclaimVanishedSandbox`, when the Engine tells that one has gone. A failure is logged: `reclaimAllVanished` repeats it. */
@@ -72,7 +73,7 @@ async function reclaimAllVanished(deps: ReclaimDeps): Promise<void> {
       // A sandbox that was created a moment ago may not be in the picture yet: the Engine has the last word.
       if (picture.sandboxes.get(sandboxId) ?? (await deps.mirror.refresh(sandboxId))) continue;
       deps.log.info('reclaiming what a vanished pod sandbox has left', { sandboxId });
-      await reclaimVanishedSandbox(deps, sandboxId, undefined);
+      await reclaimAfterRemoval(deps, sandboxId); // what holds up one does not hold up the others
     }
     await deps.network.gc(async () => {
       const listed = await deps.engine.listContainers([KIND_LABEL]);

@@ -51,5 +51,6 @@ export async function removeSandbox(
   await deps.checkpoints.remove(sandbox.id);
   await deps.podResources.delete(sandbox.id);
   await unlessGone(deps.engine.removeContainer(sandbox.id, { signal }));
+  await deps.network.forget(sandbox.id);
   await deps.mirror.refresh(sandbox.id);
 }

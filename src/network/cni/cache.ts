@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { access, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 
 import { Code, CriError, messageOf } from '../../util/cri-error.js';
@@ -22,10 +22,13 @@ const LOOPBACK_NETWORK = 'cni-loopback';
  */
 export class AttachmentCache {
   readonly #dir: string;
+  /** A file for each sandbox that was detached, by its id: its last record. */
+  readonly #detachedDir: string;
   readonly #log: Logger;
 
   constructor(cacheDir: string, log: Logger) {
     this.#dir = join(cacheDir, 'results');
+    this.#detachedDir = join(cacheDir, 'detached');
     this.#log = log;
   }
 
@@ -40,9 +43,42 @@ export class AttachmentCache {
     }
   }
 
-  /** Forgets the attachment. */
-  async remove(attachment: Attachment): Promise<void> {
-    await rm(this.#pathOf(attachment), { force: true });
+  /**
+   * The attachment is undone: its record is put aside in one step, so that after a crash the sandbox is recorded either as
+   * attached or as detached. Where it cannot be put aside (a full disk) it is removed, and nothing is remembered.
+   */
+  async setDetached(attachment: Attachment): Promise<void> {
+    const path = this.#pathOf(attachment);
+    const aside = join(this.#detachedDir, attachment.containerId);
+    try {
+      await mkdir(this.#detachedDir, { recursive: true, mode: 0o700 });
+      await rename(path, aside).catch(async (error: unknown) => {
+        if (!isMissing(error)) throw error;
+        await writeFile(aside, '', { mode: 0o600 }); // it was attached without a record
+      });
+    } catch (error) {
+      await rm(path, { force: true });
+      const fields = { sandboxId: attachment.containerId, error: messageOf(error) };
+      this.#log.warn('cannot remember that a sandbox was detached: its plugins will be asked again', fields);
+    }
+  }
+
+  /** True for a sandbox that was detached, unless it was forgotten. Counts only where `find` finds nothing. */
+  async isDetached(sandboxId: string): Promise<boolean> {
+    return access(join(this.#detachedDir, sandboxId)).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /** The ids of all sandboxes that are known to be detached. */
+  async detachedIds(): Promise<string[]> {
+    return listed(this.#detachedDir);
+  }
+
+  /** No longer remembers that the sandbox was detached. */
+  async forget(sandboxId: string): Promise<void> {
+    await rm(join(this.#detachedDir, sandboxId), { force: true });
   }
 
   /**
@@ -67,7 +103,7 @@ export class AttachmentCache {
 
   /** The ids of all sandboxes that are recorded, with a result or without. */
   async sandboxIds(): Promise<Set<string>> {
-    const ids = (await this.#list()).map(
+    const ids = (await listed(this.#dir)).map(
       (name) => new RegExp(`-([0-9a-f]{64})-${POD_INTERFACE}$`).exec(name)?.[1],
     );
     return new Set(ids.filter((id) => id !== undefined));
@@ -80,7 +116,7 @@ export class AttachmentCache {
 
   /** Removes what writes left behind that a crash cut short. Only while nothing is being written. */
   async removeTemporary(): Promise<void> {
-    const names = (await this.#list()).filter((name) => name.startsWith(TEMPORARY_PREFIX));
+    const names = (await listed(this.#dir)).filter((name) => name.startsWith(TEMPORARY_PREFIX));
     await Promise.all(names.map((name) => rm(join(this.#dir, name), { force: true })));
   }
 
@@ -91,32 +127,36 @@ export class AttachmentCache {
   async #names(sandboxId: string): Promise<string[]> {
     const ending = `-${sandboxId}-${POD_INTERFACE}`;
     const loopback = LOOPBACK_NETWORK + ending;
-    const names = (await this.#list()).filter((name) => name.endsWith(ending) && name !== loopback);
+    const names = (await listed(this.#dir)).filter((name) => name.endsWith(ending) && name !== loopback);
     return names.filter((name) => !name.startsWith(TEMPORARY_PREFIX));
   }
 
-  async #list(): Promise<string[]> {
-    try {
-      return await readdir(this.#dir);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-      throw new CriError(Code.UNKNOWN, `CNI cache ${this.#dir}: ${messageOf(error)}`, { cause: error });
-    }
-  }
-
   async #setAside(path: string, reason: string): Promise<void> {
-    const taken = new Set(await this.#list());
+    const taken = new Set(await listed(this.#dir));
     let n = 1;
     while (taken.has(`${basename(path)}.corrupt-${n}`)) n += 1;
     const aside = `${path}.corrupt-${n}`;
     try {
       await rename(path, aside);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return; // another reader was first
+      if (isMissing(error)) return; // another reader was first
       throw new CriError(Code.UNKNOWN, `CNI cache file ${path}: ${messageOf(error)}`, { cause: error });
     }
     this.#log.warn('a CNI cache file cannot be read and was set aside', { path, reason, aside });
   }
+}
+
+async function listed(dir: string): Promise<string[]> {
+  try {
+    return await readdir(dir);
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw new CriError(Code.UNKNOWN, `CNI cache ${dir}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
 }
 
 function serialize(attachment: Attachment): string {

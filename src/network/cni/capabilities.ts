@@ -30,6 +30,7 @@ export function capabilityArgs(request: PodNetworkRequest, podCidr: string): Jso
   const subnets = podCidr.split(',').map((cidr) => cidr.trim());
   const ipRanges = subnets.filter((subnet) => subnet !== '').map((subnet) => [{ subnet }]);
   if (ipRanges.length > 0) args['ipRanges'] = ipRanges;
+  if (request.dns !== undefined) args['dns'] = request.dns;
   if (request.cgroupParent !== '') args['cgroupPath'] = request.cgroupParent;
   if (Object.keys(request.annotations).length > 0) {
     args['io.kubernetes.cri.pod-annotations'] = request.annotations;

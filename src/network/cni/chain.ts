@@ -5,6 +5,7 @@ import { runPlugin, type PluginRun } from './invoke.js';
 import type { JsonObject } from './json-object.js';
 import type { NetworkConfig, PluginConfig } from './network-config.js';
 import { findPlugin } from './plugin-binary.js';
+import { pluginEnvironment } from './plugin-environment.js';
 import { convertResult, parseResult } from './result.js';
 import { isAtLeast } from './spec-version.js';
 
@@ -140,12 +141,9 @@ export class PluginChain {
     }
     // `capabilities` stays in, as libcni leaves it: meta plugins hand it on.
     const input = JSON.stringify({ ...body, ...members, name: network.name, cniVersion: network.cniVersion });
-    const common = {
-      CNI_COMMAND: command,
-      CNI_PATH: this.#binDirs.join(':'),
-      PATH: process.env['PATH'] ?? '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
-    };
-    return runPlugin({ type, path, command, env: { ...common, ...env }, input, signal });
+    const common = { CNI_COMMAND: command, CNI_PATH: this.#binDirs.join(':') };
+    const ownEnv = pluginEnvironment(process.env);
+    return runPlugin({ type, path, command, env: { ...ownEnv, ...common, ...env }, input, signal });
   }
 }
 

@@ -6,12 +6,13 @@ import type { NetworkCondition, PodNetwork, PodNetworkRequest, PodNetworkResult 
 import { goneSandbox, loopbackOf, newAttachment, POD_INTERFACE, type Attachment } from './attachment.js';
 import { AttachmentCache } from './cache.js';
 import { bandwidthArgs, capabilityArgs, declaredArgs } from './capabilities.js';
-import { PluginChain, type OnCniOperation } from './chain.js';
+import { PluginChain, type OnCniOperation, type ValidAttachment } from './chain.js';
 import { ConfigSource } from './config-source.js';
 import { GcGate } from './gc-gate.js';
 import type { JsonObject } from './json-object.js';
 import type { NetworkConfig } from './network-config.js';
 import { containerAddresses } from './result.js';
+import { PluginGc } from './plugin-gc.js';
 import { StatusProbe } from './status-probe.js';
 import { withinLimits } from './time-limit.js';
 
@@ -27,6 +28,8 @@ export interface CniNetworkOptions {
   log: Logger;
   /** How long all plugins together may take to attach or detach one pod. */
   pluginTimeoutMs?: number;
+  /** How long they may take to collect garbage. */
+  gcTimeoutMs?: number;
   onOperation?: OnCniOperation;
 }
 
@@ -34,7 +37,7 @@ export interface CniNetworkOptions {
 const DEFAULT_PLUGIN_TIMEOUT_MS = 220_000;
 /** How long a failed attempt to attach may take to be undone; what is left is undone by `tearDown` or `gc`. */
 const ROLLBACK_TIMEOUT_MS = 30_000;
-const GC_CONCURRENCY = 4;
+const DETACH_STALE_CONCURRENCY = 4;
 
 /**
  * Pod networking by CNI plugins. A pod is attached to the network that is configured now, and detached with the
@@ -51,6 +54,11 @@ export class CniNetwork implements PodNetwork {
   readonly #statusProbe: StatusProbe;
   readonly #sandboxes = new KeyedMutex();
   readonly #gate = new GcGate();
+  readonly #pluginGc: PluginGc;
+  readonly #stopping = new AbortController();
+  /** Everything that may have a plugin running. */
+  readonly #running = new Set<Promise<unknown>>();
+  #gcRunning: Promise<void> | undefined;
   #podCidr: string;
 
   constructor(options: CniNetworkOptions) {
@@ -61,6 +69,13 @@ export class CniNetwork implements PodNetwork {
     this.#cache = new AttachmentCache(options.cacheDir, options.log);
     this.#chain = new PluginChain(options.binDirs, options.onOperation);
     this.#statusProbe = new StatusProbe(this.#chain);
+    this.#pluginGc = new PluginGc({
+      chain: this.#chain,
+      gate: this.#gate,
+      log: options.log,
+      stopping: this.#stopping.signal,
+      timeoutMs: options.gcTimeoutMs,
+    });
     this.#podCidr = options.podCidr;
   }
 
@@ -74,7 +89,8 @@ export class CniNetwork implements PodNetwork {
   }
 
   async stop(): Promise<void> {
-    // Nothing runs between calls.
+    this.#stopping.abort(new CriError(Code.UNAVAILABLE, 'cridock is stopping'));
+    await Promise.allSettled(this.#running);
   }
 
   async condition(): Promise<NetworkCondition> {
@@ -82,7 +98,7 @@ export class CniNetwork implements PodNetwork {
     const problem =
       content.network === undefined
         ? this.#config.explain(content)
-        : await this.#statusProbe.problem(content.network.config);
+        : await this.#track(this.#statusProbe.problem(content.network.config, this.#stopping.signal));
     if (problem === undefined) return { ready: true, reason: '', message: '' };
     return { ready: false, reason: 'NetworkPluginNotReady', message: problem };
   }
@@ -97,9 +113,13 @@ export class CniNetwork implements PodNetwork {
     await this.#perSandbox(request.sandboxId, what, (limited) => this.#tearDown(request, limited), signal);
   }
 
+  async forget(sandboxId: string): Promise<void> {
+    await this.#cache.forget(sandboxId);
+  }
+
   async recorded(sandboxId: string): Promise<PodNetworkResult | undefined> {
     const attachments = await this.#cache.find(sandboxId);
-    if (attachments.length === 0) return undefined;
+    if (attachments.length === 0) return (await this.#cache.isDetached(sandboxId)) ? { ips: [] } : undefined;
     const result = attachments.find((attachment) => attachment.result !== undefined)?.result;
     return { ips: result === undefined ? [] : containerAddresses(result, POD_INTERFACE) };
   }
@@ -116,21 +136,10 @@ export class CniNetwork implements PodNetwork {
   }
 
   async gc(existingSandboxIds: () => Promise<ReadonlySet<string>>, signal?: AbortSignal): Promise<void> {
-    const recorded = await this.#cache.sandboxIds();
-    const existing = await existingSandboxIds();
-    const stale = new Set([...recorded].filter((sandboxId) => !existing.has(sandboxId)));
-    await forEachLimited(stale, GC_CONCURRENCY, async (sandboxId) => {
-      try {
-        await this.tearDown(goneSandbox(sandboxId), signal);
-        this.#log.info('detached a sandbox that does not exist any more', { sandboxId });
-      } catch (error) {
-        const fields = { sandboxId, error: messageOf(error) };
-        this.#log.warn('a sandbox that does not exist any more cannot be detached', fields);
-      }
+    this.#gcRunning ??= this.#track(this.#gc(existingSandboxIds, signal)).finally(() => {
+      this.#gcRunning = undefined;
     });
-    await this.#gcPlugins(existing, stale, signal).catch((error: unknown) => {
-      this.#log.warn('CNI garbage collection failed', { error: messageOf(error) });
-    });
+    await this.#gcRunning;
   }
 
   setPodCidr(podCidr: string): void {
@@ -153,6 +162,35 @@ export class CniNetwork implements PodNetwork {
     };
   }
 
+  async #gc(
+    existingSandboxIds: () => Promise<ReadonlySet<string>>,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const recorded = await this.#cache.sandboxIds();
+    const remembered = await this.#cache.detachedIds();
+    const existing = await existingSandboxIds();
+    const stale = new Set([...recorded].filter((sandboxId) => !existing.has(sandboxId)));
+    await forEachLimited(stale, DETACH_STALE_CONCURRENCY, async (sandboxId) => {
+      try {
+        await this.tearDown(goneSandbox(sandboxId), signal);
+        await this.#cache.forget(sandboxId);
+        this.#log.info('detached a sandbox that does not exist any more', { sandboxId });
+      } catch (error) {
+        const fields = { sandboxId, error: messageOf(error) };
+        this.#log.warn('a sandbox that does not exist any more cannot be detached', fields);
+      }
+    });
+    for (const sandboxId of remembered) if (!existing.has(sandboxId)) await this.#cache.forget(sandboxId);
+    const { network } = await this.#config.read();
+    if (network === undefined) return;
+    const valid = async (): Promise<ValidAttachment[]> => {
+      const attached = [...(await this.#cache.sandboxIds())].filter((sandboxId) => !stale.has(sandboxId));
+      const ids = new Set([...existing, ...attached]);
+      return [...ids].map((containerID) => ({ containerID, ifname: POD_INTERFACE }));
+    };
+    await this.#pluginGc.run(network.config, valid, signal);
+  }
+
   async #setUp(request: PodNetworkRequest, signal: AbortSignal): Promise<PodNetworkResult> {
     const content = await this.#config.read();
     if (content.network === undefined) throw new CriError(Code.UNAVAILABLE, this.#config.explain(content));
@@ -161,6 +199,7 @@ export class CniNetwork implements PodNetwork {
     for (const left of await this.#cache.find(request.sandboxId)) await this.#detach(left, request, signal);
     if (!request.loopbackUp) await this.#chain.add(loopbackOf(attachment), signal);
     await this.#cache.write(attachment);
+    await this.#cache.forget(request.sandboxId);
     try {
       const result = await this.#chain.add(attachment, signal);
       const ips = containerAddresses(result, POD_INTERFACE);
@@ -177,8 +216,9 @@ export class CniNetwork implements PodNetwork {
 
   async #rollBack(attachment: Attachment, request: PodNetworkRequest): Promise<void> {
     const timeoutMs = Math.min(this.#timeoutMs, ROLLBACK_TIMEOUT_MS);
+    const limits = { timeoutMs, signals: [this.#stopping.signal] };
     try {
-      await withinLimits({ timeoutMs }, 'detaching', (signal) => this.#detach(attachment, request, signal));
+      await withinLimits(limits, 'detaching', (signal) => this.#detach(attachment, request, signal));
     } catch (error) {
       const fields = { sandboxId: request.sandboxId, error: messageOf(error) };
       this.#log.warn('a sandbox that could not be attached cannot be detached either', fields);
@@ -187,7 +227,10 @@ export class CniNetwork implements PodNetwork {
 
   async #tearDown(request: PodNetworkRequest, signal: AbortSignal): Promise<void> {
     const attachments = await this.#cache.find(request.sandboxId);
-    if (attachments.length === 0) attachments.push(...(await this.#guessedAttachment(request)));
+    if (attachments.length === 0) {
+      if (await this.#cache.isDetached(request.sandboxId)) return;
+      attachments.push(...(await this.#guessedAttachment(request)));
+    }
     for (const attachment of attachments) await this.#detach(attachment, request, signal);
     await this.#cache.removeLoopback(request.sandboxId);
   }
@@ -206,30 +249,12 @@ export class CniNetwork implements PodNetwork {
     signal: AbortSignal,
   ): Promise<void> {
     await this.#chain.del({ ...attachment, netnsPath }, signal);
-    await this.#cache.remove(attachment);
+    await this.#cache.setDetached(attachment);
   }
 
   #newAttachment(network: NetworkConfig, request: PodNetworkRequest, bandwidth: JsonObject): Attachment {
     const args = { ...capabilityArgs(request, this.#podCidr), ...bandwidth };
     return newAttachment(network, request, declaredArgs(network, args));
-  }
-
-  async #gcPlugins(
-    existing: ReadonlySet<string>,
-    stale: ReadonlySet<string>,
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
-    const { network } = await this.#config.read();
-    if (network === undefined) return;
-    const collect = async (limited: AbortSignal): Promise<void> => {
-      const recorded = [...(await this.#cache.sandboxIds())];
-      const valid = new Set([...existing, ...recorded.filter((sandboxId) => !stale.has(sandboxId))]);
-      const attachments = [...valid].map((containerID) => ({ containerID, ifname: POD_INTERFACE }));
-      await this.#chain.gc(network.config, attachments, limited);
-    };
-    await withinLimits({ timeoutMs: this.#timeoutMs, signal }, 'GC', (limited) =>
-      this.#gate.gc(() => collect(limited), limited),
-    );
   }
 
   async #perSandbox<T>(
@@ -238,8 +263,17 @@ export class CniNetwork implements PodNetwork {
     work: (signal: AbortSignal) => Promise<T>,
     signal: AbortSignal | undefined,
   ): Promise<T> {
-    return withinLimits({ timeoutMs: this.#timeoutMs, signal }, what, (limited) =>
-      this.#sandboxes.run(sandboxId, () => this.#gate.attachment(() => work(limited), limited), limited),
+    const limits = { timeoutMs: this.#timeoutMs, signals: [signal, this.#stopping.signal] };
+    return this.#track(
+      withinLimits(limits, what, (limited) =>
+        this.#sandboxes.run(sandboxId, () => this.#gate.attachment(() => work(limited), limited), limited),
+      ),
     );
+  }
+
+  /** What `stop` waits for. */
+  async #track<T>(work: Promise<T>): Promise<T> {
+    this.#running.add(work);
+    return work.finally(() => this.#running.delete(work));
   }
 }

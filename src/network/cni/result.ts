@@ -30,7 +30,8 @@ export function convertResult(result: JsonObject, cniVersion: string): JsonObjec
 
 /**
  * The addresses that an ADD result gives to the container's interface `ifName`, in its order and without prefix
- * lengths. An address that names no interface counts; one of an interface on the host does not.
+ * lengths. An address that names no interface counts. One of an interface on the host does not: an interface of the same
+ * name without a `sandbox` is the container's only where no other one claims to be, as some plugins leave `sandbox` out.
  */
 export function containerAddresses(result: JsonObject, ifName: string): string[] {
   const interfaces: unknown[] = Array.isArray(result['interfaces']) ? result['interfaces'] : [];
@@ -47,7 +48,13 @@ function isOfContainer(entry: JsonObject, interfaces: unknown[], ifName: string)
   const index = entry['interface'];
   if (typeof index !== 'number') return true;
   const owner = interfaces[index];
-  return isJsonObject(owner) && owner['name'] === ifName && Boolean(owner['sandbox']);
+  if (owner === undefined) return true; // a plugin that counts interfaces it does not list
+  if (!isJsonObject(owner) || owner['name'] !== ifName) return false;
+  return Boolean(owner['sandbox']) || !interfaces.some((other) => isInContainer(other, ifName));
+}
+
+function isInContainer(entry: unknown, ifName: string): boolean {
+  return isJsonObject(entry) && entry['name'] === ifName && Boolean(entry['sandbox']);
 }
 
 function addressEntries(result: JsonObject): JsonObject[] {

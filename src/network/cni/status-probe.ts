@@ -17,11 +17,11 @@ export class StatusProbe {
   }
 
   /** Why the plugins cannot serve ADD now, or undefined when they can. Answers within seconds. */
-  async problem(network: NetworkConfig): Promise<string | undefined> {
+  async problem(network: NetworkConfig, stopping: AbortSignal): Promise<string | undefined> {
     const nowMs = performance.now();
     const last = this.#last;
     if (last?.config === network.text && nowMs - last.askedAtMs < FRESH_MS) return last.problem;
-    const problem = withinLimits({ timeoutMs: TIMEOUT_MS }, 'STATUS', (signal) =>
+    const problem = withinLimits({ timeoutMs: TIMEOUT_MS, signals: [stopping] }, 'STATUS', (signal) =>
       this.#chain.status(network, signal),
     ).then(() => undefined, messageOf);
     this.#last = { config: network.text, askedAtMs: nowMs, problem };

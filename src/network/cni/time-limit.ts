@@ -3,8 +3,8 @@ import { Code, CriError, messageOf } from '../../util/cri-error.js';
 /** How long an operation may take. */
 export interface Limits {
   timeoutMs: number;
-  /** The caller's own wish to give up. */
-  signal?: AbortSignal | undefined;
+  /** Whoever may give up: the caller, or cridock itself when it stops. */
+  signals?: readonly (AbortSignal | undefined)[];
 }
 
 /**
@@ -17,22 +17,22 @@ export async function withinLimits<T>(
   what: string,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const { timeoutMs, signal } = limits;
+  const { timeoutMs, signals = [] } = limits;
   const controller = new AbortController();
   const giveUp = (): void => {
-    controller.abort(abortError(what, signal?.reason));
+    controller.abort(abortError(what, signals.find((signal) => signal?.aborted)?.reason));
   };
   const timer = setTimeout(() => {
     const text = `${what} did not finish within ${timeoutMs / 1000} s`;
     controller.abort(new CriError(Code.DEADLINE_EXCEEDED, text));
   }, timeoutMs);
-  signal?.addEventListener('abort', giveUp, { once: true });
-  if (signal?.aborted === true) giveUp();
+  for (const signal of signals) signal?.addEventListener('abort', giveUp, { once: true });
+  if (signals.some((signal) => signal?.aborted)) giveUp();
   try {
     return await work(controller.signal);
   } finally {
     clearTimeout(timer);
-    signal?.removeEventListener('abort', giveUp);
+    for (const signal of signals) signal?.removeEventListener('abort', giveUp);
   }
 }
 

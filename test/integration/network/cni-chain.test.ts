@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { open, readFile, rm, writeFile } from 'node:fs/promises';
+import { open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -61,6 +61,8 @@ describe('a chain of plugins', () => {
     assert.deepEqual(await network.setUp({ ...POD, portMappings }), { ips: ['10.9.0.2'] });
     assert.deepEqual(await network.recorded(POD.sandboxId), { ips: ['10.9.0.2'] });
     await network.tearDown({ ...POD, netnsPath: '' });
+    assert.deepEqual(await network.recorded(POD.sandboxId), { ips: [] });
+    await network.forget(POD.sandboxId);
     assert.equal(await network.recorded(POD.sandboxId), undefined);
 
     const calls = await setup.calls();
@@ -90,24 +92,49 @@ describe('a chain of plugins', () => {
     );
   });
 
-  it('gives plugins only the environment that is theirs', async () => {
-    process.env['SECRET_OF_THE_SERVER'] = 'x';
+  it('gives plugins the proxies of the server’s environment, and nothing that is told to it alone', async () => {
+    Object.assign(process.env, { HTTPS_PROXY: 'http://proxy:3128', NOTIFY_SOCKET: '/run/notify' });
     await setup.installScript('first', `env > ${setup.root}/env; ${givesAddress('10.9.0.1/24')}`);
     await setup.network().setUp(POD);
-    delete process.env['SECRET_OF_THE_SERVER'];
-    const names = (await readFile(join(setup.root, 'env'), 'utf8'))
-      .split('\n')
-      .map((line) => line.split('=')[0]);
-    const own = ['PWD', 'OLDPWD', 'SHLVL', '_', '']; // the shell's
-    assert.deepEqual(names.filter((name) => !own.includes(name ?? '')).sort(), [
-      'CNI_ARGS',
-      'CNI_COMMAND',
-      'CNI_CONTAINERID',
-      'CNI_IFNAME',
-      'CNI_NETNS',
-      'CNI_PATH',
-      'PATH',
-    ]);
+    delete process.env['HTTPS_PROXY'];
+    delete process.env['NOTIFY_SOCKET'];
+    const lines = (await readFile(join(setup.root, 'env'), 'utf8')).split('\n');
+    assert.ok(lines.includes('HTTPS_PROXY=http://proxy:3128'));
+    assert.ok(lines.includes(`PATH=${process.env['PATH']}`));
+    assert.equal(
+      lines.some((line) => line.startsWith('NOTIFY_SOCKET=')),
+      false,
+    );
+    assert.deepEqual(
+      lines
+        .map((line) => line.split('=')[0])
+        .filter((name) => name?.startsWith('CNI_'))
+        .sort(),
+      ['CNI_ARGS', 'CNI_COMMAND', 'CNI_CONTAINERID', 'CNI_IFNAME', 'CNI_NETNS', 'CNI_PATH'],
+    );
+  });
+
+  it('takes a result whose interface has no sandbox', async () => {
+    const result = JSON.stringify({
+      cniVersion: '1.0.0',
+      interfaces: [{ name: 'eth0' }],
+      ips: [{ address: '10.9.0.3/24', interface: 0 }],
+    });
+    await setup.installScript('second', `[ "$CNI_COMMAND" = DEL ] || echo '${result}'`);
+    assert.deepEqual(await setup.network().setUp(POD), { ips: ['10.9.0.3'] });
+  });
+
+  it('is told the resolver settings by plugins’ wish', async () => {
+    const plugins = [{ type: 'first' }, { type: 'second', capabilities: { dns: true } }];
+    await setup.configure('10-pods.conflist', { ...CHAIN, plugins });
+    const dns = { servers: ['10.96.0.10'], searches: ['svc.cluster.local'], options: ['ndots:5'] };
+    const network = setup.network();
+    await network.setUp({ ...POD, dns });
+    await network.tearDown(POD);
+    assert.deepEqual(
+      (await setup.calls()).map(({ input }) => input['runtimeConfig']),
+      [undefined, { dns }, { dns }, undefined],
+    );
   });
 
   it('is undone when a plugin fails', async () => {
@@ -287,6 +314,33 @@ describe('detaching', () => {
     await network.tearDown(POD);
     assert.deepEqual(await setup.commands(), ['DEL second', 'DEL first']);
     assert.deepEqual(await setup.records(), []);
+  });
+
+  for (const attached of [true, false]) {
+    it(`happens once${attached ? '' : ' for a pod of which nothing is recorded'}, also after a restart`, async () => {
+      if (attached) await setup.network().setUp(POD);
+      await setup.forgetCalls();
+      await setup.network().tearDown(POD);
+      // The network's API is down, or the plugins are gone: a pod that is detached does not notice.
+      for (const plugin of ['first', 'second']) await setup.installScript(plugin, 'exit 1');
+      const restarted = setup.network();
+      await restarted.tearDown({ ...POD, netnsPath: '' });
+      assert.deepEqual(await restarted.recorded(POD.sandboxId), { ips: [] });
+      assert.deepEqual(await setup.commands(), ['DEL second', 'DEL first']);
+      await restarted.forget(POD.sandboxId);
+      assert.deepEqual(await readdir(join(setup.cacheDir, 'detached')), []);
+    });
+  }
+
+  it('happens again for a pod that was attached once more', async () => {
+    const network = setup.network();
+    await network.setUp(POD);
+    await network.tearDown(POD);
+    await network.setUp(POD);
+    await rm(join(setup.cacheDir, 'results', RECORD)); // lost
+    await setup.forgetCalls();
+    await network.tearDown(POD);
+    assert.deepEqual(await setup.commands(), ['DEL second', 'DEL first']);
   });
 
   it('uses the configuration of now for a pod of which nothing is recorded', async () => {

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 
 import { Code, hasCode } from '../../../src/util/cri-error.js';
+import { until } from '../../support/until.js';
 import { CniSetup, givesAddress, podRequest } from './cni-setup.js';
 
 const SOLO = { cniVersion: '1.0.0', name: 'solo', type: 'solo' };
@@ -156,6 +158,63 @@ describe('garbage collection', () => {
     await setup.forgetCalls();
     await network.gc(onlyKept);
     assert.deepEqual(await setup.commands(), ['DEL solo']);
+  });
+
+  it('that hangs is ended soon, told, and not tried again at once', async () => {
+    await setup.installScript('solo', 'if [ "$CNI_COMMAND" = GC ]; then exec sleep 300; fi');
+    const network = setup.network({ gcTimeoutMs: 300 });
+    await network.gc(onlyKept);
+    await network.gc(onlyKept);
+    assert.deepEqual(await setup.commands(), ['GC solo']);
+    const warnings = setup.logged.filter(({ level }) => level === 'warn');
+    assert.equal(warnings.length, 1);
+    assert.match(
+      String(warnings[0]?.fields['error']),
+      /CNI plugin solo, GC: GC did not finish within 0\.3 s/,
+    );
+    assert.equal(warnings[0]?.fields['nextTryInS'], 600);
+  });
+
+  it('that hangs keeps no pod from its network', async () => {
+    const hang = `echo $$ > ${setup.root}/pid; exec sleep 300`;
+    await setup.installScript(
+      'solo',
+      `if [ "$CNI_COMMAND" = GC ]; then ${hang}; fi; ${givesAddress('10.9.0.1/24')}`,
+    );
+    const network = setup.network({ gcTimeoutMs: 240_000 });
+    const collecting = network.gc(onlyKept);
+    await until('GC to run', () => existsSync(join(setup.root, 'pid')));
+    await network.setUp(kept);
+    await collecting;
+    assert.deepEqual(await setup.commands(), ['GC solo', 'ADD solo']);
+    assert.match(String(setup.logged.at(-1)?.fields['error']), /gave way to a pod/);
+  });
+
+  it('ends with the server', async () => {
+    const hang = `sleep 300 & echo $! > ${setup.root}/pid; wait`;
+    await setup.installScript('solo', `if [ "$CNI_COMMAND" = GC ]; then ${hang}; fi`);
+    const network = setup.network({ gcTimeoutMs: 240_000 });
+    const collecting = network.gc(onlyKept);
+    const pidFile = join(setup.root, 'pid');
+    await until('GC to run', () => existsSync(pidFile) && readFileSync(pidFile, 'utf8') !== '');
+    await network.stop();
+    await collecting;
+    const pid = Number(readFileSync(pidFile, 'utf8'));
+    await until(
+      'its processes to be dead',
+      () => !existsSync(`/proc/${pid}`) || /^State:\tZ/m.test(readFileSync(`/proc/${pid}/status`, 'utf8')),
+    );
+    await assert.rejects(network.setUp(kept), /cridock is stopping/);
+  });
+
+  it('forgets sandboxes that were detached and are gone', async () => {
+    const network = setup.network();
+    for (const pod of [kept, gone]) {
+      await network.setUp(pod);
+      await network.tearDown(pod);
+    }
+    await network.gc(onlyKept);
+    assert.deepEqual(await readdir(join(setup.cacheDir, 'detached')), [kept.sandboxId]);
   });
 
   it('goes on when a plugin fails, and tells', async () => {

@@ -67,8 +67,8 @@ describe('AttachmentCache', () => {
     await cache.write(COMPLETE);
     assert.deepEqual(await cache.find(ID), [COMPLETE]);
     assert.deepEqual(await cache.find(OTHER_ID), []);
-    await cache.remove(COMPLETE);
-    await cache.remove(COMPLETE);
+    await cache.setDetached(COMPLETE);
+    await cache.setDetached(COMPLETE);
     assert.deepEqual(await cache.find(ID), []);
   });
 

@@ -30,6 +30,11 @@ describe('capabilityArgs', () => {
     });
   });
 
+  it('passes the resolver settings', () => {
+    const dns = { servers: ['10.96.0.10'], searches: ['shop.svc.cluster.local'], options: ['ndots:5'] };
+    assert.deepEqual(capabilityArgs({ ...POD, dns }, ''), { dns });
+  });
+
   it('passes the cgroup and the annotations', () => {
     assert.deepEqual(capabilityArgs({ ...POD, cgroupParent: '/kubepods/x', annotations: { a: 'b' } }, ''), {
       cgroupPath: '/kubepods/x',

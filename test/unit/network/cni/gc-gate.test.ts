@@ -40,6 +40,23 @@ describe('GcGate', () => {
     await Promise.all(done);
   });
 
+  it('has GC give way to an attachment that has waited for it', async () => {
+    const gate = new GcGate(1);
+    const first = new Work();
+    let reason: unknown;
+    const gc = gate.gc(async (yielding) => {
+      await new Promise((resolve) => yielding.addEventListener('abort', resolve));
+      reason = yielding.reason;
+    }, signal);
+    await turn();
+    const attaching = gate.attachment(first.run, signal);
+    await gc;
+    assert.match(String(reason), /gave way to a pod/);
+    first.end();
+    await attaching;
+    assert.equal(first.started, true);
+  });
+
   it('holds attachments up while GC runs, not while it waits', async () => {
     const gate = new GcGate();
     const [first, second, third, gc] = [new Work(), new Work(), new Work(), new Work()];

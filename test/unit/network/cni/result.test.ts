@@ -79,6 +79,22 @@ describe('containerAddresses', () => {
     assert.deepEqual(containerAddresses({ interfaces: INTERFACES, ips }, 'eth0'), ['10.1.0.2', '10.3.0.2']);
   });
 
+  it('takes an interface without a sandbox for the container’s where no other one is', () => {
+    const ips = [{ address: '10.1.0.2/16', interface: 1 }];
+    const noSandbox = [{ name: 'vethweb' }, { name: 'eth0', mac: '02:00:00:00:00:01' }];
+    assert.deepEqual(containerAddresses({ interfaces: noSandbox, ips }, 'eth0'), ['10.1.0.2']);
+    const namesakes = [{ name: 'eth0', sandbox: '/proc/1/ns/net' }, { name: 'eth0' }];
+    assert.deepEqual(containerAddresses({ interfaces: namesakes, ips }, 'eth0'), []);
+    const onHost = [{ name: 'cni0' }, { name: 'vethweb' }];
+    assert.deepEqual(containerAddresses({ interfaces: onHost, ips }, 'eth0'), []);
+  });
+
+  it('takes an interface that is not listed for the container’s', () => {
+    assert.deepEqual(containerAddresses({ ips: [{ address: '10.1.0.2/16', interface: 0 }] }, 'eth0'), [
+      '10.1.0.2',
+    ]);
+  });
+
   it('reads results before 0.3.0', () => {
     const result = { cniVersion: '0.2.0', ip4: { ip: '10.0.0.2/8' }, ip6: { ip: 'fd00::2/64' } };
     assert.deepEqual(containerAddresses(result, 'eth0'), ['10.0.0.2', 'fd00::2']);

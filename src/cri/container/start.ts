@@ -2,7 +2,8 @@ import { ContainerState } from '../../gen/runtime/v1/ContainerState.js';
 import type { StartContainerRequest__Output } from '../../gen/runtime/v1/StartContainerRequest.js';
 import type { StartContainerResponse } from '../../gen/runtime/v1/StartContainerResponse.js';
 import { linkDockerLog } from '../../logs/docker-log-link.js';
-import { isAlive, type ContainerRecord } from '../../state/records.js';
+import { makePodSysfsWritable } from '../../node/pod-sysfs.js';
+import { isAlive, isHostNetwork, type ContainerRecord } from '../../state/records.js';
 import type { CallContext } from '../../util/call-context.js';
 import { Code, CriError, messageOf } from '../../util/cri-error.js';
 import { logModeOf, logSourceOf } from './log.js';
@@ -45,6 +46,7 @@ async function start(deps: StartContainerDeps, id: string, ctx: CallContext): Pr
     );
   }
   await prepareLog(deps, container);
+  await prepareSysfs(deps, container);
   await holdNodeLimits(deps, container, nodeLimitsOf(deps, container));
   try {
     await deps.engine.startContainer(id);
@@ -71,6 +73,19 @@ async function setLimitsOrStop(deps: StartContainerDeps, container: ContainerRec
     await deps.engine.stopContainer(container.id, 0);
     await deps.mirror.refresh(container.id);
     throw error;
+  }
+}
+
+/** A privileged container may write to /sys of its pod's network, as with other runtimes. It starts without that, too. */
+async function prepareSysfs(deps: StartContainerDeps, container: ContainerRecord): Promise<void> {
+  if (container.inspect.HostConfig.Privileged !== true) return;
+  const sandbox = deps.mirror.lastKnown.sandboxes.get(container.sandboxId);
+  if (sandbox === undefined || isHostNetwork(sandbox) || sandbox.pid === 0) return;
+  try {
+    await makePodSysfsWritable(sandbox.pid);
+  } catch (error) {
+    const { id: containerId } = container;
+    deps.log.warn('/sys of a privileged container is read-only', { containerId, error: messageOf(error) });
   }
 }
 

@@ -89,6 +89,19 @@ describe('security context of a container', { skip: noEngine }, () => {
     assert.ok(!hasCapability(plain.pid, 'SYS_ADMIN'));
   });
 
+  it("privileged: /sys of the pod's network is writable, and for the others of the pod it is not", async (t) => {
+    if (node.noAllCapabilities !== undefined) {
+      t.skip(node.noAllCapabilities);
+      return;
+    }
+    const writes = 'v=$(cat /sys/kernel/mm/ksm/run) && echo $v >/sys/kernel/mm/ksm/run && echo written';
+    const before = await node.output(privilegedPod, writes);
+    assert.match(before, /Read-only file system/);
+    assert.equal(await node.output(privilegedPod, writes, { security: { privileged: true } }), 'written\n');
+    assert.match(await node.output(privilegedPod, writes), /Read-only file system/);
+    assert.ok(mountsOf(privilegedPod.pid).get('/sys')?.options.includes('ro'));
+  });
+
   it('no_new_privs', async () => {
     assert.equal(statusOf((await start({ no_new_privs: true })).pid).get('NoNewPrivs'), '1');
     assert.equal(

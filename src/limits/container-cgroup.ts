@@ -69,7 +69,7 @@ function upToContainer(path: string, containerId: string): string | undefined {
 }
 
 /** Mount point of each cgroup v1 controller, and under '' that of cgroup v2, with the cgroup that it shows. */
-function controllerRoots(mountinfo: string): Map<string, { mountPoint: string; root: string }> {
+export function controllerRoots(mountinfo: string): Map<string, { mountPoint: string; root: string }> {
   const roots = new Map<string, { mountPoint: string; root: string }>();
   for (const line of mountinfo.split('\n')) {
     const [head = '', tail = ''] = line.split(' - ');

@@ -6,6 +6,7 @@ import {
   readNodeLimits,
   type NodeLimits,
 } from '../convert/limits/node-limits.js';
+import { needsSetting } from './huge-page-limits.js';
 import { setNodeLimits } from './set-limits.js';
 import { isAlive, type ContainerRecord } from '../state/records.js';
 import { messageOf } from '../util/cri-error.js';
@@ -59,14 +60,14 @@ export function nodeLimitsOf(
   return held === undefined ? limitsAtCreation(container) : held.limits;
 }
 
-/** Notes the limits as due: from now on a crash of cridock leaves them to its next start. */
+/** Notes the limits as due, unless nothing has to be set: from now on a crash of cridock leaves them to its next start. */
 export async function holdNodeLimits(
   deps: Pick<NodeLimitsDeps, 'heldLimits'>,
   container: ContainerRecord,
   limits: NodeLimits,
 ): Promise<void> {
-  const none = limits.cgroup.length === 0 && limits.oomScoreAdj === undefined;
-  if (none && nodeLimitsOf(deps, container) === NO_NODE_LIMITS) return;
+  const isTold = JSON.stringify(limits) === JSON.stringify(nodeLimitsOf(deps, container));
+  if (isTold && !(await needsSetting(limits))) return;
   await deps.heldLimits.set(container.id, { limits, set: false });
 }
 

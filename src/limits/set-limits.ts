@@ -18,7 +18,8 @@ export interface LimitedContainer {
 
 /**
  * Sets a running container's limits in its cgroup's files and its processes' oom_score_adj. Setting them again changes
- * nothing. FAILED_PRECONDITION, naming the file, when the kernel refuses one that is required.
+ * nothing. FAILED_PRECONDITION, naming the file, when the kernel refuses one that is required. When the container has ended
+ * meanwhile, which Docker may tell only later, there is nothing left to limit: that is a success.
  */
 export async function setNodeLimits(
   container: LimitedContainer,
@@ -27,6 +28,19 @@ export async function setNodeLimits(
   paths: KernelPaths = KERNEL_PATHS,
 ): Promise<void> {
   if (limits.cgroup.length === 0 && limits.oomScoreAdj === undefined) return;
+  try {
+    await setAll(container, limits, cgroupVersion, paths);
+  } catch (error) {
+    if (!(await hasEnded(container.pid, paths))) throw error;
+  }
+}
+
+async function setAll(
+  container: LimitedContainer,
+  limits: NodeLimits,
+  cgroupVersion: 1 | 2,
+  paths: KernelPaths,
+): Promise<void> {
   const cgroup = await containerCgroup(container.id, container.pid, paths).catch((error: unknown) => {
     throw refusal(container.id, 'its cgroup', error);
   });
@@ -91,10 +105,22 @@ async function setOomScoreAdj(
   }
 }
 
+/** With its first process a container ends: the others are killed. One that nobody has waited for yet is a zombie. */
+async function hasEnded(pid: number, { proc }: KernelPaths): Promise<boolean> {
+  try {
+    const stat = await readFile(join(proc, String(pid), 'stat'), 'latin1');
+    return 'ZX'.includes(stat.slice(stat.lastIndexOf(')') + 2).charAt(0));
+  } catch (error) {
+    return isGone(error);
+  }
+}
+
+function isGone(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ESRCH');
+}
+
 function ifGone(error: unknown): void {
-  if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ESRCH'))
-    return;
-  throw error;
+  if (!isGone(error)) throw error;
 }
 
 function refusal(containerId: string, what: string, cause: unknown): CriError {

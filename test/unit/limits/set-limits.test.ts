@@ -27,6 +27,7 @@ describe('setNodeLimits on cgroup v2', () => {
     );
     await writeFile(join(cgroup, 'cgroup.procs'), `${PID}\n4243\n`);
     for (const pid of [PID, 4243]) await writeFile(join(root, `proc/${pid}/oom_score_adj`), '0');
+    await writeFile(join(root, `proc/${PID}/stat`), `${PID} (a) b) S 1 1 1 0 -1`);
     for (const file of ['memory.oom.group', 'memory.swap.max', 'hugetlb.2MB.max'])
       await writeFile(join(cgroup, file), '');
   });
@@ -74,7 +75,7 @@ describe('setNodeLimits on cgroup v2', () => {
     }
   });
 
-  it('says so when the container ends meanwhile, and its cgroup with it', async () => {
+  it('says so when the cgroup is gone under a process that lives', async () => {
     const procs = join(cgroup, 'cgroup.procs');
     await rename(procs, `${procs}.gone`);
     await assert.rejects(set([], 100), {
@@ -82,6 +83,26 @@ describe('setNodeLimits on cgroup v2', () => {
       message: /cannot set oom_score_adj/,
     });
     await rename(`${procs}.gone`, procs);
+  });
+
+  it('has nothing to set once the process has ended, whatever is still there of it', async () => {
+    const process = join(root, `proc/${PID}`);
+    const [stat, membership] = [join(process, 'stat'), join(process, 'cgroup')];
+    const [alive, own] = await Promise.all([stat, membership].map((path) => readFile(path, 'utf8')));
+    const writes: [string, string, boolean][] = [
+      ['memory.oom.group', '1', true],
+      ['memory.of.gone', '1', true],
+    ];
+    await assert.rejects(set(writes, 100));
+    await writeFile(stat, `${PID} (a) b) Z 1 1 1 0 -1`); // not waited for yet
+    await set(writes, 100);
+    await writeFile(membership, '0::/\n'); // as the kernel tells of a zombie
+    await set(writes, 100);
+    await rename(process, `${process}.gone`);
+    await set(writes, 100);
+    await rename(`${process}.gone`, process);
+    await writeFile(stat, alive ?? '');
+    await writeFile(membership, own ?? '');
   });
 
   it('touches nothing when the pid belongs to another container now', async () => {

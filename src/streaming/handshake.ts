@@ -1,4 +1,3 @@
-import { isIP } from 'node:net';
 import { STATUS_CODES } from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
@@ -23,22 +22,6 @@ export function asksFor(request: IncomingMessage, protocol: string): boolean {
   const has = (name: string, wanted: string) =>
     listHeader(request, name).some((word) => word.toLowerCase() === wanted);
   return has('connection', 'upgrade') && has('upgrade', protocol);
-}
-
-/**
- * Browsers name the page's origin with each WebSocket; the kubelet and crictl send none. A page may connect only to
- * the address that it came from, and only where that is no name, as names can be made to lead here.
- */
-export function isTrustedOrigin(request: IncomingMessage): boolean {
-  const origins = request.headersDistinct['origin'];
-  if (origins === undefined) return true;
-  const [origin = ''] = origins;
-  const host = (request.headers.host ?? '').toLowerCase();
-  const name = host.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
-  const isAddress = isIP(name) !== 0 || name === 'localhost';
-  return (
-    origins.length === 1 && isAddress && [`http://${host}`, `https://${host}`].includes(origin.toLowerCase())
-  );
 }
 
 /** Answers an upgrade request with an error and ends its connection. */

@@ -9,6 +9,8 @@ export interface RemoteOptions {
   readonly stderr?: boolean;
   /** SPDY protocols, as the client offers them. */
   readonly protocols?: string;
+  /** What the client sends besides. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** How a session ended for its client. */
@@ -35,8 +37,9 @@ export async function openRemote(url: string, options: RemoteOptions = {}): Prom
     stdin = false,
     stderr = !tty,
     protocols = 'v5.channel.k8s.io, v4.channel.k8s.io',
+    headers = {},
   } = options;
-  const client = await SpdyClient.connect(url, protocols);
+  const client = await SpdyClient.connect(url, protocols, headers);
   const error = await client.open({ streamtype: 'error' });
   await error.end();
   const stdinStream = stdin ? await client.open({ streamtype: 'stdin' }) : undefined;
@@ -71,6 +74,7 @@ export function exitOf(status: string): number | string {
 export async function openWebSocket(
   url: string,
   protocol: string,
+  headers: Readonly<Record<string, string>> = {},
 ): Promise<{
   socket: WebSocket;
   send: (channel: number, bytes: Buffer) => void;
@@ -79,6 +83,7 @@ export async function openWebSocket(
 }> {
   const socket = new WebSocket(url.replace(/^http/, 'ws'), protocol === '' ? [] : [protocol], {
     perMessageDeflate: false,
+    headers,
   });
   const base64 = protocol.includes('base64');
   const pieces = new Map<number, Buffer[]>([1, 2, 3].map((channel) => [channel, []]));

@@ -158,9 +158,13 @@ export class SpdyClient {
     socket.on('data', (chunk: Buffer) => reader.push(chunk));
   }
 
-  static async connect(url: string, protocols: string): Promise<SpdyClient> {
+  static async connect(
+    url: string,
+    protocols: string,
+    extra: http.OutgoingHttpHeaders = {},
+  ): Promise<SpdyClient> {
     const headers = { Upgrade: 'SPDY/3.1', 'X-Stream-Protocol-Version': protocols };
-    const { socket, head } = await upgrade(url, headers);
+    const { socket, head } = await upgrade(url, { ...extra, ...headers });
     return new SpdyClient(socket, head);
   }
 

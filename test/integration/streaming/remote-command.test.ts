@@ -27,6 +27,12 @@ const SHORT_EXECS = FULL ? 1_000 : 100;
 /** Commands that end while input is under way: it is a race. */
 const EARLY_ENDS = FULL ? 50 : 10;
 const MIB = 1024 * 1024;
+/** As a browser's terminal sends them, by way of the API server and the kubelet. */
+const BROWSER = {
+  Origin: 'http://localhost',
+  Cookie: 'c'.repeat(100_000),
+  'User-Agent': 'Mozilla/5.0',
+};
 
 describe('exec and attach', { skip: noEngine }, () => {
   let cridock: CridockProcess;
@@ -60,7 +66,7 @@ describe('exec and attach', { skip: noEngine }, () => {
   });
 
   it('keeps the outputs apart and tells the exit code', async () => {
-    const { result } = await shell("printf 'a\\000b'; echo oops >&2; exit 7");
+    const { result } = await shell("printf 'a\\000b'; echo oops >&2; exit 7", { headers: BROWSER });
     const { stdout, stderr, status } = await result;
     assert.deepEqual([stdout.toString('latin1'), stderr.toString(), exitOf(status)], ['a\0b', 'oops\n', 7]);
   });
@@ -92,7 +98,7 @@ describe('exec and attach', { skip: noEngine }, () => {
 
   it('speaks the old protocols too', async () => {
     for (const protocols of ['v3.channel.k8s.io', 'v2.channel.k8s.io', 'channel.k8s.io']) {
-      const good = await (await shell('echo hi', { protocols })).result;
+      const good = await (await shell('echo hi', { protocols, headers: BROWSER })).result;
       assert.deepEqual([good.stdout.toString(), good.status], ['hi\n', '']);
       const bad = await (await shell('exit 3', { protocols })).result;
       assert.equal(bad.status, 'command terminated with non-zero exit code: exit status 3');
@@ -286,14 +292,15 @@ describe('exec and attach', { skip: noEngine }, () => {
     'v4.channel.k8s.io',
     'v4.base64.channel.k8s.io',
     'channel.k8s.io',
+    'base64.channel.k8s.io',
     '',
   ]) {
-    it(`speaks WebSocket's "${protocol}"`, async () => {
+    it(`speaks WebSocket's "${protocol}", also with a browser's terminal`, async () => {
       const bytes = randomBytes(300_000);
       const url = await execUrl(['sh', '-c', `head -c ${bytes.length}; echo err >&2; exit 4`], {
         stdin: true,
       });
-      const session = await openWebSocket(url, protocol);
+      const session = await openWebSocket(url, protocol, BROWSER);
       for (let at = 0; at < bytes.length; at += 30_000) session.send(0, bytes.subarray(at, at + 30_000));
       const { stdout, stderr, status } = await session.result;
       assert.equal(sha256(stdout), sha256(bytes));

@@ -7,7 +7,8 @@ import { linesOf, parseJson, readBytes, readText } from './body.js';
 import type { CallOptions, Negotiated } from './engine.js';
 import { abortError, isRefusedVersion, isResetConnection, responseError, transportError } from './errors.js';
 import { pickApiVersion } from './negotiate.js';
-import type { EngineRequest, Transport } from './transport.js';
+import type { EngineRequest } from './engine-request.js';
+import type { Transport } from './transport.js';
 import type { EngineVersion } from './types.js';
 
 /** An Engine that takes a connection but says nothing for this long counts as unreachable. */

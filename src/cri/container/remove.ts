@@ -54,10 +54,11 @@ export async function removeOneContainer(
 
 /** The Engine's log goes away with the container: what it wrote last must be read before. */
 async function endWithLog(
-  deps: Pick<CriDeps, 'engine' | 'mirror'>,
+  deps: Pick<CriDeps, 'engine' | 'logs' | 'mirror'>,
   container: ContainerRecord,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   if (isAlive(container)) await unlessGone(deps.engine.stopContainer(container.id, 0, { signal }));
+  else if (deps.logs.isComplete(container.id)) return;
   await deps.mirror.refresh(container.id);
 }

@@ -39,7 +39,6 @@ export async function stopSandbox(
   await Promise.all(picture.membersOf(sandbox.id).map((member) => kill(deps, member, signal)));
   await detachSandbox(deps, sandbox, signal);
   await kill(deps, sandbox, signal);
-  await deps.mirror.refresh(sandbox.id);
 }
 
 /** CRI: running containers of a sandbox that is stopped are terminated by force. */

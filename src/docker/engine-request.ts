@@ -1,0 +1,13 @@
+/** One HTTP request to the Engine. */
+export interface EngineRequest {
+  method: 'GET' | 'HEAD' | 'POST' | 'DELETE';
+  /** Without version prefix; its parts are escaped. */
+  path: string;
+  query?: Record<string, string>;
+  /** Sent as JSON. */
+  body?: object;
+  headers?: Record<string, string>;
+  signal?: AbortSignal | undefined;
+  /** The answer may take long (pull, stop, events): the request does not count against the connection limit. */
+  long?: boolean;
+}

@@ -26,6 +26,8 @@ import { CriServer } from './server/grpc-server.js';
 import { CheckpointStore } from './state/checkpoint.js';
 import { EngineNews } from './state/engine-news.js';
 import { podResourcesStore } from './state/pod-resources.js';
+import { SealKey } from './state/seal-key.js';
+import { Seal } from './state/seal.js';
 import { SandboxMetrics } from './stats/pod-metrics.js';
 import { Statistics } from './stats/statistics.js';
 import { StreamingServer } from './streaming/server.js';
@@ -65,7 +67,9 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
   const network = buildNetwork(config, metrics, log);
   const images = new KnownImages(engine);
   const logs = new ContainerLogs(engine, log);
-  const mirror = buildMirror(config, { engine, network, images, logs, log });
+  const sealKey = new SealKey(rootDirectory, log);
+  const seal = new Seal(sealKey);
+  const mirror = buildMirror(config, { engine, network, images, seal, logs, log });
 
   // What is kept on disk beside Docker's labels.
   const checkpoints = new CheckpointStore({ dir: join(rootDirectory, 'sandbox'), log });
@@ -78,7 +82,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
   const events = new EventFeed(mirror, (transition) => metrics.lifeEvent(transition));
   dropLogsAfterResync(logs, mirror);
   const news = new EngineNews(engine, mirror, log);
-  const imageParts = buildImages({ engine, mirror, images, news, rootDirectory, log });
+  const imageParts = buildImages({ engine, seal, mirror, images, news, rootDirectory, log });
 
   const streaming = new StreamingServer({
     ...config.streamingAddress,
@@ -92,12 +96,12 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
     ...buildReplies(protocol.encodeReply, heldLimits),
     ...imageParts,
     ...{ engine, network, images, logs, mirror, statistics, events, streaming },
-    ...{ checkpoints, heldLimits, podResources, log },
+    ...{ checkpoints, heldLimits, podResources, seal, log },
     sandboxMetrics: new SandboxMetrics(statistics),
     settings: live.settings,
   };
   reclaimVanishedSandboxes(deps);
-  settleLimitsAfterResync(deps);
+  settleLimitsAfterResync(deps, () => sealKey.isNew);
 
   const server = new CriServer({
     protocol,
@@ -120,6 +124,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
   return {
     start: async () => {
       if (config.metricsAddress !== undefined) await status?.listen(config.metricsAddress);
+      await sealKey.prepare();
       await checkpoints.prepare();
       await heldLimits.prepare();
       await podResources.prepare();

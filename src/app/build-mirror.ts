@@ -8,6 +8,8 @@ import type { PodNetwork } from '../network/network.js';
 import { podAddresses } from '../network/pod-addresses.js';
 import { Mirror } from '../state/mirror.js';
 import { readRecord } from '../state/read-record.js';
+import { recognitionOn } from '../state/recognise.js';
+import type { Seal } from '../state/seal.js';
 import type { Logger } from '../util/log.js';
 
 const RECONCILE_EVERY_MS = 180_000;
@@ -18,17 +20,21 @@ export interface MirrorParts {
   readonly engine: Engine;
   readonly network: PodNetwork;
   readonly images: KnownImages;
+  readonly seal: Seal;
   readonly logs: ContainerLogs;
   readonly log: Logger;
 }
 
 /** The picture of the Engine's pods, not followed yet. */
-export function buildMirror(config: Config, { engine, network, images, logs, log }: MirrorParts): Mirror {
+export function buildMirror(config: Config, parts: MirrorParts): Mirror {
+  const { engine, network, images, seal, logs, log } = parts;
+  const recognition = recognitionOn(engine, images, seal);
   return new Mirror({
     engine,
     log,
     read: async (inspect) => {
       const record = await readRecord(inspect, {
+        ...recognition,
         addresses: (sandbox) => podAddresses(network, sandbox),
         image: (container, labels) => imageNames(container, labels, images),
         log,

@@ -10,6 +10,7 @@ import type { PodNetwork } from '../network/network.js';
 import type { CheckpointStore } from '../state/checkpoint.js';
 import type { JsonStore } from '../state/json-store.js';
 import type { Mirror } from '../state/mirror.js';
+import type { Seal } from '../state/seal.js';
 import type { PodResources } from '../state/pod-resources.js';
 import type { SandboxMetrics } from '../stats/pod-metrics.js';
 import type { Statistics } from '../stats/statistics.js';
@@ -74,6 +75,8 @@ export interface CriDeps extends CallsInFlight, Images, KeptReplies {
   readonly settings: CriSettings;
   readonly log: Logger;
   readonly checkpoints: CheckpointStore;
+  /** Put onto every container that is made. */
+  readonly seal: Seal;
   /** By container id. */
   readonly heldLimits: JsonStore<HeldLimits>;
   /** What UpdatePodSandboxResources told last, by sandbox id. */

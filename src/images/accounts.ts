@@ -1,6 +1,6 @@
 import type { AccountFiles } from '../convert/security/accounts.js';
-import type { Engine } from '../docker/engine.js';
 import { Code, CriError } from '../util/cri-error.js';
+import type { OwnContainerParts } from './own-containers.js';
 import { withScratchContainer } from './scratch-container.js';
 
 const MAX_FILE_BYTES = 4 * 1024 * 1024;
@@ -10,11 +10,11 @@ const TYPE_BITS = 0x8f280000;
 
 /** The account files of images, each image looked into once: its content never changes. */
 export class ImageAccounts {
-  readonly #engine: Engine;
+  readonly #parts: OwnContainerParts;
   readonly #files = new Map<string, Promise<AccountFiles>>();
 
-  constructor(engine: Engine) {
-    this.#engine = engine;
+  constructor(parts: OwnContainerParts) {
+    this.#parts = parts;
   }
 
   async of(imageId: string): Promise<AccountFiles> {
@@ -32,7 +32,7 @@ export class ImageAccounts {
   }
 
   async #read(imageId: string): Promise<AccountFiles> {
-    return withScratchContainer(this.#engine, imageId, async (id) => {
+    return withScratchContainer(this.#parts, imageId, async (id) => {
       const [passwd, group] = await Promise.all([
         this.#readText(id, '/etc/passwd'),
         this.#readText(id, '/etc/group'),
@@ -45,7 +45,7 @@ export class ImageAccounts {
   async #readText(containerId: string, path: string): Promise<string> {
     let at = path;
     for (let links = 0; links <= MAX_LINKS; links += 1) {
-      const stat = await this.#engine.statPath(containerId, at);
+      const stat = await this.#parts.engine.statPath(containerId, at);
       if (stat === undefined) return '';
       if (stat.linkTarget !== '') {
         at = stat.linkTarget;
@@ -58,7 +58,7 @@ export class ImageAccounts {
           `the image's ${path} is longer than ${MAX_FILE_BYTES} bytes`,
         );
       }
-      return (await this.#engine.readFile(containerId, at)).toString('utf8');
+      return (await this.#parts.engine.readFile(containerId, at)).toString('utf8');
     }
     throw new CriError(Code.FAILED_PRECONDITION, `the image's ${path} is a chain of too many links`);
   }

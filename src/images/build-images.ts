@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { Engine } from '../docker/engine.js';
 import type { EngineNews } from '../state/engine-news.js';
 import type { Mirror } from '../state/mirror.js';
+import type { Seal } from '../state/seal.js';
 import type { Logger } from '../util/log.js';
 import { ImageAccounts } from './accounts.js';
 import { ImageDiskUsage } from './disk-usage.js';
@@ -21,6 +22,7 @@ export interface Images {
 /** What images are known and kept with. */
 export interface ImagesOptions {
   readonly engine: Engine;
+  readonly seal: Seal;
   readonly mirror: Mirror;
   readonly images: KnownImages;
   readonly news: EngineNews;
@@ -31,11 +33,11 @@ export interface ImagesOptions {
 
 /** Builds them. What events of images tell is asked for anew; after each full reading of the Engine what no container uses any more is taken away. */
 export function buildImages(options: ImagesOptions): Images {
-  const { engine, mirror, images, news, rootDirectory, log } = options;
-  const imageVolumes = new ImageVolumes(engine, join(rootDirectory, 'image-volumes'));
+  const { engine, seal, mirror, images, news, rootDirectory, log } = options;
+  const imageVolumes = new ImageVolumes({ engine, seal }, join(rootDirectory, 'image-volumes'));
   mirror.subscribe({
     onResync: () => {
-      void removeOldScratchContainers(engine, log);
+      void removeOldScratchContainers({ engine, seal }, log);
       void sweepImageVolumes({ imageVolumes, mirror, log });
     },
   });
@@ -51,7 +53,7 @@ export function buildImages(options: ImagesOptions): Images {
   return {
     imageDiskUsage,
     imageInodes,
-    imageAccounts: new ImageAccounts(engine),
+    imageAccounts: new ImageAccounts({ engine, seal }),
     imageVolumes,
   };
 }

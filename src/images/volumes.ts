@@ -1,9 +1,8 @@
 import { stat } from 'node:fs/promises';
 import { IMAGE_VOLUMES, parseImageVolumes } from '../convert/container/image-volume-mounts.js';
-import { OWN_LABEL_PREFIX } from '../convert/text/labels.js';
-import type { Engine } from '../docker/engine.js';
 import type { ContainerInspect } from '../docker/types.js';
 import { ImageFolders } from './folders.js';
+import { createOwn, listOwn, type OwnContainerParts } from './own-containers.js';
 import type { ContainerRecord } from '../state/records.js';
 import { Code, CriError, hasCode, messageOf } from '../util/cri-error.js';
 import { KeyedMutex } from '../util/keyed-mutex.js';
@@ -14,8 +13,8 @@ import { unlessGone } from '../util/cri-error.js';
 /** The kubelet looks for this word in the error. */
 export const IMAGE_VOLUME_FAILED = 'ImageVolumeMountFailed';
 
-/** Names the image whose layers a container keeps on the node. */
-const KEEPER_LABEL = `${OWN_LABEL_PREFIX}image-volume`;
+/** Of a container that keeps an image's layers on the node. */
+const PURPOSE = 'image-volume';
 
 /** Mounts are made and taken away one at a time. */
 const ONE_LOCK = '';
@@ -26,15 +25,15 @@ const ONE_LOCK = '';
  * are. Only with the graph driver overlay2: others have no layers that can be mounted.
  */
 export class ImageVolumes {
-  readonly #engine: Engine;
+  readonly #parts: OwnContainerParts;
   readonly #folders: ImageFolders;
   readonly #lock = new KeyedMutex();
   /** How many containers that use an image are being made, by image id. */
   readonly #awaited = new Map<string, number>();
 
   /** `dir`: an absolute path that belongs to nobody else. */
-  constructor(engine: Engine, dir: string) {
-    this.#engine = engine;
+  constructor(parts: OwnContainerParts, dir: string) {
+    this.#parts = parts;
     this.#folders = new ImageFolders(dir);
   }
 
@@ -64,8 +63,8 @@ export class ImageVolumes {
   /** Unmounts those that no container uses, and lets go of their layers. `usedIds` is asked for all images in use. */
   async sweep(usedIds: () => Promise<ReadonlySet<string>>): Promise<void> {
     await this.#lock.run(ONE_LOCK, async () => {
-      const keepers = await this.#engine.listContainers([KEEPER_LABEL]);
-      const kept = new Map(keepers.map(({ Id: id, Labels: labels }) => [labels?.[KEEPER_LABEL] ?? '', id]));
+      const keepers = await listOwn(this.#parts, PURPOSE);
+      const kept = new Map(keepers.map(({ imageId, id }) => [imageId, id]));
       const mounted = (await this.#folders.names()).map((name) => `sha256:${name}`);
       const awaited = new Set(this.#awaited.keys());
       const used = await usedIds();
@@ -81,16 +80,16 @@ export class ImageVolumes {
 
   async #letGo(imageId: string, keeper: string | undefined): Promise<void> {
     await this.#folders.unmount(nameOf(imageId));
-    if (keeper !== undefined) await unlessGone(this.#engine.removeContainer(keeper));
+    if (keeper !== undefined) await unlessGone(this.#parts.engine.removeContainer(keeper));
   }
 
   async #mount(imageId: string): Promise<void> {
     const name = nameOf(imageId);
     if (await this.#folders.isMounted(name)) return;
-    const keeper = await this.#engine.inspectContainer(await this.#keeper(imageId));
+    const keeper = await this.#keeper(imageId);
     const layers = layersOf(keeper);
     if (layers === undefined || !(await allThere(layers))) {
-      await unlessGone(this.#engine.removeContainer(keeper.Id));
+      await unlessGone(this.#parts.engine.removeContainer(keeper.Id));
       throw new CriError(
         Code.UNIMPLEMENTED,
         `${IMAGE_VOLUME_FAILED}: needs Docker Engine API 1.48, or the graph driver overlay2 on this node`,
@@ -106,20 +105,17 @@ export class ImageVolumes {
   }
 
   /** The container that keeps the image's layers, made where there is none. */
-  async #keeper(imageId: string): Promise<string> {
+  async #keeper(imageId: string): Promise<ContainerInspect> {
+    const name = `cridock-image-volume-${nameOf(imageId)}`;
+    const { engine } = this.#parts;
     try {
-      return await this.#engine.createContainer(`cridock-image-volume-${nameOf(imageId)}`, {
-        Image: imageId,
-        // Never run; an image may name no program.
-        Entrypoint: ['/'],
-        Labels: { [KEEPER_LABEL]: imageId },
-        HostConfig: { NetworkMode: 'none', LogConfig: { Type: 'none', Config: {} } },
-      });
+      return await engine.inspectContainer(await createOwn(this.#parts, name, PURPOSE, imageId));
     } catch (error) {
       if (!hasCode(error, Code.ALREADY_EXISTS)) throw error;
-      const [keeper] = await this.#engine.listContainers([`${KEEPER_LABEL}=${imageId}`]);
-      if (keeper === undefined) throw error;
-      return keeper.Id;
+      // Whoever made it: of the same image it keeps the same layers.
+      const keeper = await engine.inspectContainer(name);
+      if (keeper.Image !== imageId) throw error;
+      return keeper;
     }
   }
 }

@@ -8,7 +8,7 @@ import {
 } from '../convert/limits/node-limits.js';
 import { needsSetting } from './huge-page-limits.js';
 import { setNodeLimits } from './set-limits.js';
-import { isAlive, type ContainerRecord } from '../state/records.js';
+import { isAlive, ownFact, type ContainerRecord } from '../state/records.js';
 import { messageOf } from '../util/cri-error.js';
 import { JsonStore } from '../state/json-store.js';
 import type { Mirror } from '../state/mirror.js';
@@ -46,9 +46,24 @@ export function heldLimitsStore(rootDirectory: string, log: Logger): JsonStore<H
   return new JsonStore({ dir: join(rootDirectory, 'limits'), read: readHeldLimits, log });
 }
 
-/** After each full reading of the Engine: sets what a crash has left due, and forgets containers that are gone. */
-export function settleLimitsAfterResync(deps: NodeLimitsDeps): void {
-  deps.mirror.subscribe({ onResync: () => void settleHeldLimits(deps) });
+/**
+ * After each full reading of the Engine: sets what a crash has left due, and forgets containers that are gone. After the first
+ * one, when `isSealKeyNew`, it keeps what labels tell of older containers.
+ */
+export function settleLimitsAfterResync(deps: NodeLimitsDeps, isSealKeyNew: () => boolean): void {
+  let isFirst = true;
+  deps.mirror.subscribe({
+    onResync: () => {
+      const isToKeep = isFirst && isSealKeyNew();
+      isFirst = false;
+      void (async () => {
+        if (isToKeep) await keepLimitsOfUnsealed(deps);
+        await settleHeldLimits(deps);
+      })().catch((error: unknown) => {
+        deps.log.error('limits of older containers could not be kept', { error: messageOf(error) });
+      });
+    },
+  });
 }
 
 /** The limits that the container has, or will have once it is started, beside Docker's. */
@@ -81,7 +96,7 @@ export async function setHeldLimits(
   const { info } = await deps.mirror.currentFacts();
   await setNodeLimits(container, held.limits, info.CgroupVersion === '2' ? 2 : 1);
   // What the label tells too needs no file.
-  if (JSON.stringify(held.limits) === container.labels.own[NODE_LIMITS])
+  if (JSON.stringify(held.limits) === ownFact(container, NODE_LIMITS))
     await deps.heldLimits.delete(container.id);
   else await deps.heldLimits.set(container.id, { ...held, set: true });
 }
@@ -103,11 +118,28 @@ async function settleHeldLimits(deps: NodeLimitsDeps): Promise<void> {
   }
 }
 
-/** A label that cannot be read is somebody else's doing; the container has what Docker set. */
 function limitsAtCreation(container: ContainerRecord): NodeLimits {
+  return limitsIn(ownFact(container, NODE_LIMITS));
+}
+
+/** Text that cannot be read is somebody else's doing; the container has what Docker set. */
+function limitsIn(text: string | undefined): NodeLimits {
   try {
-    return parseNodeLimits(container.labels.own[NODE_LIMITS]);
+    return parseNodeLimits(text);
   } catch {
     return NO_NODE_LIMITS;
+  }
+}
+
+/**
+ * Keeps the limits of containers that were made before there was a key to seal them with: as they were told when the key was
+ * made, and never again.
+ */
+async function keepLimitsOfUnsealed(deps: NodeLimitsDeps): Promise<void> {
+  for (const container of deps.mirror.lastKnown.containers.values()) {
+    const limits = limitsIn(container.labels.own[NODE_LIMITS]);
+    const isNeeded = !container.sealed && limits !== NO_NODE_LIMITS;
+    if (!isNeeded || deps.heldLimits.get(container.id) !== undefined) continue;
+    await deps.heldLimits.set(container.id, { limits, set: isAlive(container) });
   }
 }

@@ -1,13 +1,15 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../cli/config.js';
-import { KIND_LABEL, parseLabels } from '../convert/text/labels.js';
+import { KIND_LABEL } from '../convert/text/labels.js';
 import { CRI_LOG_MODE, LOG_MODE } from '../convert/container/log-config.js';
-import { parseName } from '../convert/text/names.js';
 import type { Engine } from '../docker/engine.js';
 import type { ContainerInspect } from '../docker/types.js';
 import { AttachmentCache } from '../network/cni/cache.js';
 import { parseCheckpoint } from '../state/checkpoint-format.js';
+import { recognise, recognitionOn, type Recognised } from '../state/recognise.js';
+import { SealKey } from '../state/seal-key.js';
+import { Seal } from '../state/seal.js';
 import { Code, hasCode, messageOf } from '../util/cri-error.js';
 import { silentLogger } from '../util/log.js';
 
@@ -38,32 +40,54 @@ export interface Survey {
   readonly leftAlone: readonly string[];
 }
 
+/** A container of a pod as Docker shows it, and what that tells. */
+interface Found {
+  readonly inspect: ContainerInspect;
+  readonly recognised: Recognised;
+}
+
 /** Looks at all pods on the Engine, whoever made them; changes nothing. `direction` is as in `cridock migrate`. */
 export async function surveyPods(engine: Engine, config: Config, direction: 'from' | 'to'): Promise<Survey> {
   const inspected = await inspectAll(engine);
-  const sandboxes = inspected.filter(
-    ({ Config: { Labels: labels } }) => parseLabels(labels)?.kind === 'sandbox',
-  );
+  const found = await recogniseAll(engine, config, inspected);
   const attached = await new AttachmentCache(config.cniCacheDir, silentLogger).sandboxIds();
   const claimed = new Set<string>();
   const pods: SurveyedPod[] = [];
-  for (const sandbox of sandboxes) {
-    const name = parseName(sandbox.Name);
-    if (name === undefined) continue;
-    const members = inspected.filter((one) => sandboxIdOf(one) === sandbox.Id && parseName(one.Name));
-    [sandbox, ...members].forEach(({ Id: id }) => claimed.add(id));
+  for (const { inspect: sandbox, recognised } of found) {
+    if (recognised.labels.kind !== 'sandbox') continue;
+    const members = found.filter(({ recognised: { labels } }) => {
+      return labels.kind === 'container' && labels.sandboxId === sandbox.Id;
+    });
+    [sandbox, ...members.map(({ inspect }) => inspect)].forEach(({ Id: id }) => claimed.add(id));
     const containers = members.map(surveyContainer);
     const remarks = [
       ...(await checkpointRemarks(config, sandbox.Id)),
       ...networkRemarks(config, sandbox, attached),
       ...(direction === 'to' ? logRemarks(containers) : []),
     ];
-    const { podName, namespace } = name;
+    const { podName, namespace } = recognised.parsed;
     const { Running: running } = sandbox.State;
     pods.push({ namespace, name: podName, sandboxId: sandbox.Id, running, containers, remarks });
   }
   const leftAlone = inspected.filter(({ Id: id }) => !claimed.has(id)).map(({ Name: name }) => name.slice(1));
   return { pods, leftAlone };
+}
+
+/** Without those that were renamed: neither program is told their metadata by the name that they have now. */
+async function recogniseAll(
+  engine: Engine,
+  { rootDirectory }: Config,
+  inspected: readonly ContainerInspect[],
+): Promise<Found[]> {
+  const sealKey = new SealKey(rootDirectory, silentLogger);
+  await sealKey.read();
+  const sources = recognitionOn(engine, engine, new Seal(sealKey));
+  const found: Found[] = [];
+  for (const inspect of inspected) {
+    const recognised = await recognise(inspect, sources);
+    if (recognised?.name === inspect.Name.slice(1)) found.push({ inspect, recognised });
+  }
+  return found;
 }
 
 async function inspectAll(engine: Engine): Promise<ContainerInspect[]> {
@@ -78,23 +102,13 @@ async function inspectAll(engine: Engine): Promise<ContainerInspect[]> {
   return inspected;
 }
 
-function sandboxIdOf({ Config: { Labels: labels } }: ContainerInspect): string | undefined {
-  const parsed = parseLabels(labels);
-  return parsed?.kind === 'container' ? parsed.sandboxId : undefined;
-}
-
-function surveyContainer({
-  Id: id,
-  Name: name,
-  Config,
-  HostConfig,
-  State,
-}: ContainerInspect): SurveyedContainer {
-  const labels = parseLabels(Config.Labels);
-  const logPath = labels?.kind === 'container' ? labels.logPath : '';
-  const byCridock = labels?.own[LOG_MODE] === CRI_LOG_MODE;
+function surveyContainer({ inspect, recognised }: Found): SurveyedContainer {
+  const { Id: id, HostConfig, State } = inspect;
+  const { labels, parsed } = recognised;
+  const logPath = labels.kind === 'container' ? labels.logPath : '';
+  const byCridock = labels.own[LOG_MODE] === CRI_LOG_MODE;
   return {
-    name: parseName(name)?.containerName ?? '',
+    name: parsed.containerName,
     id,
     running: State.Running,
     shape:

@@ -1,15 +1,15 @@
 import { containerPhase } from '../convert/container/container-state.js';
-import { parseLabels, type ContainerLabelFacts, type SandboxLabelFacts } from '../convert/text/labels.js';
-import { NAME, parseName, type ParsedName } from '../convert/text/names.js';
+import type { ContainerLabelFacts, SandboxLabelFacts } from '../convert/text/labels.js';
 import { sandboxFacts } from '../convert/sandbox/sandbox-facts.js';
 import { parseTimeNs } from '../convert/text/timestamps.js';
 import type { ContainerInspect } from '../docker/types.js';
 import { NamespaceMode } from '../gen/runtime/v1/NamespaceMode.js';
 import type { Logger } from '../util/log.js';
+import { recognise, type RecognitionSources, type Recognised } from './recognise.js';
 import type { ContainerRecord, ObjectRecord, SandboxRecord } from './records.js';
 
 /** What an inspect alone does not tell. */
-export interface RecordSources {
+export interface RecordSources extends RecognitionSources {
   /** The pod's addresses, or undefined while it has no network. */
   addresses: (inspect: ContainerInspect) => Promise<string[] | undefined>;
   /** How the container's image is named to CRI. */
@@ -18,40 +18,29 @@ export interface RecordSources {
 }
 
 /**
- * Reads a Docker container into a record; undefined when it is not ours. One that was renamed goes by the name that it was
- * made with; cri-dockerd's do not keep that, and are left out when their name does not tell their metadata.
+ * Reads a Docker container into a record; undefined when it is not ours (`recognise`). One that was renamed goes by the name
+ * that it was made with; cri-dockerd's do not keep that, and are left out when their name does not tell their metadata.
  */
 export async function readRecord(
   inspect: ContainerInspect,
   sources: RecordSources,
 ): Promise<ObjectRecord | undefined> {
-  const labels = parseLabels(inspect.Config.Labels);
-  if (labels === undefined) return undefined;
-  const dockerName = withoutSlash(inspect.Name);
-  const name = named(dockerName, labels.kind) ?? named(labels.own[NAME] ?? '', labels.kind);
-  if (name === undefined) {
-    sources.log.warn('a container with the labels of a pod but a foreign name is left out', {
+  const recognised = await recognise(inspect, sources);
+  if (recognised === undefined) {
+    sources.log.warn('a container with the labels of a pod that is no part of one is left out', {
       containerId: inspect.Id,
-      name: dockerName,
+      name: inspect.Name.replace(/^\//, ''),
     });
     return undefined;
   }
-  return labels.kind === 'sandbox'
-    ? readSandbox(inspect, name, labels, sources)
-    : readContainer(inspect, name, labels, sources);
-}
-
-/** The name that an object goes by, and what it tells. */
-type Named = ParsedName & { readonly name: string };
-
-function named(name: string, kind: ParsedName['kind']): Named | undefined {
-  const parsed = parseName(name);
-  return parsed?.kind === kind ? { ...parsed, name } : undefined;
+  return recognised.labels.kind === 'sandbox'
+    ? readSandbox(inspect, recognised, recognised.labels, sources)
+    : readContainer(inspect, recognised, recognised.labels, sources);
 }
 
 async function readSandbox(
   inspect: ContainerInspect,
-  name: Named,
+  { name, parsed, sealed }: Recognised,
   labels: SandboxLabelFacts,
   sources: RecordSources,
 ): Promise<SandboxRecord> {
@@ -62,9 +51,15 @@ async function readSandbox(
   return {
     kind: 'sandbox',
     id: inspect.Id,
-    name: name.name,
-    identity: { name: name.podName, namespace: name.namespace, uid: name.uid, attempt: name.attempt },
+    name,
+    identity: {
+      name: parsed.podName,
+      namespace: parsed.namespace,
+      uid: parsed.uid,
+      attempt: parsed.attempt,
+    },
     labels,
+    sealed,
     createdAtNs: parseTimeNs(inspect.Created),
     status: state.Status,
     pid: state.Pid,
@@ -77,7 +72,7 @@ async function readSandbox(
 
 async function readContainer(
   inspect: ContainerInspect,
-  name: Named,
+  { name, parsed, sealed }: Recognised,
   labels: ContainerLabelFacts,
   sources: RecordSources,
 ): Promise<ContainerRecord> {
@@ -85,10 +80,11 @@ async function readContainer(
   return {
     kind: 'container',
     id: inspect.Id,
-    name: name.name,
+    name,
     sandboxId: labels.sandboxId,
-    metadata: { name: name.containerName, attempt: name.attempt },
+    metadata: { name: parsed.containerName, attempt: parsed.attempt },
     labels,
+    sealed,
     createdAtNs,
     status: inspect.State.Status,
     phase: containerPhase(inspect.State, createdAtNs),
@@ -101,8 +97,4 @@ async function readContainer(
 /** Docker's own handle on the namespace where it tells one, else the process's. */
 function netnsPath(inspect: ContainerInspect): string {
   return inspect.NetworkSettings?.SandboxKey || `/proc/${inspect.State.Pid}/ns/net`;
-}
-
-function withoutSlash(name: string): string {
-  return name.replace(/^\//, '');
 }

@@ -23,6 +23,8 @@ export interface SandboxRecord {
   readonly identity: SandboxIdentity;
   /** CRI labels and annotations as given, and the facts that are kept beside them. */
   readonly labels: SandboxLabelFacts;
+  /** As `Recognised.sealed`. */
+  readonly sealed: boolean;
   readonly createdAtNs: bigint;
   readonly status: ContainerStatusWord;
   /** Host pid of the pause process, 0 when it does not run. */
@@ -45,6 +47,8 @@ export interface ContainerRecord {
   /** CRI's ContainerMetadata. */
   readonly metadata: { name: string; attempt: number };
   readonly labels: ContainerLabelFacts;
+  /** As `Recognised.sealed`. */
+  readonly sealed: boolean;
   readonly createdAtNs: bigint;
   readonly status: ContainerStatusWord;
   /** Where it is in its life, in CRI's words. */
@@ -70,4 +74,12 @@ export function isAlive(record: ObjectRecord): boolean {
 /** True when the pod is in the host's network: then there is nothing to attach or detach. */
 export function isHostNetwork(sandbox: SandboxRecord): boolean {
   return sandbox.facts.network === NamespaceMode.NODE;
+}
+
+/**
+ * A fact of cridock's own that decides on confinement or identity: only where cridock wrote it, since a user of Docker may have
+ * given the others any labels.
+ */
+export function ownFact({ sealed, labels }: ObjectRecord, name: string): string | undefined {
+  return sealed ? labels.own[name] : undefined;
 }

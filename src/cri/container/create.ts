@@ -14,7 +14,7 @@ import type { CreateContainerResponse } from '../../gen/runtime/v1/CreateContain
 import { NamespaceMode } from '../../gen/runtime/v1/NamespaceMode.js';
 import { IMAGE_NAME, IMAGE_REF } from '../../images/names.js';
 import type { Picture } from '../../state/picture.js';
-import { isAlive, isReady, type SandboxRecord } from '../../state/records.js';
+import { isAlive, isReady, ownFact, type SandboxRecord } from '../../state/records.js';
 import type { CallContext } from '../../util/call-context.js';
 import { Code, CriError, hasCode } from '../../util/cri-error.js';
 import { checkOnNode, makeMountSources } from './checks.js';
@@ -37,6 +37,7 @@ export type CreateContainerDeps = Pick<
   | 'log'
   | 'mirror'
   | 'podLocks'
+  | 'seal'
   | 'settings'
 > &
   ImageMountDeps;
@@ -139,7 +140,8 @@ async function planContainer(
     minOomScoreAdj: deps.settings.minOomScoreAdj,
   });
   await makeMountSources(mounts);
-  return { name, imagesToMount, ...withSpecHash(body) };
+  const { body: whole, specHash } = withSpecHash(body);
+  return { name, imagesToMount, body: deps.seal.onto(name, whole), specHash };
 }
 
 /** What the container will run first, by Docker's rules: a command takes the place of all that the image says. */
@@ -209,6 +211,6 @@ function madeBefore(picture: Picture, { name, specHash }: ContainerPlan): string
   if (existing === undefined) return undefined;
   const isCreated =
     existing.kind === 'container' && existing.phase.state === ContainerState.CONTAINER_CREATED;
-  if (isCreated && existing.labels.own[SPEC_HASH] === specHash) return existing.id;
+  if (isCreated && ownFact(existing, SPEC_HASH) === specHash) return existing.id;
   throw new CriError(Code.ALREADY_EXISTS, `config.metadata: "${name}" exists already as ${existing.id}`);
 }

@@ -11,7 +11,7 @@ import { checkRuntimeHandler } from '../runtime/handlers.js';
 import { withScratchContainer } from '../../images/scratch-container.js';
 
 /** What it takes to look up images that are mounted. */
-export type ImageMountDeps = Pick<CriDeps, 'engine' | 'imageVolumes' | 'images' | 'mirror'>;
+export type ImageMountDeps = Pick<CriDeps, 'engine' | 'imageVolumes' | 'images' | 'mirror' | 'seal'>;
 
 /** Go's `fs.ModeDir`, the highest of the 32 bits of a mode. */
 const FOLDER_BIT = 2 ** 31;
@@ -75,13 +75,13 @@ async function resolved(
 
 /** Where a sub path leads in the image, as an absolute path there without any link in it. */
 async function pathInImage(
-  { engine }: Pick<CriDeps, 'engine' | 'images'>,
+  parts: Pick<CriDeps, 'engine' | 'seal'>,
   field: string,
   imageId: string,
   subPath: string,
 ): Promise<string> {
   if (subPath === '') return '/';
-  const path = await withScratchContainer(engine, imageId, (id) => withoutLinks(engine, id, subPath));
+  const path = await withScratchContainer(parts, imageId, (id) => withoutLinks(parts.engine, id, subPath));
   if (path !== undefined) return path;
   throw new CriError(Code.NOT_FOUND, `${IMAGE_VOLUME_FAILED}: ${field}: the image has no "${subPath}"`);
 }

@@ -5,7 +5,7 @@ import type { PodSandboxConfig__Output } from '../../gen/runtime/v1/PodSandboxCo
 import type { RunPodSandboxRequest__Output } from '../../gen/runtime/v1/RunPodSandboxRequest.js';
 import type { RunPodSandboxResponse } from '../../gen/runtime/v1/RunPodSandboxResponse.js';
 import { checkpointOf } from '../../state/checkpoint-format.js';
-import { isReady } from '../../state/records.js';
+import { isReady, ownFact } from '../../state/records.js';
 import type { CallContext } from '../../util/call-context.js';
 import { Code, CriError, hasCode, invalidArgument, messageOf } from '../../util/cri-error.js';
 import { checkProfiles } from '../container/checks.js';
@@ -20,7 +20,7 @@ import { removeSandbox, type RemoveSandboxDeps } from './remove.js';
 /** What it takes to make a sandbox. */
 export type RunSandboxDeps = Pick<
   CriDeps,
-  'checkpoints' | 'engine' | 'log' | 'mirror' | 'network' | 'podLocks' | 'sandboxRuns' | 'settings'
+  'checkpoints' | 'engine' | 'log' | 'mirror' | 'network' | 'podLocks' | 'sandboxRuns' | 'seal' | 'settings'
 > &
   RemoveSandboxDeps &
   PullDeps;
@@ -52,7 +52,8 @@ export async function runPodSandbox(
     minOomScoreAdj: deps.settings.minOomScoreAdj,
     seccompProfileText: seccompPath && (await readSeccompProfile(seccompPath, SECCOMP_FIELD)),
   });
-  const plan: SandboxPlan = { name, config, ...withSpecHash(body) };
+  const { body: whole, specHash } = withSpecHash(body);
+  const plan: SandboxPlan = { name, config, body: deps.seal.onto(name, whole), specHash };
   const id = await deps.sandboxRuns.join(
     `${name} ${plan.specHash}`,
     (signal, progress) => {
@@ -117,7 +118,7 @@ async function adoptOrClear(
   if (existing === undefined) return undefined;
   if (existing.kind === 'sandbox') {
     if (isReady(existing)) {
-      if (existing.labels.own[SPEC_HASH] === plan.specHash) return existing.id;
+      if (ownFact(existing, SPEC_HASH) === plan.specHash) return existing.id;
     } else if (picture.membersOf(existing.id).length === 0) {
       deps.log.info('removing a pod sandbox that was left half made', { sandboxId: existing.id });
       await removeSandbox(deps, existing, signal);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { Mirror, type MirrorOptions } from '../../../src/state/mirror.js';
+import { everySealHolds } from '../../support/recognition.js';
 import { readRecord } from '../../../src/state/read-record.js';
 import { Code, hasCode } from '../../../src/util/cri-error.js';
 import { silentLogger } from '../../../src/util/log.js';
@@ -35,6 +36,7 @@ describe('Mirror', () => {
       log: silentLogger,
       read: (inspect) =>
         readRecord(inspect, {
+          ...everySealHolds,
           addresses: () => Promise.resolve(['10.0.0.1']),
           image: () => Promise.resolve({ name: 'n', ref: 'r', id: 'i' }),
           log: silentLogger,
@@ -49,7 +51,7 @@ describe('Mirror', () => {
     return engine.createContainer(`k8s_POD_${name}_ns_uid_0`, {
       Image: 'pause:1',
       Labels: LABELS,
-      HostConfig: { NetworkMode: 'none' },
+      HostConfig: { NetworkMode: 'none', IpcMode: 'shareable' },
     });
   }
 

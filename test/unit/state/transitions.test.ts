@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { containerLabels, sandboxLabels } from '../../../src/convert/text/labels.js';
 import type { ContainerInspect, ContainerInspectState } from '../../../src/docker/types.js';
+import { everySealHolds } from '../../support/recognition.js';
 import { readRecord } from '../../../src/state/read-record.js';
 import type { ObjectRecord } from '../../../src/state/records.js';
 import { transitionsOf, type Transition } from '../../../src/state/transitions.js';
@@ -48,12 +49,16 @@ function inspect(
   labels: Record<string, string>,
   state: Partial<ContainerInspectState>,
 ): ContainerInspect {
-  const made = fakeContainer(name, { Image: 'i', Labels: labels, HostConfig: {} }, 'i');
+  const HostConfig = name.includes('_POD_')
+    ? { IpcMode: 'shareable' }
+    : { NetworkMode: `container:${'s'.repeat(64)}` };
+  const made = fakeContainer(name, { Image: 'i', Labels: labels, HostConfig }, 'i');
   return { ...made, State: { ...made.State, ...state } };
 }
 
 async function record(from: ContainerInspect, ips?: string[]): Promise<ObjectRecord> {
   const read = await readRecord(from, {
+    ...everySealHolds,
     addresses: () => Promise.resolve(ips),
     image: () => Promise.resolve({ name: 'i', ref: 'i', id: 'i' }),
     log: silentLogger,

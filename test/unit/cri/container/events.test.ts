@@ -9,6 +9,7 @@ import type { ContainerEventResponse__Output } from '../../../../src/gen/runtime
 import { ContainerState } from '../../../../src/gen/runtime/v1/ContainerState.js';
 import { JsonStore } from '../../../../src/state/json-store.js';
 import { Mirror } from '../../../../src/state/mirror.js';
+import { everySealHolds } from '../../../support/recognition.js';
 import { readRecord } from '../../../../src/state/read-record.js';
 import { forEachLimited } from '../../../../src/util/concurrency.js';
 import { Code } from '../../../../src/util/cri-error.js';
@@ -43,6 +44,7 @@ class Node {
       log: silentLogger,
       read: (inspect) =>
         readRecord(inspect, {
+          ...everySealHolds,
           addresses: () => Promise.resolve(['10.0.0.1']),
           image: () => Promise.resolve({ name: 'busybox', ref: 'busybox', id: 'busybox' }),
           log: silentLogger,
@@ -59,7 +61,7 @@ class Node {
     this.mirror.start();
     await this.mirror.current();
     const labels = sandboxLabels({ labels: {}, annotations: {}, own: {} });
-    const body = { Image: 'busybox:latest', Labels: labels, HostConfig: {} };
+    const body = { Image: 'busybox:latest', Labels: labels, HostConfig: { IpcMode: 'shareable' } };
     this.sandboxId = await this.engine.createContainer('k8s_POD_pod_ns_uid_0', body);
     await this.engine.startContainer(this.sandboxId);
     await this.mirror.refresh(this.sandboxId);
@@ -69,7 +71,11 @@ class Node {
   async create(): Promise<string> {
     const facts = { labels: {}, annotations: {}, own: {}, sandboxId: this.sandboxId, logPath: '' };
     this.#made += 1;
-    const body = { Image: 'busybox:latest', Labels: containerLabels(facts), HostConfig: {} };
+    const body = {
+      Image: 'busybox:latest',
+      Labels: containerLabels(facts),
+      HostConfig: { NetworkMode: `container:${facts.sandboxId}` },
+    };
     const id = await this.engine.createContainer(`k8s_c${this.#made}_pod_ns_uid_0`, body);
     await this.mirror.refresh(id);
     return id;

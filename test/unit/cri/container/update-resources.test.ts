@@ -8,6 +8,7 @@ import type { UpdateResourcesDeps } from '../../../../src/cri/container/update-r
 import type { UpdateContainerResourcesRequest__Output } from '../../../../src/gen/runtime/v1/UpdateContainerResourcesRequest.js';
 import { heldLimitsStore } from '../../../../src/limits/node-limits.js';
 import { Mirror } from '../../../../src/state/mirror.js';
+import { everySealHolds } from '../../../support/recognition.js';
 import { readRecord } from '../../../../src/state/read-record.js';
 import { Code } from '../../../../src/util/cri-error.js';
 import { KeyedMutex } from '../../../../src/util/keyed-mutex.js';
@@ -37,6 +38,7 @@ describe('UpdateContainerResources on cgroup v2', () => {
       log: silentLogger,
       read: (inspect) =>
         readRecord(inspect, {
+          ...everySealHolds,
           addresses: () => Promise.resolve([]),
           image: () => Promise.resolve({ name: 'n', ref: 'r', id: 'i' }),
           log: silentLogger,
@@ -62,7 +64,11 @@ describe('UpdateContainerResources on cgroup v2', () => {
     await rm(root, { recursive: true });
   });
   beforeEach(async () => {
-    const HostConfig = { Memory: 64 * MIB, MemorySwap: 64 * MIB };
+    const HostConfig = {
+      NetworkMode: `container:${LABELS['io.kubernetes.sandbox.id']}`,
+      Memory: 64 * MIB,
+      MemorySwap: 64 * MIB,
+    };
     id = await engine.createContainer('k8s_c_p_ns_uid_0', { Image: 'a:1', Labels: LABELS, HostConfig });
     await engine.startContainer(id);
     const record = await mirror.refresh(id);

@@ -10,6 +10,7 @@ import { StatusReplies } from '../../../../src/cri/replies/status-replies.js';
 import type { ContainerInspect } from '../../../../src/docker/types.js';
 import { loadProtocol } from '../../../../src/server/descriptor.js';
 import { JsonStore } from '../../../../src/state/json-store.js';
+import { everySealHolds } from '../../../support/recognition.js';
 import { readRecord } from '../../../../src/state/read-record.js';
 import type { ContainerRecord, SandboxRecord } from '../../../../src/state/records.js';
 import { silentLogger } from '../../../../src/util/log.js';
@@ -20,6 +21,7 @@ const FIXTURES = join(import.meta.dirname, '../../../../../test/fixtures/inspect
 async function recordOf(file: string) {
   const inspect = JSON.parse(readFileSync(join(FIXTURES, file), 'utf8')) as ContainerInspect;
   return readRecord(inspect, {
+    ...everySealHolds,
     addresses: () => Promise.resolve(['10.0.0.1', 'fd00::1']),
     image: () => Promise.resolve({ name: 'busybox', ref: 'busybox@sha256:1', id: 'sha256:2' }),
     log: silentLogger,

@@ -43,7 +43,12 @@ export function readHeldLimits(value: unknown): HeldLimits {
 
 /** Where limits are kept, below cridock's root directory. */
 export function heldLimitsStore(rootDirectory: string, log: Logger): JsonStore<HeldLimits> {
-  return new JsonStore({ dir: join(rootDirectory, 'limits'), read: readHeldLimits, log });
+  return new JsonStore({
+    dir: join(rootDirectory, 'limits'),
+    read: readHeldLimits,
+    log,
+    outlasts: 'a crash',
+  });
 }
 
 /**

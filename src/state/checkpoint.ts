@@ -33,11 +33,16 @@ export class CheckpointStore {
     });
   }
 
-  /** Writes the checkpoint so that a crash leaves the old one or the new one, and nothing else under its name. */
+  /**
+   * Writes the checkpoint so that a crash leaves the old one or the new one, and nothing else under its name. A power cut takes
+   * the pod's network with it, which is all that checkpoints tell of.
+   */
   async write(id: string, checkpoint: SandboxCheckpoint): Promise<void> {
     const path = this.#path(id);
     const unfinished = join(this.#dir, UNFINISHED_PREFIX + id);
-    await this.#reported('write', path, () => replaceFile(path, unfinished, formatCheckpoint(checkpoint)));
+    await this.#reported('write', path, () =>
+      replaceFile(path, unfinished, formatCheckpoint(checkpoint), 'a crash'),
+    );
   }
 
   /**

@@ -2,7 +2,7 @@ import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Code, CriError, messageOf } from '../util/cri-error.js';
 import type { Logger } from '../util/log.js';
-import { replaceFile } from '../util/replace-file.js';
+import { replaceFile, type Outlasts } from '../util/replace-file.js';
 
 const ID = /^[0-9a-f]{64}$/;
 const UNFINISHED_PREFIX = '.unfinished-';
@@ -14,6 +14,8 @@ export interface JsonStoreOptions<T> {
   /** Reads a decoded file; throws when it is not what was written. */
   read: (value: unknown) => T;
   log: Logger;
+  /** A power cut, unless the facts are on what runs. */
+  outlasts?: Outlasts;
 }
 
 /**
@@ -50,8 +52,9 @@ export class JsonStore<T> {
 
   async set(id: string, value: T): Promise<void> {
     const path = this.#path(id);
-    const unfinished = join(this.#options.dir, UNFINISHED_PREFIX + id);
-    await reported('write', path, () => replaceFile(path, unfinished, JSON.stringify(value)));
+    const { dir, outlasts } = this.#options;
+    const unfinished = join(dir, UNFINISHED_PREFIX + id);
+    await reported('write', path, () => replaceFile(path, unfinished, JSON.stringify(value), outlasts));
     this.#values.set(id, value);
   }
 

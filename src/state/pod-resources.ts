@@ -24,7 +24,12 @@ export function podResourcesOf(
 
 /** Where they are kept, below cridock's root directory. */
 export function podResourcesStore(rootDirectory: string, log: Logger): JsonStore<PodResources> {
-  return new JsonStore({ dir: join(rootDirectory, 'pod-resources'), read: readPodResources, log });
+  return new JsonStore({
+    dir: join(rootDirectory, 'pod-resources'),
+    read: readPodResources,
+    log,
+    outlasts: 'a crash',
+  });
 }
 
 /** Checks a decoded JSON value. Throws when it is no object. */

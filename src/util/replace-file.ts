@@ -1,16 +1,26 @@
 import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
+/** What a written file has to outlast. */
+export type Outlasts = 'a crash' | 'a power cut';
+
 /**
- * Writes a file, for its owner alone, so that at any moment, also after a power cut, it has its old content or the new one.
- * `unfinished` is the name beside it that the text has until it is whole; a crash may leave it, a failure does not.
+ * Writes a file, for its owner alone, so that at any moment it has its old content or the new one. That holds for a crash of
+ * cridock, and by waiting for the disk for a power cut too: without, the file may then be gone, or cut short. Facts on what
+ * runs need no such wait, as nothing of it is left either. `unfinished` is the name beside it that the text has until it is whole; a
+ * crash may leave it, a failure does not.
  */
-export async function replaceFile(path: string, unfinished: string, text: string): Promise<void> {
+export async function replaceFile(
+  path: string,
+  unfinished: string,
+  text: string,
+  outlasts: Outlasts = 'a power cut',
+): Promise<void> {
   try {
     const file = await open(unfinished, 'w', 0o600);
     try {
       await file.writeFile(text);
-      await file.sync();
+      if (outlasts === 'a power cut') await file.sync();
     } finally {
       await file.close();
     }
@@ -19,7 +29,7 @@ export async function replaceFile(path: string, unfinished: string, text: string
     await rm(unfinished, { force: true }).catch(() => undefined);
     throw error;
   }
-  await syncDirectory(dirname(path));
+  if (outlasts === 'a power cut') await syncDirectory(dirname(path));
 }
 
 async function syncDirectory(path: string): Promise<void> {

@@ -32,12 +32,20 @@ export class AttachmentCache {
     this.#log = log;
   }
 
-  /** Records the attachment durably. Throws UNKNOWN with the path when that fails. */
+  /**
+   * Records the attachment. As libcni's own cache it is not to outlast a power cut, which takes namespaces and rules with it: DEL
+   * then goes by the present configuration. Throws UNKNOWN with the path when that fails.
+   */
   async write(attachment: Attachment): Promise<void> {
     const path = this.#pathOf(attachment);
     try {
       await mkdir(this.#dir, { recursive: true, mode: 0o700 });
-      await replaceFile(path, join(this.#dir, TEMPORARY_PREFIX + basename(path)), serialize(attachment));
+      await replaceFile(
+        path,
+        join(this.#dir, TEMPORARY_PREFIX + basename(path)),
+        serialize(attachment),
+        'a crash',
+      );
     } catch (error) {
       throw new CriError(Code.UNKNOWN, `CNI cache file ${path}: ${messageOf(error)}`, { cause: error });
     }

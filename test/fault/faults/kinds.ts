@@ -5,6 +5,7 @@ import { dockerRequest } from '../../support/docker-request.js';
 import { below, pick, type Random } from '../../support/hostile.js';
 import type { EngineRequest, Treatment } from './faulty-engine.js';
 import type { FaultNode, PluginFault } from './fault-node.js';
+import { hostileImageLabels } from './foreign-labels.js';
 import { isRunning } from '../kubelet/pod-actions.js';
 
 /** One fault, ready to happen. */
@@ -370,4 +371,5 @@ export const FAULT_KINDS: readonly FaultKind[] = [
       };
     },
   },
+  hostileImageLabels,
 ];

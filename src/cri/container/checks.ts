@@ -51,12 +51,13 @@ async function checkMount(field: string, mount: Mount__Output): Promise<void> {
  * are found good otherwise. INVALID_ARGUMENT where none can be made.
  */
 export async function makeMountSources(mounts: readonly Mount__Output[]): Promise<void> {
-  for (const [index, { image, host_path: path }] of mounts.entries()) {
-    if (image !== null) continue;
+  const make = async ({ image, host_path: path }: Mount__Output, index: number): Promise<void> => {
+    if (image !== null) return;
     await makeIfMissing(path).catch((error: unknown) => {
       throw invalidArgument(`config.mounts[${index}].host_path`, messageOf(error), { cause: error });
     });
-  }
+  };
+  await Promise.all(mounts.map(make));
 }
 
 /** A device node, or a folder of them, as Docker has it. */

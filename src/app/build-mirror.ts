@@ -7,7 +7,7 @@ import type { ContainerLogs } from '../logs/container-logs.js';
 import type { PodNetwork } from '../network/network.js';
 import { podAddresses } from '../network/pod-addresses.js';
 import { Mirror } from '../state/mirror.js';
-import { readRecord } from '../state/read-record.js';
+import { readRecord, type RecordSources } from '../state/read-record.js';
 import { recognitionOn } from '../state/recognise.js';
 import type { Seal } from '../state/seal.js';
 import type { Logger } from '../util/log.js';
@@ -28,19 +28,18 @@ export interface MirrorParts {
 /** The picture of the Engine's pods, not followed yet. */
 export function buildMirror(config: Config, parts: MirrorParts): Mirror {
   const { engine, network, images, seal, logs, log } = parts;
-  const recognition = recognitionOn(engine, images, seal);
+  const sources: RecordSources = {
+    ...recognitionOn(engine, images, seal),
+    addresses: (sandbox) => podAddresses(network, sandbox),
+    image: (container, labels) => imageNames(container, labels, images),
+    log,
+  };
   return new Mirror({
     engine,
     log,
-    read: async (inspect) => {
-      const record = await readRecord(inspect, {
-        ...recognition,
-        addresses: (sandbox) => podAddresses(network, sandbox),
-        image: (container, labels) => imageNames(container, labels, images),
-        log,
-      });
-      if (record?.kind === 'container') await observeLog(logs, record);
-      return record;
+    read: (inspect, last) => readRecord(inspect, sources, last),
+    beforeTold: async (record) => {
+      if (record.kind === 'container') await observeLog(logs, record);
     },
     reconcileEveryMs: RECONCILE_EVERY_MS,
     compareEveryMs: COMPARE_EVERY_MS,

@@ -36,6 +36,11 @@ export function watchState(
   );
   metrics.watch('cri_logs_followed', 'Containers whose log is followed.', () => logs.followed);
   metrics.watch(
+    'cri_objects_unreadable',
+    'Sandboxes and containers that the Engine cannot read now.',
+    () => mirror.unreadable.length,
+  );
+  metrics.watch(
     'cri_logs_failing',
     'Containers whose log cannot be written now.',
     () => logProblems(deps).length,

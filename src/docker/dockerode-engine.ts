@@ -84,7 +84,7 @@ export class DockerodeEngine implements Engine {
   }
 
   async inspectContainer(id: string, { signal }: CallOptions = {}): Promise<ContainerInspect> {
-    const request = { method: 'GET', path: `${containerPath(id)}/json`, signal } as const;
+    const request = { method: 'GET', path: `${containerPath(id)}/json`, blocks: true, signal } as const;
     return (await this.#call('inspect_container', request)) as ContainerInspect;
   }
 
@@ -98,6 +98,7 @@ export class DockerodeEngine implements Engine {
     await this.#call('start_container', {
       method: 'POST',
       path: `${containerPath(id)}/start`,
+      blocks: true,
       idempotent: true,
     });
   }
@@ -106,6 +107,7 @@ export class DockerodeEngine implements Engine {
     const request = {
       method: 'POST',
       path: `${containerPath(id)}/stop`,
+      blocks: true,
       query: { t: String(timeoutSeconds) },
     } as const;
     const graceMs = timeoutSeconds * 1000;
@@ -116,6 +118,7 @@ export class DockerodeEngine implements Engine {
     const request = {
       method: 'DELETE',
       path: containerPath(id),
+      blocks: true,
       query: { force: '1', v: '1' },
       signal,
       long: true,
@@ -131,12 +134,24 @@ export class DockerodeEngine implements Engine {
   }
 
   async updateContainer(id: string, resources: Resources, { signal }: CallOptions = {}): Promise<void> {
-    const request = { method: 'POST', path: `${containerPath(id)}/update`, body: resources, signal } as const;
+    const request = {
+      method: 'POST',
+      path: `${containerPath(id)}/update`,
+      blocks: true,
+      body: resources,
+      signal,
+    } as const;
     await this.#call('update_container', { ...request, idempotent: true });
   }
 
   async createExec(containerId: string, body: ExecCreateBody, { signal }: CallOptions = {}): Promise<string> {
-    const request = { method: 'POST', path: `${containerPath(containerId)}/exec`, body, signal } as const;
+    const request = {
+      method: 'POST',
+      path: `${containerPath(containerId)}/exec`,
+      blocks: true,
+      body,
+      signal,
+    } as const;
     const { Id: id } = (await this.#call('create_exec', request)) as { Id: string };
     return id;
   }
@@ -163,7 +178,13 @@ export class DockerodeEngine implements Engine {
   ): Promise<Duplex> {
     const query: Record<string, string> = { stream: '1', detachKeys };
     for (const [name, wanted] of Object.entries(streams)) if (wanted) query[name] = '1';
-    const request = { method: 'POST', path: `${containerPath(id)}/attach`, query, signal } as const;
+    const request = {
+      method: 'POST',
+      path: `${containerPath(id)}/attach`,
+      blocks: true,
+      query,
+      signal,
+    } as const;
     return this.#measured('attach_container', () => this.#session.hijack(request));
   }
 
@@ -175,6 +196,7 @@ export class DockerodeEngine implements Engine {
     const request = {
       method: 'HEAD',
       path: `${containerPath(id)}/archive`,
+      blocks: true,
       query: { path },
       signal,
     } as const;
@@ -189,7 +211,13 @@ export class DockerodeEngine implements Engine {
   }
 
   async readFile(id: string, path: string, { signal }: CallOptions = {}): Promise<Buffer> {
-    const request = { method: 'GET', path: `${containerPath(id)}/archive`, query: { path }, signal } as const;
+    const request = {
+      method: 'GET',
+      path: `${containerPath(id)}/archive`,
+      blocks: true,
+      query: { path },
+      signal,
+    } as const;
     return this.#measured('read_file', async () => firstTarFile((await this.#session.bytes(request)).body));
   }
 
@@ -256,7 +284,14 @@ export class DockerodeEngine implements Engine {
       ...(since !== undefined && { since }),
       ...(tail !== undefined && { tail: String(tail) }),
     };
-    const request = { method: 'GET', path: `${containerPath(id)}/logs`, query, signal, long: true } as const;
+    const request = {
+      method: 'GET',
+      path: `${containerPath(id)}/logs`,
+      blocks: true,
+      query,
+      signal,
+      long: true,
+    } as const;
     const reader = new LogReader(tty);
     const onChunk = (chunk: Buffer): Promise<void> | undefined => {
       const messages = reader.push(chunk);

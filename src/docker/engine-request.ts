@@ -10,4 +10,9 @@ export interface EngineRequest {
   signal?: AbortSignal | undefined;
   /** The answer may take long (pull, stop, events): the request does not count against the connection limit. */
   long?: boolean;
+  /**
+   * The Engine may keep it waiting for a lock of its one container, as while that is being started: it does not count against
+   * the limit either, which is for what concerns the whole node.
+   */
+  blocks?: boolean;
 }

@@ -34,7 +34,7 @@ export class Transport {
     if (signal?.aborted === true) throw abortError(signal.reason);
     const body = request.body === undefined ? undefined : JSON.stringify(request.body);
     const options: https.RequestOptions = {
-      agent: request.long === true ? this.#long : this.#short,
+      agent: request.long === true || request.blocks === true ? this.#long : this.#short,
       method,
       path: pathAndQuery(request),
       headers: {

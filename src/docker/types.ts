@@ -218,8 +218,16 @@ export interface ContainerListEntry {
   Names: string[];
   Labels?: Nullable<Record<string, string>>;
   State: ContainerStatusWord;
+  /** For people, such as `Exited (137) 5 minutes ago`. */
+  Status?: string;
+  /** As the container was made with. */
+  Image?: string;
+  ImageID?: string;
   /** Unix seconds. */
   Created: number;
+  HostConfig?: { NetworkMode?: string };
+  Mounts?: Nullable<MountPoint[]>;
+  NetworkSettings?: Nullable<{ Networks?: Nullable<Record<string, EndpointSettings>> }>;
 }
 
 /** One entry of `GET /images/json`. */

@@ -2,9 +2,11 @@ import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Config } from '../cli/config.js';
 import { usesContainerdStore } from '../convert/engine-info.js';
+import { KIND_LABEL } from '../convert/text/labels.js';
 import type { Engine } from '../docker/engine.js';
 import { API_WINDOW } from '../docker/negotiate.js';
 import type { EngineInfo } from '../docker/types.js';
+import { forEachLimited } from '../util/concurrency.js';
 import { Code, hasCode, messageOf } from '../util/cri-error.js';
 import { failure, ok, settingRemedy, shellWord, warning, type Finding } from './finding.js';
 
@@ -13,6 +15,8 @@ const GOOD_STORAGE = ['overlay2', 'overlayfs', 'fuse-overlayfs', 'btrfs', 'zfs',
 
 const DAEMON_FILE = '/etc/docker/daemon.json';
 const MAX_CLOCK_SKEW_MS = 5_000;
+const INSPECTS_AT_A_TIME = 8;
+const INSPECT_TIMEOUT_MS = 5_000;
 
 /** What can be asked of the Engine: its version, settings and images. */
 export async function checkEngine(engine: Engine, config: Config): Promise<Finding[]> {
@@ -26,6 +30,7 @@ export async function checkEngine(engine: Engine, config: Config): Promise<Findi
       await checkLiveRestore(info, DAEMON_FILE),
       checkEngineClock(info),
       await checkPauseImage(engine, config.podInfraContainerImage),
+      await checkObjects(engine),
     ];
   } catch (error) {
     return [failure('engine', messageOf(error), remedyFor(error, config))];
@@ -116,4 +121,24 @@ async function checkPauseImage(engine: Engine, image: string): Promise<Finding> 
       `docker pull ${shellWord(image)}`,
     );
   }
+}
+
+/** The Engine has objects that it lists and cannot tell of, as when a disk has lost the layer of a container. */
+async function checkObjects(engine: Engine): Promise<Finding> {
+  const listed = await engine.listContainers([KIND_LABEL]);
+  const unreadable: string[] = [];
+  await forEachLimited(listed, INSPECTS_AT_A_TIME, async ({ Id: id }) => {
+    try {
+      await engine.inspectContainer(id, { signal: AbortSignal.timeout(INSPECT_TIMEOUT_MS) });
+    } catch (error) {
+      if (!hasCode(error, Code.NOT_FOUND)) unreadable.push(`${id}: ${messageOf(error)}`);
+    }
+  });
+  if (unreadable.length === 0)
+    return ok('objects', `all ${listed.length} pod sandboxes and containers can be read`);
+  return warning(
+    'objects',
+    `${unreadable.length} of ${listed.length} pod sandboxes and containers cannot be read; ${unreadable.join('; ')}`,
+    "see the Engine's log for the reason; crictl rm -f, or docker rm -f, takes one away for good",
+  );
 }

@@ -36,6 +36,12 @@ export interface PodNetworkResult {
   ips: string[];
 }
 
+/** What is recorded of a pod's attachment. */
+export interface RecordedNetwork extends PodNetworkResult {
+  /** Path of the network namespace that was attached; '' when that is not recorded. */
+  netnsPath: string;
+}
+
 /** Whether pods can be given a network now, and why not. */
 export interface NetworkCondition {
   ready: boolean;
@@ -72,7 +78,7 @@ export interface PodNetwork {
    * the pod was detached.
    * Undefined when nothing is recorded: the caller may look at the pod itself.
    */
-  recorded(sandboxId: string): Promise<PodNetworkResult | undefined>;
+  recorded(sandboxId: string): Promise<RecordedNetwork | undefined>;
   /**
    * Looks whether a running pod is attached as it was at set-up (CNI's CHECK). Throws NOT_FOUND when it is not attached,
    * UNKNOWN with the plugin's words when something is wrong.

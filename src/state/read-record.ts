@@ -4,11 +4,15 @@ import { sandboxFacts } from '../convert/sandbox/sandbox-facts.js';
 import { parseTimeNs } from '../convert/text/timestamps.js';
 import type { ContainerInspect } from '../docker/types.js';
 import { NamespaceMode } from '../gen/runtime/v1/NamespaceMode.js';
+import { messageOf } from '../util/cri-error.js';
 import type { Logger } from '../util/log.js';
 import { recognise, type RecognitionSources, type Recognised } from './recognise.js';
-import type { ContainerRecord, ObjectRecord, SandboxRecord } from './records.js';
+import type { ContainerRecord, ObjectRecord, RecordProblem, SandboxRecord } from './records.js';
 
-/** What an inspect alone does not tell. */
+/** So long a record waits for what an inspect alone does not tell. */
+const LONGEST_JOIN_MS = 2_000;
+
+/** What an inspect alone does not tell; each may fail, or hang, and costs the record nothing but itself. */
 export interface RecordSources extends RecognitionSources {
   /** The pod's addresses, or undefined while it has no network. */
   addresses: (inspect: ContainerInspect) => Promise<string[] | undefined>;
@@ -19,13 +23,15 @@ export interface RecordSources extends RecognitionSources {
 
 /**
  * Reads a Docker container into a record; undefined when it is not ours (`recognise`). One that was renamed goes by the name
- * that it was made with; cri-dockerd's do not keep that, and are left out when their name does not tell their metadata.
+ * that it was made with; cri-dockerd's do not keep that, and are left out when their name does not tell their metadata. Where a
+ * source fails, the record has what `last` had, and says so (`problem`). Throws when it cannot be told whose it is.
  */
 export async function readRecord(
   inspect: ContainerInspect,
   sources: RecordSources,
+  last?: ObjectRecord,
 ): Promise<ObjectRecord | undefined> {
-  const recognised = await recognise(inspect, sources);
+  const recognised = await inTime(recognise(inspect, sources));
   if (recognised === undefined) {
     sources.log.warn('a container with the labels of a pod that is no part of one is left out', {
       containerId: inspect.Id,
@@ -34,8 +40,8 @@ export async function readRecord(
     return undefined;
   }
   return recognised.labels.kind === 'sandbox'
-    ? readSandbox(inspect, recognised, recognised.labels, sources)
-    : readContainer(inspect, recognised, recognised.labels, sources);
+    ? readSandbox(inspect, recognised, recognised.labels, sources, last)
+    : readContainer(inspect, recognised, recognised.labels, sources, last);
 }
 
 async function readSandbox(
@@ -43,11 +49,17 @@ async function readSandbox(
   { name, parsed, sealed }: Recognised,
   labels: SandboxLabelFacts,
   sources: RecordSources,
+  last: ObjectRecord | undefined,
 ): Promise<SandboxRecord> {
   const { State: state } = inspect;
   const facts = sandboxFacts(labels, inspect.HostConfig);
   const hostNetwork = facts.network === NamespaceMode.NODE;
   const running = state.Running; // also while paused: its namespaces are there
+  const isSameRun = last?.kind === 'sandbox' && last.inspect.State.StartedAt === state.StartedAt;
+  const addresses =
+    running && !hostNetwork
+      ? await joined('AddressesUnknown', sources.addresses(inspect), isSameRun ? last.ips : undefined, last)
+      : { value: hostNetwork ? [] : undefined };
   return {
     kind: 'sandbox',
     id: inspect.Id,
@@ -65,8 +77,9 @@ async function readSandbox(
     pid: state.Pid,
     netnsPath: running ? netnsPath(inspect) : '',
     facts,
-    ips: hostNetwork ? [] : running ? await sources.addresses(inspect) : undefined,
+    ips: addresses.value,
     inspect,
+    problem: addresses.problem,
   };
 }
 
@@ -75,8 +88,12 @@ async function readContainer(
   { name, parsed, sealed }: Recognised,
   labels: ContainerLabelFacts,
   sources: RecordSources,
+  last: ObjectRecord | undefined,
 ): Promise<ContainerRecord> {
   const createdAtNs = parseTimeNs(inspect.Created);
+  const byItself = { name: inspect.Config.Image, ref: inspect.Image, id: inspect.Image };
+  const known = last?.kind === 'container' ? last.image : byItself;
+  const image = await joined('ImageUnknown', sources.image(inspect, labels), known, last);
   return {
     kind: 'container',
     id: inspect.Id,
@@ -89,9 +106,38 @@ async function readContainer(
     status: inspect.State.Status,
     phase: containerPhase(inspect.State, createdAtNs),
     pid: inspect.State.Pid,
-    image: await sources.image(inspect, labels),
+    image: image.value,
     inspect,
+    problem: image.problem,
   };
+}
+
+/** What a source tells, or what stands in for it when it fails or takes too long. */
+async function joined<T>(
+  reason: RecordProblem['reason'],
+  source: Promise<T>,
+  standIn: T,
+  last: ObjectRecord | undefined,
+): Promise<{ value: T; problem?: RecordProblem }> {
+  try {
+    return { value: await inTime(source) };
+  } catch (error) {
+    const sinceMs = last?.problem?.sinceMs ?? Date.now();
+    return { value: standIn, problem: { reason, message: messageOf(error), sinceMs } };
+  }
+}
+
+async function inTime<T>(source: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const tooLong = new Promise<never>((_, reject) => {
+    const tell = (): void => reject(new Error(`no answer for ${LONGEST_JOIN_MS / 1_000}s`));
+    timer = setTimeout(tell, LONGEST_JOIN_MS);
+  });
+  try {
+    return await Promise.race([source, tooLong]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** Docker's own handle on the namespace where it tells one, else the process's. */

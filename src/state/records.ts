@@ -4,6 +4,15 @@ import type { SandboxFacts } from '../convert/sandbox/sandbox-facts.js';
 import type { ContainerInspect, ContainerStatusWord } from '../docker/types.js';
 import { NamespaceMode } from '../gen/runtime/v1/NamespaceMode.js';
 
+/** Why a record may not tell all, or not the latest, of its object; it is read again with growing pauses. */
+export interface RecordProblem {
+  /** One CamelCase word. */
+  readonly reason: 'CannotBeRead' | 'NotAnswered' | 'AddressesUnknown' | 'ImageUnknown';
+  readonly message: string;
+  /** Unix ms. */
+  readonly sinceMs: number;
+}
+
 /** The identity of a pod sandbox, as CRI's PodSandboxMetadata. */
 export interface SandboxIdentity {
   name: string;
@@ -35,7 +44,9 @@ export interface SandboxRecord {
   readonly facts: SandboxFacts;
   /** The pod's addresses, the primary first; undefined while the pod has no network. Empty with host network. */
   readonly ips: readonly string[] | undefined;
+  /** What the Engine told at the last reading; of an object that it could not read (`problem`), as far as its list goes. */
   readonly inspect: ContainerInspect;
+  readonly problem?: RecordProblem | undefined;
 }
 
 /** What cridock knows of one workload container. Immutable, as SandboxRecord. */
@@ -56,7 +67,9 @@ export interface ContainerRecord {
   readonly pid: number;
   /** How the container's image is named to CRI, settled when the container was created. */
   readonly image: { name: string; ref: string; id: string };
+  /** As SandboxRecord's. */
   readonly inspect: ContainerInspect;
+  readonly problem?: RecordProblem | undefined;
 }
 
 export type ObjectRecord = SandboxRecord | ContainerRecord;
@@ -69,6 +82,16 @@ export function isReady(sandbox: SandboxRecord): boolean {
 /** True for the states in which a container has a process: paused ones included, as CRI has no such state. */
 export function isAlive(record: ObjectRecord): boolean {
   return record.status === 'running' || record.status === 'paused' || record.status === 'restarting';
+}
+
+/** True unless it has certainly no process. What the Engine could not read may have one, whatever its list says. */
+export function mayRun(record: ObjectRecord): boolean {
+  return isAlive(record) || isUnread(record);
+}
+
+/** True when the Engine could not tell of it at the last reading. */
+export function isUnread({ problem }: ObjectRecord): boolean {
+  return problem?.reason === 'CannotBeRead' || problem?.reason === 'NotAnswered';
 }
 
 /** True when the pod is in the host's network: then there is nothing to attach or detach. */

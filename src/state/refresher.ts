@@ -32,6 +32,10 @@ export class Refresher {
     await this.#running.get(id)?.catch(() => undefined);
   }
 
+  isRunning(id: string): boolean {
+    return this.#running.has(id);
+  }
+
   #start(id: string): Promise<void> {
     const run = this.#refresh(id).finally(() => {
       if (this.#running.get(id) === run) this.#running.delete(id);

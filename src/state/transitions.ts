@@ -42,7 +42,10 @@ function shownSteps(before: ObjectRecord | undefined, after: ObjectRecord | unde
   }
   const to = stageOf(after);
   const steps: Transition[] = from === undefined ? ['created'] : [];
-  const isAnotherRun = to !== 'created' && startOf(after) !== 0n && startOf(after) !== startOf(before);
+  // Of an object that could not be read, the Engine's list tells that it runs or has ended, not since when.
+  const knowsRun = from === undefined || from === 'created' || startOf(before) !== 0n;
+  const isAnotherRun =
+    knowsRun && to !== 'created' && startOf(after) !== 0n && startOf(after) !== startOf(before);
   if (isAnotherRun && from === 'running') steps.push('stopped');
   const wasRunning = from === 'running' && !isAnotherRun;
   const starts = to === 'running' ? !wasRunning : to === 'stopped' && isAnotherRun && !wasRunning;

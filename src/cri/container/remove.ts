@@ -1,7 +1,7 @@
 import type { RemoveContainerRequest__Output } from '../../gen/runtime/v1/RemoveContainerRequest.js';
 import type { RemoveContainerResponse } from '../../gen/runtime/v1/RemoveContainerResponse.js';
 import { unlinkDockerLog } from '../../logs/docker-log-link.js';
-import { isAlive, type ContainerRecord } from '../../state/records.js';
+import { mayRun, type ContainerRecord } from '../../state/records.js';
 import type { CallContext } from '../../util/call-context.js';
 import { messageOf } from '../../util/cri-error.js';
 import { logModeOf } from './log.js';
@@ -58,7 +58,7 @@ async function endWithLog(
   container: ContainerRecord,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  if (isAlive(container)) await unlessGone(deps.engine.stopContainer(container.id, 0, { signal }));
+  if (mayRun(container)) await unlessGone(deps.engine.stopContainer(container.id, 0, { signal }));
   else if (deps.logs.isComplete(container.id)) return;
   await deps.mirror.refresh(container.id);
 }

@@ -1,7 +1,8 @@
 import { requireInteger } from '../../convert/text/validate.js';
 import type { StopContainerRequest__Output } from '../../gen/runtime/v1/StopContainerRequest.js';
 import type { StopContainerResponse } from '../../gen/runtime/v1/StopContainerResponse.js';
-import { isAlive } from '../../state/records.js';
+import { podLockKey } from '../../state/picture.js';
+import { mayRun } from '../../state/records.js';
 import type { CallContext } from '../../util/call-context.js';
 import type { CriDeps } from '../deps.js';
 import { findContainer } from '../lookup.js';
@@ -12,16 +13,23 @@ const LONGEST_GRACE_SECONDS = 2 ** 31 - 1;
 
 /**
  * Sends the stop signal and, after `timeout` seconds of grace, SIGKILL; 0 kills at once (CRI: StopContainer). Success
- * on unknown and on ended containers. Takes no lock: a second call with less grace cuts the first one short.
+ * on unknown and on ended containers. One that is being started is stopped once it is. Takes no lock while it stops: a second
+ * call with less grace cuts the first one short.
  */
 export async function stopContainer(
-  deps: Pick<CriDeps, 'engine' | 'mirror'>,
+  deps: Pick<CriDeps, 'engine' | 'mirror' | 'podLocks'>,
   request: StopContainerRequest__Output,
   ctx: CallContext,
 ): Promise<StopContainerResponse> {
   const graceSeconds = requireInteger('timeout', request.timeout, 0, LONGEST_GRACE_SECONDS);
-  const container = findContainer(await deps.mirror.current(ctx.signal), request.container_id);
-  if (container === undefined || !isAlive(container)) return {};
+  const picture = await deps.mirror.current(ctx.signal);
+  const container = findContainer(picture, request.container_id);
+  if (container === undefined) return {};
+  if (container.status === 'created') {
+    const startIsOver = (): Promise<void> => Promise.resolve();
+    await deps.podLocks.run(podLockKey(picture, container), startIsOver, ctx.signal);
+  } else if (!mayRun(container)) return {};
+  // Nothing is done for one that does not run; of a start that an earlier cridock asked for the Engine knows.
   await unlessGone(deps.engine.stopContainer(container.id, graceSeconds, { signal: ctx.signal }));
   await deps.mirror.refresh(container.id);
   return {};

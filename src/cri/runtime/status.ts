@@ -11,6 +11,9 @@ import type { CriDeps } from '../deps.js';
 /** What it takes to tell the node's conditions. */
 export type StatusDeps = Pick<CriDeps, 'engine' | 'logs' | 'mirror' | 'network' | 'settings' | 'streaming'>;
 
+/** A condition names so many objects; the others it counts. */
+const MOST_NAMED = 10;
+
 /**
  * The node's conditions, runtime handlers and features (CRI: Status). Never fails because the Engine is away: then
  * RuntimeReady is false and says why.
@@ -22,7 +25,14 @@ export async function runtimeStatus(
 ): Promise<StatusResponse> {
   const facts = deps.mirror.facts;
   return {
-    status: { conditions: [runtimeReady(deps), await networkReady(deps, ctx.signal), logsReady(deps)] },
+    status: {
+      conditions: [
+        runtimeReady(deps),
+        await networkReady(deps, ctx.signal),
+        logsReady(deps),
+        objectsReadable(deps),
+      ],
+    },
     runtime_handlers: facts === undefined ? [] : runtimeHandlers(facts.info, deps.engine.supports('1.44')),
     features: { supplemental_groups_policy: true, user_namespaces_host_network: false },
     info: request.verbose ? { config: JSON.stringify(verboseInfo(deps)) } : {},
@@ -55,6 +65,20 @@ function logsReady(deps: Pick<CriDeps, 'logs' | 'mirror'>): RuntimeCondition {
   if (first === undefined) return { type: 'ContainerLogsReady', status: true, reason: '', message: '' };
   const message = `${problems.length} container logs are missing or incomplete; ${first.id}: ${first.problem.message}`;
   return { type: 'ContainerLogsReady', status: false, reason: first.problem.reason, message };
+}
+
+/** Likewise, whether all sandboxes and containers can be read. What cannot is told as what it last was. */
+function objectsReadable({ mirror }: Pick<CriDeps, 'mirror'>): RuntimeCondition {
+  const unreadable = mirror.unreadable;
+  const [first] = unreadable;
+  if (first?.problem === undefined) return { type: 'ObjectsReadable', status: true, reason: '', message: '' };
+  const named = unreadable.slice(0, MOST_NAMED).map(({ kind, id, name, problem }) => {
+    const since = problem === undefined ? '' : new Date(problem.sinceMs).toISOString();
+    return `${kind} ${id} (${name}), since ${since}: ${problem?.message}`;
+  });
+  const more = unreadable.length > MOST_NAMED ? [`and ${unreadable.length - MOST_NAMED} more`] : [];
+  const message = [...named, ...more].join('; ');
+  return { type: 'ObjectsReadable', status: false, reason: first.problem.reason, message };
 }
 
 /** One handler for each of the Engine's runtimes and '' for its default one. */

@@ -27,9 +27,11 @@ export async function removePodSandbox(
   request: RemovePodSandboxRequest__Output,
   ctx: CallContext,
 ): Promise<RemovePodSandboxResponse> {
-  const sandbox = findSandbox(await deps.mirror.current(ctx.signal), request.pod_sandbox_id);
+  const { pod_sandbox_id: id } = request;
+  const sandbox = findSandbox(await deps.mirror.current(ctx.signal), id);
   if (sandbox === undefined) {
-    await reclaimVanishedSandbox(deps, request.pod_sandbox_id, ctx.signal);
+    await deps.podLocks.run(id, () => removeMembers(deps, id, ctx.signal), ctx.signal);
+    await reclaimVanishedSandbox(deps, id, ctx.signal);
   } else {
     await deps.podLocks.run(sandbox.name, () => removeSandbox(deps, sandbox, ctx.signal), ctx.signal);
   }
@@ -46,11 +48,20 @@ export async function removeSandbox(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   await stopSandbox(deps, sandbox, signal);
-  const picture = await deps.mirror.current(signal);
-  await Promise.all(picture.membersOf(sandbox.id).map((member) => removeOneContainer(deps, member, signal)));
+  await removeMembers(deps, sandbox.id, signal);
   await deps.checkpoints.remove(sandbox.id);
   await deps.podResources.delete(sandbox.id);
   await unlessGone(deps.engine.removeContainer(sandbox.id, { signal }));
   await deps.network.forget(sandbox.id);
   await deps.mirror.refresh(sandbox.id);
+}
+
+/** Removes the containers of a pod, whose sandbox may be gone. */
+async function removeMembers(
+  deps: RemoveContainerDeps,
+  sandboxId: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const picture = await deps.mirror.current(signal);
+  await Promise.all(picture.membersOf(sandboxId).map((member) => removeOneContainer(deps, member, signal)));
 }

@@ -1,6 +1,6 @@
 import type { StopPodSandboxRequest__Output } from '../../gen/runtime/v1/StopPodSandboxRequest.js';
 import type { StopPodSandboxResponse } from '../../gen/runtime/v1/StopPodSandboxResponse.js';
-import { isAlive, type ObjectRecord, type SandboxRecord } from '../../state/records.js';
+import { mayRun, type ObjectRecord, type SandboxRecord } from '../../state/records.js';
 import type { CallContext } from '../../util/call-context.js';
 import type { CriDeps } from '../deps.js';
 import { findSandbox } from '../lookup.js';
@@ -20,9 +20,11 @@ export async function stopPodSandbox(
   request: StopPodSandboxRequest__Output,
   ctx: CallContext,
 ): Promise<StopPodSandboxResponse> {
-  const sandbox = findSandbox(await deps.mirror.current(ctx.signal), request.pod_sandbox_id);
+  const { pod_sandbox_id: id } = request;
+  const sandbox = findSandbox(await deps.mirror.current(ctx.signal), id);
   if (sandbox === undefined) {
-    await reclaimVanishedSandbox(deps, request.pod_sandbox_id, ctx.signal);
+    await deps.podLocks.run(id, () => stopMembers(deps, id, ctx.signal), ctx.signal);
+    await reclaimVanishedSandbox(deps, id, ctx.signal);
   } else {
     await deps.podLocks.run(sandbox.name, () => stopSandbox(deps, sandbox, ctx.signal), ctx.signal);
   }
@@ -35,10 +37,19 @@ export async function stopSandbox(
   sandbox: SandboxRecord,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const picture = await deps.mirror.current(signal);
-  await Promise.all(picture.membersOf(sandbox.id).map((member) => kill(deps, member, signal)));
+  await stopMembers(deps, sandbox.id, signal);
   await detachSandbox(deps, sandbox, signal);
   await kill(deps, sandbox, signal);
+}
+
+/** Stops the containers of a pod, whose sandbox may be gone: it was removed by hand, they were not. */
+async function stopMembers(
+  deps: Pick<CriDeps, 'engine' | 'mirror'>,
+  sandboxId: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const picture = await deps.mirror.current(signal);
+  await Promise.all(picture.membersOf(sandboxId).map((member) => kill(deps, member, signal)));
 }
 
 /** CRI: running containers of a sandbox that is stopped are terminated by force. */
@@ -47,7 +58,7 @@ async function kill(
   record: ObjectRecord,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  if (!isAlive(record)) return;
+  if (!mayRun(record)) return;
   await unlessGone(deps.engine.stopContainer(record.id, 0, { signal }));
   await deps.mirror.refresh(record.id);
 }

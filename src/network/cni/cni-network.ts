@@ -2,7 +2,13 @@ import { forEachLimited } from '../../util/concurrency.js';
 import { Code, CriError, messageOf } from '../../util/cri-error.js';
 import { KeyedMutex } from '../../util/keyed-mutex.js';
 import type { Logger } from '../../util/log.js';
-import type { NetworkCondition, PodNetwork, PodNetworkRequest, PodNetworkResult } from '../network.js';
+import type {
+  NetworkCondition,
+  PodNetwork,
+  PodNetworkRequest,
+  PodNetworkResult,
+  RecordedNetwork,
+} from '../network.js';
 import { goneSandbox, loopbackOf, newAttachment, POD_INTERFACE, type Attachment } from './attachment.js';
 import { AttachmentCache } from './cache.js';
 import { bandwidthArgs, capabilityArgs, declaredArgs } from './capabilities.js';
@@ -117,11 +123,13 @@ export class CniNetwork implements PodNetwork {
     await this.#cache.forget(sandboxId);
   }
 
-  async recorded(sandboxId: string): Promise<PodNetworkResult | undefined> {
+  async recorded(sandboxId: string): Promise<RecordedNetwork | undefined> {
     const attachments = await this.#cache.find(sandboxId);
-    if (attachments.length === 0) return (await this.#cache.isDetached(sandboxId)) ? { ips: [] } : undefined;
-    const result = attachments.find((attachment) => attachment.result !== undefined)?.result;
-    return { ips: result === undefined ? [] : containerAddresses(result, POD_INTERFACE) };
+    const none = { ips: [], netnsPath: '' };
+    if (attachments.length === 0) return (await this.#cache.isDetached(sandboxId)) ? none : undefined;
+    const attached = attachments.find(({ result }) => result !== undefined);
+    if (attached?.result === undefined) return none;
+    return { ips: containerAddresses(attached.result, POD_INTERFACE), netnsPath: attached.netnsPath };
   }
 
   async check(sandboxId: string, netnsPath: string, signal?: AbortSignal): Promise<void> {

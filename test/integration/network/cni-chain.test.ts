@@ -59,9 +59,9 @@ describe('a chain of plugins', () => {
     const network = setup.network();
     const portMappings = [{ protocol: 'tcp' as const, containerPort: 80, hostPort: 8080, hostIp: '' }];
     assert.deepEqual(await network.setUp({ ...POD, portMappings }), { ips: ['10.9.0.2'] });
-    assert.deepEqual(await network.recorded(POD.sandboxId), { ips: ['10.9.0.2'] });
+    assert.deepEqual((await network.recorded(POD.sandboxId))?.ips, ['10.9.0.2']);
     await network.tearDown({ ...POD, netnsPath: '' });
-    assert.deepEqual(await network.recorded(POD.sandboxId), { ips: [] });
+    assert.deepEqual((await network.recorded(POD.sandboxId))?.ips, []);
     await network.forget(POD.sandboxId);
     assert.equal(await network.recorded(POD.sandboxId), undefined);
 
@@ -224,7 +224,7 @@ describe('a chain of plugins', () => {
 
     await rm(setup.confDir, { recursive: true });
     const network = setup.network();
-    assert.deepEqual(await network.recorded(POD.sandboxId), { ips: [] });
+    assert.deepEqual((await network.recorded(POD.sandboxId))?.ips, []);
     await network.tearDown(POD);
     assert.deepEqual(await setup.commands(), ['ADD first', 'ADD second', 'DEL second', 'DEL first']);
     assert.deepEqual(await setup.records(), []);
@@ -325,7 +325,7 @@ describe('detaching', () => {
       for (const plugin of ['first', 'second']) await setup.installScript(plugin, 'exit 1');
       const restarted = setup.network();
       await restarted.tearDown({ ...POD, netnsPath: '' });
-      assert.deepEqual(await restarted.recorded(POD.sandboxId), { ips: [] });
+      assert.deepEqual((await restarted.recorded(POD.sandboxId))?.ips, []);
       assert.deepEqual(await setup.commands(), ['DEL second', 'DEL first']);
       await restarted.forget(POD.sandboxId);
       assert.deepEqual(await readdir(join(setup.cacheDir, 'detached')), []);

@@ -30,6 +30,7 @@ import type { EngineInfo } from '../../../src/docker/types.js';
 import type { ServiceUnit } from '../../../src/unit/service-unit.js';
 import { checkPodNetwork, checkSysctls } from '../../../src/doctor/network-checks.js';
 import { DockerodeEngine } from '../../../src/docker/dockerode-engine.js';
+import { responseError } from '../../../src/docker/errors.js';
 import { silentLogger } from '../../../src/util/log.js';
 import { FakeEngine } from '../../support/fake-engine.js';
 
@@ -77,9 +78,25 @@ describe('doctor', () => {
       'warning live-restore',
       'ok engine-clock',
       'warning pause-image',
+      'ok objects',
     ]);
     engine.addImage(DEFAULTS.podInfraContainerImage);
-    assert.deepEqual(verdicts(await checkEngine(engine, DEFAULTS)).at(-1), 'ok pause-image');
+    assert.deepEqual(verdicts(await checkEngine(engine, DEFAULTS)).at(-2), 'ok pause-image');
+  });
+
+  it('names the containers that the Engine lists and cannot read', async (t) => {
+    const engine = new FakeEngine();
+    engine.addImage('pause:1');
+    const labels = { 'io.kubernetes.docker.type': 'podsandbox' };
+    const id = await engine.createContainer('k8s_POD_a_ns_uid_0', {
+      Image: 'pause:1',
+      Labels: labels,
+      HostConfig: {},
+    });
+    t.mock.method(engine, 'inspectContainer', () => Promise.reject(responseError(500, 'no layer')));
+    const finding = (await checkEngine(engine, DEFAULTS)).at(-1);
+    assert.equal(finding?.level, 'warning');
+    assert.ok(finding.message.includes(`${id}: no layer`));
   });
 
   it("holds the kubelet's cgroup driver and endpoint against the Engine's and ours", async () => {

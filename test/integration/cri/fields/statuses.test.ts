@@ -39,6 +39,7 @@ describe('what lists and statuses tell', { skip: noEngine }, () => {
         ['RuntimeReady', true, '', ''],
         ['NetworkReady', true, '', ''],
         ['ContainerLogsReady', true, '', ''],
+        ['ObjectsReadable', true, '', ''],
       ],
     );
     assert.ok(handlers.some(({ name }) => name === ''));

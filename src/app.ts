@@ -141,8 +141,9 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
     },
     stop: async () => {
       serving = 'no longer';
+      // Both give their addresses free at once. Sessions need the Engine alone: all else is handed over before they end.
+      const sessionsEnd = streaming.stop(config.shutdownGraceMs);
       await server.stop(STOP_GRACE_MS);
-      await streaming.stop();
       await news.stop();
       await mirror.stop();
       await logs.stop();
@@ -150,6 +151,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
       await statistics.stop();
       await imageParts.imageInodes.stop();
       await network.stop();
+      await sessionsEnd;
       engine.close();
     },
   };

@@ -3,12 +3,14 @@ import { ConfigError, type Config } from '../cli/config.js';
 import { compareConfigs } from '../cli/reload.js';
 import { readBuildInfo } from '../cli/version.js';
 import { createLogger } from '../observability/logger.js';
-import { onSignals, surviveStrayErrors } from '../server/signals.js';
+import { onSignals } from '../server/signals.js';
+import { EXIT_SOFTWARE, onStrayErrors } from '../server/stray-errors.js';
 import { createServiceNotifier } from '../server/systemd.js';
+import { deferred } from '../util/deferred.js';
 import { optimiseFromNowOn } from '../util/own-program.js';
 
 /**
- * Runs cridock until a signal ends it; answers the exit code. `readConfig` reads the configuration anew for SIGHUP and
+ * Runs cridock until a signal ends it, or an error after which its state is suspect; answers the exit code. `readConfig` reads the configuration anew for SIGHUP and
  * throws when it cannot be used: then everything stays as it is.
  */
 export async function run(config: Config, readConfig: () => Config): Promise<number> {
@@ -38,18 +40,24 @@ export async function run(config: Config, readConfig: () => Config): Promise<num
       await notifier.ready();
     }
   };
-  const stopped = new Promise<void>((resolve, reject) => {
-    const stop = async (): Promise<void> => {
-      await notifier.stopping();
-      await app.stop().then(resolve, reject);
-    };
-    onSignals({ stop, reload }, log);
-  });
+  const stopped = deferred();
+  let stopping: Promise<void> | undefined;
+  const stop = (): Promise<void> => {
+    stopping ??= notifier.stopping(config.shutdownGraceMs).then(() => app.stop());
+    stopping.then(stopped.resolve, stopped.reject);
+    return stopped.promise;
+  };
+  onSignals({ stop, reload }, log);
   await app.start();
   await notifier.ready();
   optimiseFromNowOn();
-  const stopSurviving = surviveStrayErrors(log);
-  await stopped;
-  stopSurviving();
-  return 0;
+  let exitCode = 0;
+  const drain = (): Promise<void> => {
+    exitCode = EXIT_SOFTWARE;
+    return stop();
+  };
+  const forgetStrayErrors = onStrayErrors({ drain }, log);
+  await stopped.promise;
+  forgetStrayErrors();
+  return exitCode;
 }

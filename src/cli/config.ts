@@ -37,6 +37,8 @@ export interface Config {
   /** Where to serve metrics and health; undefined for nowhere. */
   readonly metricsAddress: BindAddress | undefined;
   readonly runtimeRequestTimeoutMs: number;
+  /** What streaming sessions get to end by themselves at a stop. */
+  readonly shutdownGraceMs: number;
   readonly rootDirectory: string;
   readonly podInfraContainerImage: string;
   /** Path of the Docker config file with the credentials for it, '' for none. */
@@ -114,6 +116,7 @@ export function loadConfig(sources: SettingSources): Config {
     streamingTls: certFile === '' ? undefined : { certFile, keyFile },
     execOrphan: read('exec-orphan', (text) => parseChoice(text, ['kill', 'kill-tty', 'leave'])),
     metricsAddress: read('metrics-bind-addr', (text) => (text === '' ? undefined : parseBindAddress(text))),
+    shutdownGraceMs: read('shutdown-grace', parseDurationMs),
     runtimeRequestTimeoutMs: read('runtime-request-timeout', parseDurationMs) || DEFAULT_REQUEST_TIMEOUT_MS,
     rootDirectory: read('cri-dockerd-root-directory', parseAbsolutePath),
     podInfraContainerImage: read('pod-infra-container-image', parseImage),

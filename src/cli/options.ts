@@ -69,10 +69,17 @@ export const OPTIONS = {
   'exec-orphan': {
     kind: 'text',
     words: ['kill', 'kill-tty', 'leave'],
-    default: 'kill-tty',
+    default: 'kill',
     group: 'Pods and images',
     describe:
       'What becomes of an exec whose client is gone: kill ends it, leave lets it run, kill-tty ends it if it has a terminal',
+  },
+  'shutdown-grace': {
+    kind: 'text',
+    default: '10s',
+    group: 'Endpoints',
+    describe:
+      'What open exec, attach and port-forward sessions get to end by themselves when cridock is stopped, before they are cut off',
   },
   'runtime-request-timeout': {
     kind: 'text',

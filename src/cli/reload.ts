@@ -48,6 +48,7 @@ const FILE_KEYS: Readonly<Partial<Record<keyof Config, OptionName>>> = {
   streamingTls: 'streaming-tls-cert-file',
   metricsAddress: 'metrics-bind-addr',
   runtimeRequestTimeoutMs: 'runtime-request-timeout',
+  shutdownGraceMs: 'shutdown-grace',
   rootDirectory: 'cri-dockerd-root-directory',
   imagePullProgressDeadlineMs: 'image-pull-progress-deadline',
   pinnedImages: 'pinned-image',

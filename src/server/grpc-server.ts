@@ -1,11 +1,11 @@
 import type { Socket } from 'node:net';
-import { setTimeout as delay } from 'node:timers/promises';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import type { MethodDefinition, ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
 import type { Endpoint } from '../util/endpoint.js';
 import type { ImageHandlers, RuntimeHandlers, StreamHandlers } from '../util/handler.js';
 import type { Logger } from '../util/log.js';
 import type { MetricsSink } from '../util/metrics-sink.js';
+import { within } from '../util/within.js';
 import { CallsInFlight } from './calls-in-flight.js';
 import type { Method, Protocol } from './descriptor.js';
 import { openListener } from './listener.js';
@@ -127,12 +127,4 @@ function wire({ path, streams }: Method): MethodDefinition<Buffer, Buffer> {
 
 function asIs(bytes: Buffer): Buffer {
   return bytes;
-}
-
-/** Waits for `work`, but no longer than `timeoutMs`. */
-async function within(timeoutMs: number, work: Promise<unknown>): Promise<void> {
-  const timer = new AbortController();
-  const timeout = delay(timeoutMs, undefined, { signal: timer.signal }).catch(() => undefined);
-  await Promise.race([work, timeout]);
-  timer.abort();
 }

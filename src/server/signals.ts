@@ -50,20 +50,3 @@ export function onSignals(
     process.off('SIGUSR1', onDebug);
   };
 }
-
-/**
- * Keeps the process alive when an error reaches nobody: it is logged with its stack, and the node's pods keep
- * their runtime. Errors of calls are caught where calls are served, so what comes here belongs to a single
- * connection or a background task, and all state can be read from the Engine again; an exit would help nobody.
- * Call it when the service is up: before that an error should end the process.
- */
-export function surviveStrayErrors(log: Logger): () => void {
-  const onException = (error: unknown): void => log.error('an error that nobody caught', { error });
-  const onRejection = (error: unknown): void => log.error('a rejection that nobody caught', { error });
-  process.on('uncaughtException', onException);
-  process.on('unhandledRejection', onRejection);
-  return () => {
-    process.off('uncaughtException', onException);
-    process.off('unhandledRejection', onRejection);
-  };
-}

@@ -8,9 +8,12 @@ export interface ServiceNotifier {
   ready(): Promise<void>;
   /** The configuration is being read again; `ready` ends it. */
   reloading(): Promise<void>;
-  stopping(): Promise<void>;
+  /** The service ends, and may take `graceMs` longer over it than the unit allows. */
+  stopping(graceMs: number): Promise<void>;
 }
 
+/** What a stop takes at most, but for the grace of sessions. */
+const STOP_TIMEOUT_MS = 30_000;
 /** A child that does not come back within this time is not waited for. */
 const NOTIFY_TIMEOUT_MS = 5_000;
 
@@ -51,9 +54,11 @@ export function createServiceNotifier(env: NodeJS.ProcessEnv, log: Logger): Serv
     },
     // Type=notify-reload wants the time, on CLOCK_MONOTONIC, which is what hrtime reads.
     reloading: () => notify('RELOADING=1', `MONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`),
-    stopping: () => {
+    stopping: (graceMs) => {
       clearInterval(watchdog);
-      return notify('STOPPING=1');
+      // From now on, and whatever TimeoutStopSec says.
+      const timeoutUs = (graceMs + STOP_TIMEOUT_MS) * 1000;
+      return notify('STOPPING=1', `EXTEND_TIMEOUT_USEC=${timeoutUs}`);
     },
   };
 }

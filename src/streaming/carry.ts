@@ -29,7 +29,7 @@ export async function carry(
   streams: RemoteStreams,
   intercept: Interceptor = () => false,
 ): Promise<void> {
-  const { stdin, gone } = streams;
+  const { stdin, cut } = streams;
   let fail: (error: Error) => void = () => undefined;
   const output = new OutputGate(streams, () => engine.resume());
   const joined = new JoinedOutput((stream, piece) => {
@@ -55,9 +55,9 @@ export async function carry(
   try {
     await new Promise<void>((resolve, reject) => {
       fail = reject;
-      const onGone = (): void => reject(gone.reason as Error);
-      if (gone.aborted) onGone();
-      gone.addEventListener('abort', onGone, { once: true });
+      const onGone = (): void => reject(cut.reason as Error);
+      if (cut.aborted) onGone();
+      cut.addEventListener('abort', onGone, { once: true });
       engine.on('end', resolve);
       // Writing to a process that has ended fails: what counts is how its output ends.
       engine.on('error', (error) => {

@@ -1,11 +1,14 @@
 import { randomInt } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { execEnd, killExec, startFailure } from '../cri/container/exec-end.js';
 import { runningContainerOrThrow } from '../cri/lookup.js';
 import type { StreamRequest } from '../util/stream-request.js';
 import type { Engine } from '../docker/engine.js';
 import type { ContainerRecord } from '../state/records.js';
 import type { Mirror } from '../state/mirror.js';
+import { Code, CriError, hasCode } from '../util/cri-error.js';
 import type { Logger } from '../util/log.js';
+import { unlessAborted } from '../util/unless-aborted.js';
 import { carry } from './carry.js';
 import { HeldFailure } from './held-failure.js';
 import type { Outcome } from './outcome.js';
@@ -14,6 +17,10 @@ import { Resizes } from './resizes.js';
 
 /** Clients with a terminal tell its size at once. */
 const FIRST_SIZE_WAIT_MS = 100;
+
+/** How long the Engine may take to record an exit, and how often it is asked. */
+const EXIT_WAIT_MS = 10_000;
+const EXIT_PAUSE_MS = 50;
 
 /** What becomes of a command when its client is gone: ended always, ended if it has a terminal, or left running. */
 export type OrphanPolicy = 'kill' | 'kill-tty' | 'leave';
@@ -36,10 +43,10 @@ export async function runExec(
 ): Promise<Outcome> {
   const { engine } = deps;
   const { tty, stdin, stdout, stderr } = request;
-  const container = runningContainerOrThrow(await deps.mirror.current(streams.gone), request.containerId);
+  const container = runningContainerOrThrow(await deps.mirror.current(streams.cut), request.containerId);
   const resizes = new Resizes(streams);
   const size = tty ? await resizes.first(FIRST_SIZE_WAIT_MS) : undefined;
-  streams.gone.throwIfAborted();
+  streams.cut.throwIfAborted();
   const execId = await engine.createExec(container.id, {
     Cmd: [...request.cmd],
     AttachStdin: stdin,
@@ -54,12 +61,12 @@ export async function runExec(
   const held = new HeldFailure(tty);
   try {
     await carry(connection, tty, streams, (stream, piece, passOn) => held.offer(stream, piece, passOn));
-    const { exitCode, started } = await execEnd(engine, execId, streams.gone);
+    const { exitCode, started } = await execEnd(engine, execId, streams.cut);
     const text = held.settle(started);
     if (!started) throw startFailure(text);
     return { kind: 'exited', exitCode };
   } catch (error) {
-    if (streams.gone.aborted) await endOrphan(deps, container, execId, tty);
+    if (streams.cut.aborted) await endOrphan(deps, container, execId, tty);
     throw error;
   } finally {
     connection.destroy();
@@ -74,20 +81,39 @@ export async function runAttach(
   request: AttachRequest,
   streams: RemoteStreams,
 ): Promise<Outcome> {
-  const container = runningContainerOrThrow(await mirror.current(streams.gone), request.containerId);
+  const container = runningContainerOrThrow(await mirror.current(streams.cut), request.containerId);
   // What the Engine sends depends on the container's terminal, whatever the client has.
   const tty = container.inspect.Config.Tty ?? false;
   const { stdin, stdout, stderr } = request;
   const wanted = { stdin, stdout, stderr, detachKeys: unlikelyKeys() };
-  const connection = await engine.attachContainer(container.id, wanted, { signal: streams.gone });
+  const connection = await engine.attachContainer(container.id, wanted, { signal: streams.cut });
   const resizes = new Resizes(streams);
   resizes.start((size) => engine.resizeContainer(container.id, size));
   try {
     await carry(connection, tty, streams);
+    if (stdout || stderr) await attachedEnd(engine, container.id, streams.cut);
     return { kind: 'exited', exitCode: 0 };
   } finally {
     connection.destroy();
     resizes.stop();
+  }
+}
+
+/**
+ * Output that ends while the container runs on was cut off by the Engine, as when it stops. Throws UNAVAILABLE then, or what
+ * the Engine fails with. It records an exit a little after the output's end.
+ */
+async function attachedEnd(engine: Engine, containerId: string, signal: AbortSignal): Promise<void> {
+  const giveUpMs = performance.now() + EXIT_WAIT_MS;
+  try {
+    while ((await engine.inspectContainer(containerId, { signal })).State.Running) {
+      if (performance.now() > giveUpMs) {
+        throw new CriError(Code.UNAVAILABLE, 'the Engine ended the output, though the container runs on');
+      }
+      await unlessAborted(delay(EXIT_PAUSE_MS), signal);
+    }
+  } catch (error) {
+    if (!hasCode(error, Code.NOT_FOUND)) throw error; // removed: it has ended
   }
 }
 

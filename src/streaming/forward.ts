@@ -3,6 +3,7 @@ import { finished } from 'node:stream/promises';
 import type { LoopbackDialer } from '../network/netns-dialer.js';
 import { readBuffer, readInto } from '../network/read-into.js';
 import { messageOf } from '../util/cri-error.js';
+import { endOf } from './remote-streams.js';
 
 /** Buffers that a session keeps for its next connections. */
 const MAX_SPARE_BUFFERS = 64;
@@ -16,13 +17,14 @@ export interface ForwardedStreams {
 
 /**
  * Connects a client's streams with a port in the pod, until both sides have ended or one has broken. Each side's end is
- * passed on by itself. Never rejects. `spare` holds the buffers of connections that have ended, for those to come: to
+ * passed on by itself. When `cut` aborts, the client is told its reason. Never rejects. `spare` holds the buffers of connections that have ended, for those to come: to
  * allocate and collect one for each takes a sixth of the time of a short connection.
  */
 export async function forward(
   dialer: LoopbackDialer,
   port: number,
   { data, error }: ForwardedStreams,
+  cut: AbortSignal,
   spare: Buffer[] = [],
 ): Promise<void> {
   const buffer = spare.pop() ?? readBuffer();
@@ -30,6 +32,7 @@ export async function forward(
   data.on('error', () => undefined);
   error.on('error', () => undefined);
   let problem: string | undefined;
+  let onCut = (): void => undefined;
   try {
     const onBytes = (bytes: Buffer): boolean => {
       // More is read once the client's side has handed these on.
@@ -37,8 +40,11 @@ export async function forward(
       return false;
     };
     const socket = readInto(await dialer.connect(port), onBytes, buffer);
-    if (data.destroyed) socket.destroy();
     const ended = finished(socket);
+    onCut = () => void socket.destroy(cut.reason as Error);
+    if (data.destroyed) socket.destroy();
+    else if (cut.aborted) onCut();
+    else cut.addEventListener('abort', onCut);
     data.once('close', () => {
       // The client gave up before it had sent or read everything.
       if (!data.readableEnded || !data.writableFinished) socket.destroy();
@@ -50,12 +56,15 @@ export async function forward(
   } catch (failure) {
     if (!data.destroyed) problem = `port ${port}: ${messageOf(failure)}`;
   }
-  if (problem !== undefined && !error.destroyed) error.write(problem);
-  error.end();
+  cut.removeEventListener('abort', onCut);
+  const told = endOf(error, problem);
+  // The rest of what the pod sent must not look like all of it.
+  if (cut.aborted) data.destroy();
   await written(data);
   // Of a connection that broke, the system may still be sending what is in the buffer.
   if (data.writableFinished && spare.length < MAX_SPARE_BUFFERS) spare.push(buffer);
   data.destroy();
+  await told;
 }
 
 /** Waits until what the pod sent has been handed on. When its side broke, the writing side was never ended. */

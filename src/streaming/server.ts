@@ -7,8 +7,10 @@ import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { StreamingUrls } from '../util/stream-request.js';
 import type { StreamRequest } from '../util/stream-request.js';
+import { Code, CriError } from '../util/cri-error.js';
 import type { Logger } from '../util/log.js';
 import type { MetricsSink } from '../util/metrics-sink.js';
+import { within } from '../util/within.js';
 import { refuse } from './handshake.js';
 import type { Refusal } from './handshake.js';
 import { TlsKeyPair } from './tls.js';
@@ -20,7 +22,9 @@ const REQUEST_TIMEOUT_MS = 30_000;
 /** As Go's servers take it, the kubelet's among them: it passes on what a browser sends, cookies and all. */
 const MAX_HEADER_BYTES = 1024 * 1024;
 /** What sessions get to say goodbye when cridock stops. */
-const STOP_GRACE_MS = 5_000;
+const STOP_GRACE_MS = 6_000;
+/** What clients then get to read it and to close. */
+const LINGER_MS = 1_000;
 
 /**
  * Looks whether the client speaks a protocol of this session. Answers how to serve it, or the refusal.
@@ -97,18 +101,26 @@ export class StreamingServer implements StreamingUrls {
     log.info('streaming is served', { url: this.#baseUrl });
   }
 
-  /** Takes no more clients, ends the sessions and waits for them to be over, within bounds. */
-  async stop(): Promise<void> {
+  /**
+   * Takes no more clients, and gives the address free at once. Sessions that are open get `graceMs` to end by themselves;
+   * then those that are left are told that they are cut off. Resolves when all are over.
+   */
+  async stop(graceMs = 0): Promise<void> {
     this.#tokens.clear();
     this.#server.close();
     this.#server.closeAllConnections();
-    this.#stop.abort();
-    const timer = setTimeout(() => {
-      for (const socket of this.#sockets) socket.destroy();
-    }, STOP_GRACE_MS);
-    await Promise.all(this.#sessions);
-    clearTimeout(timer);
+    if (this.#sessions.size > 0)
+      this.#options.log.info('sessions are open', { sessions: this.#sessions.size, graceMs });
+    await within(graceMs, Promise.all(this.#sessions));
+    this.#stop.abort(new CriError(Code.UNAVAILABLE, 'cridock is being stopped; the session was cut off'));
+    await within(STOP_GRACE_MS, Promise.all(this.#sessions));
+    // A connection that is closed while its client still sends is reset, and what was sent last may be lost.
+    const closed = [...this.#sockets].map(
+      (socket) => new Promise((resolve) => socket.once('close', resolve)),
+    );
+    await within(LINGER_MS, Promise.all(closed));
     for (const socket of this.#sockets) socket.destroy();
+    await Promise.all(this.#sessions);
   }
 
   /** How many sessions are open. */

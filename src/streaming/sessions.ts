@@ -10,6 +10,7 @@ import { runAttach, runExec } from './exec.js';
 import type { SessionDeps } from './exec.js';
 import { asksFor } from './handshake.js';
 import type { Outcome } from './outcome.js';
+import { TELL_TIMEOUT_MS } from './remote-streams.js';
 import type { RemoteStreams } from './remote-streams.js';
 import type { Negotiate, ServeSession } from './server.js';
 import { PORT_FORWARD_PROTOCOL, serveSpdyPortForward } from './spdy/port-forward.js';
@@ -28,8 +29,8 @@ const TIMEOUTS: SessionTimeouts = { creationTimeoutMs: 30_000, idleTimeoutMs: 4 
 
 type RemoteCommand = StreamRequest & { kind: 'exec' | 'attach' };
 type PortForward = StreamRequest & { kind: 'portforward' };
-type OpenStreams = (socket: Duplex, head: Buffer) => Promise<RemoteStreams>;
-type ServePorts = (socket: Duplex, head: Buffer, dialer: LoopbackDialer) => Promise<void>;
+type OpenStreams = (socket: Duplex, head: Buffer, stop: AbortSignal) => Promise<RemoteStreams>;
+type ServePorts = (socket: Duplex, head: Buffer, dialer: LoopbackDialer, stop: AbortSignal) => Promise<void>;
 
 /** Chooses between SPDY and WebSocket, and serves what the token stands for. */
 export function sessions(deps: SessionDeps, timeouts: SessionTimeouts = TIMEOUTS): Negotiate {
@@ -52,10 +53,10 @@ export function sessions(deps: SessionDeps, timeouts: SessionTimeouts = TIMEOUTS
 function spdyStreams(request: IncomingMessage, session: RemoteCommand, timeouts: SessionTimeouts) {
   const protocol = chooseProtocol(request, REMOTE_COMMAND_PROTOCOLS);
   if (typeof protocol !== 'string') return protocol;
-  const open: OpenStreams = (socket, head) => {
+  const open: OpenStreams = (socket, head, stop) => {
     acceptUpgrade(socket, protocol);
     socket.unshift(head);
-    return openSpdyStreams(socket, protocol, session, timeouts);
+    return openSpdyStreams(socket, protocol, session, timeouts, stop);
   };
   return open;
 }
@@ -64,9 +65,9 @@ function webSocketStreams(request: IncomingMessage, session: RemoteCommand, time
   const known = Object.keys(REMOTE_COMMAND_FORMS) as RemoteCommandSubprotocol[];
   const protocol = chooseSubprotocol(request, known);
   if (typeof protocol !== 'string') return protocol;
-  const open: OpenStreams = async (socket, head) => {
+  const open: OpenStreams = async (socket, head, stop) => {
     const webSocket = await webSocketOrThrow(request, socket, head, protocol);
-    return openWebSocketStreams(webSocket, socket, protocol, session, timeouts.idleTimeoutMs);
+    return openWebSocketStreams(webSocket, socket, protocol, session, timeouts.idleTimeoutMs, stop);
   };
   return open;
 }
@@ -74,10 +75,10 @@ function webSocketStreams(request: IncomingMessage, session: RemoteCommand, time
 function spdyPorts(request: IncomingMessage, timeouts: SessionTimeouts) {
   const protocol = chooseProtocol(request, [PORT_FORWARD_PROTOCOL]);
   if (typeof protocol !== 'string') return protocol;
-  const serve: ServePorts = (socket, head, dialer) => {
+  const serve: ServePorts = (socket, head, dialer, stop) => {
     acceptUpgrade(socket, protocol);
     socket.unshift(head);
-    return serveSpdyPortForward(socket, dialer, timeouts);
+    return serveSpdyPortForward(socket, dialer, timeouts, stop);
   };
   return serve;
 }
@@ -90,13 +91,14 @@ function webSocketPorts(request: IncomingMessage, session: PortForward, timeouts
     const message = `${session.ports.length} ports in the PortForward request: WebSocket channels take some, not many`;
     return { status: 400, message };
   }
-  const serve: ServePorts = async (socket, head, dialer) => {
+  const serve: ServePorts = async (socket, head, dialer, stop) => {
     const webSocket = await webSocketOrThrow(request, socket, head, protocol);
     const { idleTimeoutMs } = timeouts;
     if (protocol === TUNNEL_PROTOCOL) {
-      await serveSpdyPortForward(new Tunnel(webSocket, socket, idleTimeoutMs), dialer, timeouts);
+      await serveSpdyPortForward(new Tunnel(webSocket, socket), dialer, timeouts, stop);
     } else {
-      await serveWebSocketPortForward(webSocket, socket, protocol, session.ports, dialer, idleTimeoutMs);
+      const { ports } = session;
+      await serveWebSocketPortForward(webSocket, socket, protocol, ports, dialer, idleTimeoutMs, stop);
     }
   };
   return serve;
@@ -112,23 +114,32 @@ async function webSocketOrThrow(request: IncomingMessage, socket: Duplex, head: 
 function remoteCommand(deps: SessionDeps, session: RemoteCommand, open: OpenStreams): ServeSession {
   const log = deps.log.child({ session: session.kind, containerId: session.containerId });
   return async (socket, head, stop) => {
-    // A session that is cut off takes it for its client's going.
-    const onStop = (): void => void socket.destroy();
-    stop.addEventListener('abort', onStop);
+    let tooLong: NodeJS.Timeout | undefined;
     try {
-      const streams = await open(socket, head);
-      await streams.finish(await outcomeOf(deps, session, streams));
+      const streams = await open(socket, head, stop);
+      const onCut = (): void => {
+        tooLong = setTimeout(() => socket.destroy(), TELL_TIMEOUT_MS);
+        log.info('streaming session cut off', { reason: messageOf(streams.cut.reason) });
+      };
+      const outcome = await outcomeOf(deps, session, streams);
+      // From here on only a client that reads nothing can be in the way.
+      if (streams.cut.aborted) onCut();
+      else streams.cut.addEventListener('abort', onCut, { once: true });
+      await streams.finish(outcome);
+      streams.cut.removeEventListener('abort', onCut);
       log.debug('streaming session ended');
     } catch (error) {
       if (hasCode(error, Code.CANCELLED)) log.debug('streaming session cut off', { reason: error.message });
       else log.error('streaming session failed', { error });
-      socket.destroy();
+      // One that was told why is given the time to read it.
+      if (!socket.writableEnded) socket.destroy();
     } finally {
-      stop.removeEventListener('abort', onStop);
+      clearTimeout(tooLong);
     }
   };
 }
 
+/** A session that is cut off has failed, also when its command would have ended well: nobody knows. */
 async function outcomeOf(
   deps: SessionDeps,
   session: RemoteCommand,
@@ -138,7 +149,6 @@ async function outcomeOf(
     if (session.kind === 'exec') return await runExec(deps, session, streams);
     return await runAttach(deps, session, streams);
   } catch (error) {
-    if (streams.gone.aborted) throw error;
     return { kind: 'failed', message: messageOf(error) };
   }
 }
@@ -147,20 +157,17 @@ async function outcomeOf(
 function portForward(deps: SessionDeps, session: PortForward, serve: ServePorts): ServeSession {
   const log = deps.log.child({ session: session.kind, sandboxId: session.sandboxId });
   return async (socket, head, stop) => {
-    const onStop = (): void => void socket.destroy();
-    stop.addEventListener('abort', onStop);
     let dialer: LoopbackDialer | undefined;
     try {
       const sandbox = runningSandboxOrThrow(await deps.mirror.current(stop), session.sandboxId);
       dialer = isHostNetwork(sandbox) ? new HostDialer() : new NetnsDialer(sandbox.pid);
-      await serve(socket, head, dialer);
+      await serve(socket, head, dialer, stop);
       log.debug('streaming session ended');
     } catch (error) {
       log.warn('streaming session failed', { error: messageOf(error) });
       socket.destroy();
     } finally {
       dialer?.close();
-      stop.removeEventListener('abort', onStop);
     }
   };
 }

@@ -40,6 +40,7 @@ const server = new StreamingServer({
         maxStreams: 1_000,
         idleTimeoutMs: 600_000,
         onStream,
+        onProblem: () => socket.destroy(),
         onClose: () => resolve(),
       });
     });

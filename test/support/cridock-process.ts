@@ -53,6 +53,8 @@ export interface CridockProcess {
   readonly pid: number;
   /** False once it has ended, by itself or by a signal. */
   readonly isRunning: boolean;
+  /** Of a process that has ended by itself. */
+  readonly exitCode: number | null;
   /** What it has written to stdout and stderr until now, over all restarts. */
   log(): string;
   /** SIGKILL; resolves when the process is gone. Then `restart`. */
@@ -114,6 +116,9 @@ export async function startCridock({
     client,
     get pid() {
       return pidOf(child);
+    },
+    get exitCode() {
+      return child.exitCode;
     },
     get isRunning() {
       return isRunning(child);

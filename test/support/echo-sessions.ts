@@ -20,6 +20,7 @@ import { acceptWebSocket, chooseSubprotocol } from '../../src/streaming/websocke
 import { serveWebSocketPortForward } from '../../src/streaming/websocket/port-forward.js';
 import { openWebSocketStreams } from '../../src/streaming/websocket/remote-streams.js';
 import { Tunnel, TUNNEL_PROTOCOL } from '../../src/streaming/websocket/tunnel.js';
+import { messageOf } from '../../src/util/cri-error.js';
 import { silentLogger } from '../../src/util/log.js';
 import { openRemote } from './remote-command.js';
 import { until } from './until.js';
@@ -98,15 +99,15 @@ export async function serveEchoSessions(t: TestContext): Promise<EchoSessions> {
 
 function spdySession(session: StreamRequest, dialer: LoopbackDialer): ServeSession {
   if (session.kind === 'portforward') {
-    return (socket) => {
+    return (socket, _head, stop) => {
       acceptUpgrade(socket, 'portforward.k8s.io');
-      return serveSpdyPortForward(socket, dialer, TIMEOUTS);
+      return serveSpdyPortForward(socket, dialer, TIMEOUTS, stop);
     };
   }
-  return async (socket) => {
+  return async (socket, _head, stop) => {
     const protocol = 'v4.channel.k8s.io';
     acceptUpgrade(socket, protocol);
-    await openSpdyStreams(socket, protocol, WANTED, TIMEOUTS).then(echoUntilGone, () => undefined);
+    await openSpdyStreams(socket, protocol, WANTED, TIMEOUTS, stop).then(echoUntilGone, () => undefined);
   };
 }
 
@@ -121,27 +122,38 @@ function webSocketSession(
     'v4.base64.channel.k8s.io',
     TUNNEL_PROTOCOL,
   ] as const;
-  return async (socket, head) => {
+  return async (socket, head, stop) => {
     const protocol = chooseSubprotocol(request, forms);
     if (typeof protocol !== 'string') return void socket.destroy();
     const webSocket = await acceptWebSocket(request, socket, head, protocol);
     if (webSocket === undefined) return;
     if (protocol === TUNNEL_PROTOCOL) {
-      await serveSpdyPortForward(new Tunnel(webSocket, socket, TIMEOUTS.idleTimeoutMs), dialer, TIMEOUTS);
+      await serveSpdyPortForward(new Tunnel(webSocket, socket), dialer, TIMEOUTS, stop);
     } else if (session.kind === 'portforward' && protocol !== 'v5.channel.k8s.io') {
       const { ports } = session;
-      await serveWebSocketPortForward(webSocket, socket, protocol, ports, dialer, TIMEOUTS.idleTimeoutMs);
+      await serveWebSocketPortForward(
+        webSocket,
+        socket,
+        protocol,
+        ports,
+        dialer,
+        TIMEOUTS.idleTimeoutMs,
+        stop,
+      );
     } else {
-      await echoUntilGone(openWebSocketStreams(webSocket, socket, protocol, WANTED, TIMEOUTS.idleTimeoutMs));
+      await echoUntilGone(
+        openWebSocketStreams(webSocket, socket, protocol, WANTED, TIMEOUTS.idleTimeoutMs, stop),
+      );
     }
   };
 }
 
 async function echoUntilGone(streams: RemoteStreams): Promise<void> {
-  const { stdin, stdout, gone } = streams;
+  const { stdin, stdout, cut } = streams;
   streams.onResize(() => undefined);
   if (stdout !== undefined) stdin?.pipe(stdout);
-  if (!gone.aborted) await once(gone, 'abort');
+  if (!cut.aborted) await once(cut, 'abort');
+  await streams.finish({ kind: 'failed', message: messageOf(cut.reason) });
 }
 
 /** A session that is open while others are attacked, and a token that waits meanwhile. */

@@ -1,5 +1,4 @@
 import type { Duplex } from 'node:stream';
-import { messageOf } from '../../util/cri-error.js';
 import { FLAG_FIN, FrameReader, FrameType } from './frame-reader.js';
 import { dataHeader, goAway, ping, ResetStatus, rstStream, synReply } from './frames.js';
 import { emptyHeaderBlock, HeaderReader } from './header-block.js';
@@ -19,12 +18,17 @@ const MAX_PENDING_CONTROL_BYTES = 256 * 1024;
 export interface SpdyOptions {
   /** The peer's streams that may be open at a time; more are refused. */
   readonly maxStreams: number;
-  /** The connection is given up when nothing but pings came or went for this long. */
+  /** The connection is to be given up when nothing but pings came or went for this long. */
   readonly idleTimeoutMs: number;
+  /**
+   * The connection is to be given up, and this is why: no more is read. Called once at most. The client can be told still;
+   * then it is ended or closed.
+   */
+  readonly onProblem: (problem: string) => void;
   /** A stream of the peer's; it has been replied to. */
   readonly onStream: (stream: SpdyStream) => void;
-  /** Called once, when the connection is over; all streams are destroyed by then. `problem` says why, if not by the peer. */
-  readonly onClose: (problem: string | undefined) => void;
+  /** Called once, when the connection is over; all streams are destroyed by then. */
+  readonly onClose: () => void;
 }
 
 /**
@@ -45,6 +49,7 @@ export class SpdyConnection implements StreamOwner {
   #lastStreamId = 0;
   #pendingControlBytes = 0;
   #repliedOnce = false;
+  #givenUp = false;
   #closed = false;
 
   constructor(socket: Duplex, options: SpdyOptions) {
@@ -54,11 +59,11 @@ export class SpdyConnection implements StreamOwner {
       onData: (id, piece, fin) => this.#onData(id, piece, fin),
       onControl: (type, flags, payload) => this.#onControl(type, flags, payload),
     });
-    this.#idle = setTimeout(() => this.close('idle for too long'), options.idleTimeoutMs);
+    this.#idle = setTimeout(() => this.#giveUp('the session was idle for too long'), options.idleTimeoutMs);
     socket.on('data', (chunk: Buffer) => this.#onChunk(chunk));
     socket.on('drain', () => (this.#pendingControlBytes = 0));
     socket.on('end', () => this.close());
-    socket.on('error', (error) => this.close(messageOf(error)));
+    socket.on('error', () => this.close());
     socket.on('close', () => this.close());
   }
 
@@ -66,7 +71,7 @@ export class SpdyConnection implements StreamOwner {
   end(): void {
     if (this.#closed) return;
     this.#socket.end(goAway(this.#lastStreamId));
-    this.#close(undefined);
+    this.#close();
     // The peer closes when it has read everything; what it still sends is of no interest.
     this.#socket.resume();
     const linger = setTimeout(() => this.#socket.destroy(), LINGER_MS);
@@ -74,9 +79,15 @@ export class SpdyConnection implements StreamOwner {
   }
 
   /** Gives the connection up at once. */
-  close(problem?: string): void {
-    this.#close(problem);
+  close(): void {
+    this.#close();
     this.#socket.destroy();
+  }
+
+  #giveUp(problem: string): void {
+    if (this.#closed || this.#givenUp) return;
+    this.#givenUp = true;
+    this.#options.onProblem(problem);
   }
 
   sendData(stream: SpdyStream, payloads: readonly Buffer[], fin: boolean, done: () => void): void {
@@ -109,13 +120,13 @@ export class SpdyConnection implements StreamOwner {
   }
 
   #onChunk(chunk: Buffer): void {
-    if (this.#closed) return;
+    if (this.#closed || this.#givenUp) return;
     this.#socket.cork(); // many frames, such as those of new streams, are answered
     try {
       this.#frames.push(chunk);
     } catch (error) {
       if (!(error instanceof SpdyError)) throw error;
-      this.close(error.message);
+      this.#giveUp(error.message);
     } finally {
       this.#socket.uncork();
     }
@@ -124,7 +135,7 @@ export class SpdyConnection implements StreamOwner {
   #sendControl(frame: Buffer): void {
     if (this.#socket.write(frame)) return;
     this.#pendingControlBytes += frame.length;
-    if (this.#pendingControlBytes > MAX_PENDING_CONTROL_BYTES) this.close('the peer reads nothing');
+    if (this.#pendingControlBytes > MAX_PENDING_CONTROL_BYTES) this.#giveUp('the client reads nothing');
   }
 
   #onData(id: number, piece: Buffer, fin: boolean): void {
@@ -151,7 +162,7 @@ export class SpdyConnection implements StreamOwner {
   }
 
   #onControl(type: number, flags: number, payload: Buffer): void {
-    if (this.#closed) return;
+    if (this.#closed || this.#givenUp) return;
     switch (type) {
       case FrameType.SYN_STREAM:
         this.#onSynStream(flags, payload);
@@ -204,13 +215,13 @@ export class SpdyConnection implements StreamOwner {
     return stream;
   }
 
-  #close(problem: string | undefined): void {
+  #close(): void {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#idle);
     clearInterval(this.#probe);
     for (const stream of this.#streams.values()) stream.destroy();
     this.#streams.clear();
-    this.#options.onClose(problem);
+    this.#options.onClose();
   }
 }

@@ -1,6 +1,9 @@
+import { setMaxListeners } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { forward } from '../forward.js';
 import type { LoopbackDialer } from '../../network/netns-dialer.js';
+import { Code, CriError } from '../../util/cri-error.js';
+import { TELL_TIMEOUT_MS, clientGone } from '../remote-streams.js';
 import { SpdyConnection } from './connection.js';
 import type { SessionTimeouts } from './remote-streams.js';
 import type { SpdyStream } from './stream.js';
@@ -17,14 +20,21 @@ interface Pair {
   readonly timer: NodeJS.Timeout;
 }
 
-/** Forwards connections for a client over SPDY until it goes: each is a pair of streams, for data and for an error. */
+/**
+ * Forwards connections for a client over SPDY until it goes, or `stop` aborts: each is a pair of streams, for data and for
+ * an error.
+ */
 export function serveSpdyPortForward(
   socket: Duplex,
   dialer: LoopbackDialer,
   timeouts: SessionTimeouts,
+  stop: AbortSignal,
 ): Promise<void> {
   const pairs = new Map<string, Pair>();
   const spare: Buffer[] = [];
+  const forwards = new Set<Promise<void>>();
+  const cut = new AbortController();
+  setMaxListeners(0, cut.signal); // one for each connection
   const drop = (key: string): void => {
     const pair = pairs.get(key);
     pairs.delete(key);
@@ -52,19 +62,37 @@ export function serveSpdyPortForward(
     clearTimeout(pair.timer);
     pairs.delete(key);
     error.resume(); // clients end it and send nothing
-    void forward(dialer, Number(data.headers.get('port')), { data, error }, spare);
+    const target = Number(data.headers.get('port'));
+    const forwarding = forward(dialer, target, { data, error }, cut.signal, spare).finally(() =>
+      forwards.delete(forwarding),
+    );
+    forwards.add(forwarding);
   };
   return new Promise((resolve) => {
-    new SpdyConnection(socket, {
+    const connection = new SpdyConnection(socket, {
       maxStreams: MAX_STREAMS,
       idleTimeoutMs: timeouts.idleTimeoutMs,
       onStream,
+      onProblem: (problem) => giveUp(new CriError(Code.CANCELLED, problem)),
       onClose: () => {
+        stop.removeEventListener('abort', onStop);
+        cut.abort(clientGone());
         for (const key of [...pairs.keys()]) drop(key);
         dialer.close();
         resolve();
       },
     });
+    const giveUp = (reason: unknown): void => {
+      cut.abort(reason);
+      const tooLong = setTimeout(() => connection.close(), TELL_TIMEOUT_MS);
+      void Promise.all(forwards).then(() => {
+        clearTimeout(tooLong);
+        connection.end();
+      });
+    };
+    const onStop = (): void => giveUp(stop.reason);
+    if (stop.aborted) onStop();
+    else stop.addEventListener('abort', onStop);
   });
 }
 

@@ -4,7 +4,7 @@ import type { TerminalSize } from '../../docker/types.js';
 import { Code, CriError } from '../../util/cri-error.js';
 import { statusObject, statusText } from '../outcome.js';
 import type { Outcome } from '../outcome.js';
-import { endOf } from '../remote-streams.js';
+import { clientGone, endOf } from '../remote-streams.js';
 import type { RemoteStreams } from '../remote-streams.js';
 import { SizeReader } from '../terminal-sizes.js';
 import { SpdyConnection } from './connection.js';
@@ -29,16 +29,20 @@ export interface SessionTimeouts {
   readonly idleTimeoutMs: number;
 }
 
-/** The streams of a session over SPDY, which the client opens one by one; rejects when it does not, or goes. */
+/**
+ * The streams of a session over SPDY, which the client opens one by one. Rejects when it does not, or goes, or when
+ * `stop` aborts; a client that is there and has opened its error stream has been told why by then.
+ */
 export function openSpdyStreams(
   socket: Duplex,
   protocol: RemoteCommandProtocol,
   wanted: WantedStreams,
   timeouts: SessionTimeouts,
+  stop: AbortSignal,
 ): Promise<RemoteStreams> {
   const expected = expectedStreams(protocol, wanted);
   const streams = new Map<string, SpdyStream>();
-  const gone = new AbortController();
+  const cut = new AbortController();
   return new Promise((resolve, reject) => {
     const connection = new SpdyConnection(socket, {
       maxStreams: MAX_STREAMS,
@@ -52,19 +56,29 @@ export function openSpdyStreams(
         streams.set(type, stream);
         if (streams.size < expected.size) return;
         clearTimeout(tooLong);
-        resolve(new SpdyRemoteStreams(connection, protocol, streams, gone.signal));
+        resolve(client());
       },
-      onClose: (problem = 'the client has gone') => {
+      onProblem: (problem) => giveUp(new CriError(Code.CANCELLED, problem)),
+      onClose: () => {
         clearTimeout(tooLong);
-        const reason = new CriError(Code.CANCELLED, problem);
-        gone.abort(reason);
-        reject(reason);
+        stop.removeEventListener('abort', onStop);
+        cut.abort(clientGone());
+        reject(cut.signal.reason as Error);
       },
     });
+    const client = () => new SpdyRemoteStreams(connection, protocol, streams, cut.signal);
+    const giveUp = (reason: CriError): void => {
+      cut.abort(reason);
+      if (streams.size === expected.size) return; // whoever has the streams tells the client
+      void client().finish({ kind: 'failed', message: reason.message });
+    };
+    const onStop = (): void => giveUp(stop.reason as CriError);
     const tooLong = setTimeout(
-      () => connection.close('the client did not open its streams in time'),
+      () => giveUp(new CriError(Code.CANCELLED, 'the client did not open its streams in time')),
       timeouts.creationTimeoutMs,
     );
+    if (stop.aborted) onStop();
+    else stop.addEventListener('abort', onStop);
   });
 }
 
@@ -81,7 +95,7 @@ class SpdyRemoteStreams implements RemoteStreams {
   readonly stdin: Readable | undefined;
   readonly stdout: Writable | undefined;
   readonly stderr: Writable | undefined;
-  readonly gone: AbortSignal;
+  readonly cut: AbortSignal;
   readonly #connection: SpdyConnection;
   readonly #protocol: RemoteCommandProtocol;
   readonly #error: SpdyStream | undefined;
@@ -91,11 +105,11 @@ class SpdyRemoteStreams implements RemoteStreams {
     connection: SpdyConnection,
     protocol: RemoteCommandProtocol,
     streams: ReadonlyMap<string, SpdyStream>,
-    gone: AbortSignal,
+    cut: AbortSignal,
   ) {
     this.#connection = connection;
     this.#protocol = protocol;
-    this.gone = gone;
+    this.cut = cut;
     this.stdin = streams.get('stdin');
     this.stdout = streams.get('stdout');
     this.stderr = streams.get('stderr');

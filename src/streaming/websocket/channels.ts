@@ -17,6 +17,8 @@ export interface ChannelOptions extends ChannelForm {
   /** How many channels there are; messages on others are ignored. */
   readonly count: number;
   readonly idleTimeoutMs: number;
+  /** The connection is to be given up, and this is why. The client can be told still. */
+  readonly onProblem: (problem: string) => void;
   /** Called once, when the connection is over. */
   readonly onClose: () => void;
 }
@@ -31,8 +33,12 @@ export class Channels {
   constructor(webSocket: WebSocket, socket: Duplex, options: ChannelOptions) {
     this.#form = options;
     this.#channels = Array.from({ length: options.count }, (_, number) => new Channel(number, this));
-    this.#link = new WebSocketLink(webSocket, socket, options.idleTimeoutMs, {
+    this.#link = new WebSocketLink(webSocket, socket, {
       onMessage: (message) => this.#onMessage(message),
+      idle: {
+        timeoutMs: options.idleTimeoutMs,
+        onIdle: () => options.onProblem('the session was idle for too long'),
+      },
       onClose: () => {
         for (const channel of this.#channels) channel.destroy();
         options.onClose();

@@ -8,6 +8,8 @@ const MAX_BUFFERED_BYTES = 256 * 1024;
 
 export interface LinkHandlers {
   readonly onMessage: (message: Buffer) => void;
+  /** How long the connection may be idle, and what is called then; the client can be told still. */
+  readonly idle?: { readonly timeoutMs: number; readonly onIdle: () => void };
   /** Called once, when the connection is over. */
   readonly onClose: () => void;
 }
@@ -16,16 +18,16 @@ export interface LinkHandlers {
 export class WebSocketLink {
   readonly #webSocket: WebSocket;
   readonly #socket: Duplex;
-  readonly #idle: NodeJS.Timeout;
+  readonly #idle: NodeJS.Timeout | undefined;
   #waiting: (() => void)[] = [];
   #probe: NodeJS.Timeout | undefined;
 
-  constructor(webSocket: WebSocket, socket: Duplex, idleTimeoutMs: number, handlers: LinkHandlers) {
+  constructor(webSocket: WebSocket, socket: Duplex, handlers: LinkHandlers) {
     this.#webSocket = webSocket;
     this.#socket = socket;
-    this.#idle = setTimeout(() => webSocket.terminate(), idleTimeoutMs);
+    this.#idle = handlers.idle && setTimeout(handlers.idle.onIdle, handlers.idle.timeoutMs);
     webSocket.on('message', (data) => {
-      this.#idle.refresh();
+      this.#idle?.refresh();
       if (Buffer.isBuffer(data)) handlers.onMessage(data);
     });
     webSocket.on('close', () => {
@@ -40,7 +42,7 @@ export class WebSocketLink {
 
   /** Sends a message; calls back when the connection can take more, or takes nothing any more. */
   send(message: Buffer, binary: boolean, done: () => void): void {
-    this.#idle.refresh();
+    this.#idle?.refresh();
     if (this.#webSocket.readyState !== WebSocket.OPEN) {
       done();
       return;

@@ -1,7 +1,10 @@
+import { setMaxListeners } from 'node:events';
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import type { LoopbackDialer } from '../../network/netns-dialer.js';
+import { Code, CriError } from '../../util/cri-error.js';
 import { forward } from '../forward.js';
+import { TELL_TIMEOUT_MS, clientGone } from '../remote-streams.js';
 import { Channels } from './channels.js';
 import type { ChannelForm } from './channels.js';
 
@@ -22,7 +25,7 @@ export function hasChannelsFor(ports: readonly number[], protocol: PortForwardSu
 }
 
 /**
- * Forwards one connection for each port until the client goes: channel 2n carries the data of the n-th port, channel
+ * Forwards one connection for each port until the client goes, or `stop` aborts: channel 2n carries the data of the n-th port, channel
  * 2n+1 its error. Both begin with the port, 16 bits in little endian.
  */
 export async function serveWebSocketPortForward(
@@ -32,12 +35,19 @@ export async function serveWebSocketPortForward(
   ports: readonly number[],
   dialer: LoopbackDialer,
   idleTimeoutMs: number,
+  stop: AbortSignal,
 ): Promise<void> {
+  const cut = new AbortController();
+  setMaxListeners(0, cut.signal); // one for each port
+  const onStop = (): void => cut.abort(stop.reason);
+  if (stop.aborted) onStop();
+  else stop.addEventListener('abort', onStop);
   await new Promise<void>((resolve) => {
     const channels = new Channels(webSocket, socket, {
       ...PORT_FORWARD_FORMS[protocol],
       count: 2 * ports.length,
       idleTimeoutMs,
+      onProblem: (problem) => cut.abort(new CriError(Code.CANCELLED, problem)),
       onClose: resolve,
     });
     const forwards = ports.map((port, index) => {
@@ -48,8 +58,14 @@ export async function serveWebSocketPortForward(
       data.write(greeting);
       error.write(greeting);
       error.resume();
-      return forward(dialer, port, { data, error });
+      return forward(dialer, port, { data, error }, cut.signal);
     });
     void Promise.all(forwards).then(() => channels.close());
+    cut.signal.addEventListener('abort', () => {
+      const tooLong = setTimeout(() => channels.terminate(), TELL_TIMEOUT_MS);
+      webSocket.once('close', () => clearTimeout(tooLong));
+    });
   });
+  stop.removeEventListener('abort', onStop);
+  cut.abort(clientGone());
 }

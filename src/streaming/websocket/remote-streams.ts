@@ -5,7 +5,7 @@ import type { TerminalSize } from '../../docker/types.js';
 import { Code, CriError } from '../../util/cri-error.js';
 import { statusObject, statusText } from '../outcome.js';
 import type { Outcome } from '../outcome.js';
-import { endOf } from '../remote-streams.js';
+import { clientGone, endOf } from '../remote-streams.js';
 import type { RemoteStreams } from '../remote-streams.js';
 import { SizeReader } from '../terminal-sizes.js';
 import { Channels } from './channels.js';
@@ -31,22 +31,30 @@ export type RemoteCommandSubprotocol = keyof typeof REMOTE_COMMAND_FORMS;
 
 const CHANNELS = ['stdin', 'stdout', 'stderr', 'status', 'resize'] as const;
 
-/** The streams of a session over WebSocket: there from the start. */
+/** The streams of a session over WebSocket: there from the start. They are cut off when `stop` aborts. */
 export function openWebSocketStreams(
   webSocket: WebSocket,
   socket: Duplex,
   protocol: RemoteCommandSubprotocol,
   wanted: WantedStreams,
   idleTimeoutMs: number,
+  stop: AbortSignal,
 ): RemoteStreams {
   const form: RemoteCommandForm = REMOTE_COMMAND_FORMS[protocol];
-  const gone = new AbortController();
+  const cut = new AbortController();
   const channels = new Channels(webSocket, socket, {
     ...form,
     count: CHANNELS.length,
     idleTimeoutMs,
-    onClose: () => gone.abort(new CriError(Code.CANCELLED, 'the client has gone')),
+    onProblem: (problem) => cut.abort(new CriError(Code.CANCELLED, problem)),
+    onClose: () => {
+      stop.removeEventListener('abort', onStop);
+      cut.abort(clientGone());
+    },
   });
+  const onStop = (): void => cut.abort(stop.reason);
+  if (stop.aborted) onStop();
+  else stop.addEventListener('abort', onStop);
   const channel = (name: (typeof CHANNELS)[number]): Duplex => channels.get(CHANNELS.indexOf(name));
   for (const name of CHANNELS) if (name !== 'stdin' || !wanted.stdin) channel(name).resume();
   // Kubernetes' servers tell clients this way that the connection stands.
@@ -56,7 +64,7 @@ export function openWebSocketStreams(
     stdin: wanted.stdin ? channel('stdin') : undefined,
     stdout: wanted.stdout ? channel('stdout') : undefined,
     stderr: wanted.stderr ? channel('stderr') : undefined,
-    gone: gone.signal,
+    cut: cut.signal,
     onResize: (listener: (size: TerminalSize) => void) => {
       const reader = new SizeReader();
       channel('resize').on('data', (chunk: Buffer) => {

@@ -7,13 +7,13 @@ export const TUNNEL_PROTOCOL = 'SPDY/3.1+portforward.k8s.io';
 
 const HIGH_WATER_MARK_BYTES = 256 * 1024;
 
-/** The byte stream that a WebSocket's messages make. */
+/** The byte stream that a WebSocket's messages make. SPDY itself sees to how long it may be idle. */
 export class Tunnel extends Duplex {
   readonly #link: WebSocketLink;
 
-  constructor(webSocket: WebSocket, socket: Duplex, idleTimeoutMs: number) {
+  constructor(webSocket: WebSocket, socket: Duplex) {
     super({ readableHighWaterMark: HIGH_WATER_MARK_BYTES, writableHighWaterMark: HIGH_WATER_MARK_BYTES });
-    this.#link = new WebSocketLink(webSocket, socket, idleTimeoutMs, {
+    this.#link = new WebSocketLink(webSocket, socket, {
       onMessage: (message) => {
         if (!this.destroyed && !this.push(message)) this.#link.pause();
       },

@@ -240,19 +240,12 @@ describe('exec and attach', { skip: noEngine }, () => {
     assert.equal(exitOf((await session.result).status), 5);
   });
 
-  it('hangs up on a terminal whose client is gone, and leaves other commands alone', async () => {
-    const left = uniqueSleep();
+  it('hangs up on a terminal whose client is gone', async () => {
     const ended = uniqueSleep();
-    const plain = await shell(left);
     const terminal = await shell(`trap '' HUP; ${ended}`, { tty: true });
-    await until('both run', () => [left, ended].every((sleep) => processesWith(sleep).length > 0));
-    plain.client.destroy();
+    await until('it runs', () => processesWith(ended).length > 0);
     terminal.client.destroy();
     await until('it is killed', () => processesWith(ended).length === 0, 8_000);
-    assert.ok(processesWith(left).length > 0);
-    await (
-      await shell(`pkill -9 -f '${left}'`)
-    ).result;
   });
 
   it('hangs up on a terminal that writes on when its client is gone', async () => {
@@ -319,12 +312,5 @@ describe('exec and attach', { skip: noEngine }, () => {
     session.socket.send(Buffer.of(255, 0));
     const { stdout, status } = await session.result;
     assert.deepEqual([stdout.toString(), exitOf(status)], ['some', 0]);
-  });
-
-  it('ends sessions when cridock stops', async () => {
-    const session = await shell(uniqueSleep(), { tty: true });
-    const closed = once(session.client.socket, 'close');
-    await cridock.restart();
-    await closed;
   });
 });

@@ -117,11 +117,12 @@ describe('hostile SPDY', () => {
       maxStreams: 4,
       idleTimeoutMs: 60_000,
       onStream: () => undefined,
-      onClose: (reason) => (problem = reason),
+      onProblem: (reason) => (problem = reason),
+      onClose: () => undefined,
     });
     const ping = controlFrame(FrameType.PING, 0, Buffer.of(0, 0, 0, 1));
     for (let count = 0; count < 100_000 && problem === undefined; count += 1) socket.emit('data', ping);
-    assert.equal(problem, 'the peer reads nothing');
+    assert.equal(problem, 'the client reads nothing');
   });
 
   it('a control frame that is too large is not read', () => {

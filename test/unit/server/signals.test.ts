@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import inspector from 'node:inspector';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
-import { onSignals, surviveStrayErrors } from '../../../src/server/signals.js';
+import { onSignals } from '../../../src/server/signals.js';
 import { captureLog } from '../../support/captured-log.js';
 import { until } from '../../support/until.js';
 
@@ -67,15 +67,5 @@ describe('onSignals', () => {
     process.kill(process.pid, 'SIGINT');
     await until('the stop', () => seen.length === 1);
     assert.deepEqual(seen, ['stop']);
-  });
-});
-
-describe('surviveStrayErrors', () => {
-  it('takes its handlers away again', () => {
-    const before = process.listenerCount('uncaughtException');
-    const dispose = surviveStrayErrors(captureLog());
-    assert.equal(process.listenerCount('uncaughtException'), before + 1);
-    dispose();
-    assert.equal(process.listenerCount('uncaughtException'), before);
   });
 });

@@ -61,7 +61,7 @@ describe('createServiceNotifier', () => {
     const notifier = createServiceNotifier(env, log);
     await notifier.ready();
     await notifier.reloading();
-    await notifier.stopping();
+    await notifier.stopping(0);
     assert.deepEqual(log.lines, []);
   });
 
@@ -71,7 +71,7 @@ describe('createServiceNotifier', () => {
     const notifier = createServiceNotifier(env, log);
     assert.deepEqual(env, { PATH: '/nowhere' }, 'children do not speak in our name');
     await notifier.ready();
-    await notifier.stopping();
+    await notifier.stopping(0);
     assert.deepEqual(
       log.lines.map(({ level }) => level),
       ['warn'],
@@ -92,8 +92,8 @@ describe('createServiceNotifier', () => {
     const [reloading, time] = await next();
     assert.equal(reloading, 'RELOADING=1');
     assert.match(time ?? '', /^MONOTONIC_USEC=\d+$/);
-    await notifier.stopping();
-    assert.deepEqual(await next(), ['STOPPING=1']);
+    await notifier.stopping(0);
+    assert.deepEqual(await next(), ['STOPPING=1', 'EXTEND_TIMEOUT_USEC=30000000']);
   });
 
   it('gives the watchdog a sign of life, but not when it waits for another process', async (t) => {
@@ -112,6 +112,6 @@ describe('createServiceNotifier', () => {
     assert.deepEqual(await next(), ['READY=1']);
     // The timer alone does not keep a process alive; here the receiver's pipe does.
     assert.deepEqual(await next(), ['WATCHDOG=1']);
-    await ours.stopping();
+    await ours.stopping(0);
   });
 });

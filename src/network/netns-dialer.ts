@@ -1,17 +1,17 @@
-import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
-import { Socket } from 'node:net';
-import { Code, CriError, messageOf } from '../util/cri-error.js';
-import { ownPart } from '../util/own-program.js';
+import { existsSync, statSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { Code, CriError, hasCode, messageOf } from '../util/cri-error.js';
+import type { Logger } from '../util/log.js';
+import { ownHelper, ownPart } from '../util/own-program.js';
 import { connectLocal } from './connect-local.js';
-import { NETNS_HELPER, isDialReply } from './netns-protocol.js';
-import type { DialRequest } from './netns-protocol.js';
+import { DialHelper } from './dial-helper.js';
+import { NETNS_HELPER } from './netns-protocol.js';
 
 /** Makes connections to the loopback addresses of one network namespace. */
 export interface LoopbackDialer {
   /** A paused socket that keeps half-open connections. Throws UNAVAILABLE with the reason. */
   connect(port: number): Promise<Socket>;
-  /** Ends what it started; connections that were made stay. */
+  /** Ends what was started for it; connections that were made stay. */
   close(): void;
 }
 
@@ -21,7 +21,7 @@ export class HostDialer implements LoopbackDialer {
     try {
       return await connectLocal(port);
     } catch (error) {
-      throw unavailable(messageOf(error));
+      throw new CriError(Code.UNAVAILABLE, messageOf(error));
     }
   }
 
@@ -30,103 +30,123 @@ export class HostDialer implements LoopbackDialer {
   }
 }
 
-/** Of nsenter and Node together; a busy machine takes a second. */
-const DIAL_TIMEOUT_MS = 30_000;
-const MAX_COMPLAINT_CHARS = 1_000;
+/** The small helper, which the package brings: deploy/helper/netns-dial.c. */
+const NATIVE_HELPER = 'netns-dial';
+const GONE = "the pod's network is gone";
+/** Helpers that are processes of Node, of some 40 MB each. */
+const MAX_SLOW_HELPERS = 16;
 
-interface PendingDial {
-  readonly resolve: (socket: Socket) => void;
-  readonly reject: (reason: CriError) => void;
-  readonly timer: NodeJS.Timeout;
-}
-
-interface NetnsHelper {
-  readonly child: ChildProcess;
-  readonly pending: Map<number, PendingDial>;
+interface SharedHelper {
+  readonly helper: Promise<DialHelper>;
+  readonly users: Set<object>;
 }
 
 /**
- * Node cannot change the namespace of its own threads, so a helper process inside it makes the connections and hands
- * them back over its IPC channel: a socket stays in the namespace that it was made in. The helper is started with
- * the first connection and serves all that follow.
+ * Connections into pods' network namespaces. Node cannot change the namespace of its own threads, so a helper process makes
+ * them and hands them back: a socket stays in the namespace that it was made in. One small helper serves all pods; where
+ * there is none, or Node does not understand it, a process of Node is started in each namespace. Helpers start with
+ * the first connection, are shared by all sessions, and end with the last of them.
  */
-export class NetnsDialer implements LoopbackDialer {
-  readonly #pid: number;
-  #helper: NetnsHelper | undefined;
-  #nextId = 1;
-  #closed = false;
+export class NetnsDialers {
+  readonly #log: Logger;
+  readonly #helpers = new Map<string, SharedHelper>();
+  readonly #users = new Set<object>();
+  #native: string | undefined;
 
-  /** `pid`: of any process in the namespace, as the host numbers it. */
-  constructor(pid: number) {
-    this.#pid = pid;
+  /** `native`: where the small helper is, if there is one. */
+  constructor(log: Logger, native = ownHelper(NATIVE_HELPER)) {
+    this.#log = log;
+    this.#native = existsSync(native) ? native : undefined;
   }
 
-  connect(port: number): Promise<Socket> {
-    if (this.#closed) return Promise.reject(unavailable('the session has ended'));
-    const helper = (this.#helper ??= this.#start());
-    const request: DialRequest = { id: this.#nextId++, port };
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        helper.pending.delete(request.id);
-        reject(unavailable(`no connection within ${DIAL_TIMEOUT_MS} ms`));
-      }, DIAL_TIMEOUT_MS);
-      helper.pending.set(request.id, { resolve, reject, timer });
-      // When the helper is gone its exit, which follows, rejects the call.
-      helper.child.send(request, () => undefined);
-    });
+  /** `pid`: of any process in the namespace, as the host numbers it. Throws UNAVAILABLE when there is none. */
+  open(pid: number): LoopbackDialer {
+    const user = {};
+    const inode = namespaceOf(pid);
+    this.#users.add(user);
+    return {
+      connect: async (port) => {
+        this.#checkOpen(user);
+        const helper = await this.#helperFor(user, pid, inode);
+        this.#checkOpen(user);
+        return helper.dial({ pid, inode, port });
+      },
+      close: () => {
+        this.#users.delete(user);
+        this.#release(user);
+      },
+    };
   }
 
-  close(): void {
-    this.#closed = true;
-    this.#helper?.child.kill('SIGKILL');
+  #checkOpen(user: object): void {
+    if (this.#users.has(user)) return;
+    this.#release(user);
+    throw new CriError(Code.UNAVAILABLE, 'the session has ended');
   }
 
-  #start(): NetnsHelper {
-    const command = ownPart(NETNS_HELPER, new URL('./netns-helper.js', import.meta.url));
-    const args = ['--target', String(this.#pid), '--net', '--', ...command];
-    const child = spawn('nsenter', args, {
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-      env: { PATH: process.env['PATH'] },
-    });
-    const helper: NetnsHelper = { child, pending: new Map() };
-    let complaint = '';
-    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      complaint = (complaint + text).slice(0, MAX_COMPLAINT_CHARS);
-    });
-    child.on('message', (message, handle) => onReply(helper, message, handle));
-    child.on('error', (error) => this.#onEnd(helper, messageOf(error)));
-    child.on('close', () => this.#onEnd(helper, complaint.trim() || 'it ended'));
-    return helper;
-  }
-
-  #onEnd(helper: NetnsHelper, problem: string): void {
-    if (this.#helper === helper) this.#helper = undefined;
-    for (const { reject, timer } of helper.pending.values()) {
-      clearTimeout(timer);
-      reject(unavailable(`the helper in the pod's network failed: ${problem}`));
+  async #helperFor(user: object, pid: number, inode: number): Promise<DialHelper> {
+    if (this.#native !== undefined) {
+      try {
+        return await this.#shared(user, 'native', [this.#native]);
+      } catch (error) {
+        if (hasCode(error, Code.RESOURCE_EXHAUSTED)) throw error;
+        this.#giveUpNative(messageOf(error));
+      }
     }
-    helper.pending.clear();
+    if (namespaceOf(pid) !== inode) throw new CriError(Code.UNAVAILABLE, GONE);
+    const part = ownPart(NETNS_HELPER, new URL('./netns-helper.js', import.meta.url));
+    const command = ['nsenter', '--target', String(pid), '--net', '--', ...part];
+    const key = String(inode);
+    if (!this.#helpers.has(key) && this.#helpers.size >= MAX_SLOW_HELPERS) {
+      const message = `ports of ${MAX_SLOW_HELPERS} pods are forwarded, and a helper for another would take too much memory`;
+      throw new CriError(Code.RESOURCE_EXHAUSTED, message);
+    }
+    return this.#shared(user, key, command);
+  }
+
+  #giveUpNative(reason: string): void {
+    if (this.#native === undefined) return;
+    const facts = { helper: this.#native, node: process.version, reason };
+    this.#log.warn('the helper for port-forward cannot be used; a larger one takes its place', facts);
+    this.#native = undefined;
+  }
+
+  #shared(user: object, key: string, command: readonly string[]): Promise<DialHelper> {
+    let shared = this.#helpers.get(key);
+    if (shared === undefined) {
+      const forget = (): void => {
+        if (this.#helpers.get(key) === started) this.#helpers.delete(key);
+      };
+      const helper = DialHelper.start(command, forget).then(async (helper) => {
+        if (key === 'native') await helper.ready();
+        return helper;
+      });
+      const started: SharedHelper = { helper, users: new Set() };
+      helper.catch(forget);
+      this.#helpers.set(key, started);
+      shared = started;
+    }
+    shared.users.add(user);
+    return shared.helper;
+  }
+
+  #release(user: object): void {
+    for (const [key, { helper, users }] of this.#helpers) {
+      if (!users.delete(user) || users.size > 0) continue;
+      this.#helpers.delete(key);
+      helper.then(
+        (started) => started.end(),
+        () => undefined,
+      );
+    }
   }
 }
 
-function onReply({ pending }: NetnsHelper, message: unknown, handle: unknown): void {
-  const socket = handle instanceof Socket ? handle : undefined;
-  const dial = isDialReply(message) ? pending.get(message.id) : undefined;
-  if (!isDialReply(message) || dial === undefined) {
-    socket?.destroy();
-    return;
+/** The number by which the kernel knows the namespace: the pid may be another process's tomorrow. */
+function namespaceOf(pid: number): number {
+  try {
+    return statSync(`/proc/${pid}/ns/net`).ino;
+  } catch (error) {
+    throw new CriError(Code.UNAVAILABLE, GONE, { cause: error });
   }
-  pending.delete(message.id);
-  clearTimeout(dial.timer);
-  if (socket === undefined) {
-    dial.reject(unavailable(message.error ?? 'the connection ended at once'));
-    return;
-  }
-  socket.allowHalfOpen = true;
-  socket.pause();
-  dial.resolve(socket);
-}
-
-function unavailable(message: string): CriError {
-  return new CriError(Code.UNAVAILABLE, message);
 }

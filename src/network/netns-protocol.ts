@@ -1,9 +1,14 @@
 /** The argument with which cridock, where it is one executable file, starts as the helper. */
 export const NETNS_HELPER = 'netns-helper';
 
-/** To the helper process: connect to this port. */
+/**
+ * To the helper process: connect to this port, in the network namespace that this process is in and that has this number.
+ * The small helper reads exactly these members in this order.
+ */
 export interface DialRequest {
   readonly id: number;
+  readonly pid: number;
+  readonly inode: number;
   readonly port: number;
 }
 

@@ -4,6 +4,7 @@ import { execEnd, killExec, startFailure } from '../cri/container/exec-end.js';
 import { runningContainerOrThrow } from '../cri/lookup.js';
 import type { StreamRequest } from '../util/stream-request.js';
 import type { Engine } from '../docker/engine.js';
+import type { NetnsDialers } from '../network/netns-dialer.js';
 import type { ContainerRecord } from '../state/records.js';
 import type { Mirror } from '../state/mirror.js';
 import { Code, CriError, hasCode } from '../util/cri-error.js';
@@ -30,6 +31,7 @@ export interface SessionDeps {
   readonly mirror: Mirror;
   readonly log: Logger;
   readonly execOrphan: OrphanPolicy;
+  readonly dialers: NetnsDialers;
 }
 
 type ExecRequest = StreamRequest & { kind: 'exec' };

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { runningSandboxOrThrow } from '../cri/streaming/port-forward.js';
 import type { StreamRequest } from '../util/stream-request.js';
-import { HostDialer, NetnsDialer } from '../network/netns-dialer.js';
+import { HostDialer } from '../network/netns-dialer.js';
 import type { LoopbackDialer } from '../network/netns-dialer.js';
 import { isHostNetwork } from '../state/records.js';
 import { Code, CriError, hasCode, messageOf } from '../util/cri-error.js';
@@ -160,7 +160,7 @@ function portForward(deps: SessionDeps, session: PortForward, serve: ServePorts)
     let dialer: LoopbackDialer | undefined;
     try {
       const sandbox = runningSandboxOrThrow(await deps.mirror.current(stop), session.sandboxId);
-      dialer = isHostNetwork(sandbox) ? new HostDialer() : new NetnsDialer(sandbox.pid);
+      dialer = isHostNetwork(sandbox) ? new HostDialer() : deps.dialers.open(sandbox.pid);
       await serve(socket, head, dialer, stop);
       log.debug('streaming session ended');
     } catch (error) {

@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { getAsset, isSea } from 'node:sea';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 
@@ -21,6 +22,13 @@ export function ownCommand(): string[] {
 /** The words that start a part of this program as a process of its own: the compiled file `script`, where there is one. */
 export function ownPart(argument: string, script: URL): string[] {
   return [process.execPath, isSea() ? argument : fileURLToPath(script)];
+}
+
+/** Where a program that is built and shipped beside this one is, if it is there: one made from C, for this machine. */
+export function ownHelper(name: string): string {
+  if (isSea()) return join(dirname(process.execPath), '../libexec/cridock', name);
+  // Compiled, this file is <root>/<outDir>/src/util/own-program.js.
+  return fileURLToPath(new URL(`../../libexec/${name}`, import.meta.url));
 }
 
 /** The text of a file of the repository, such as `package.json`. Throws when the executable was made without it. */

@@ -3,6 +3,7 @@ import type { Readable, Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { Code, CriError, messageOf } from '../../util/cri-error.js';
+import { started } from '../../util/started.js';
 import { isJsonObject } from './json-object.js';
 
 /** One run of one plugin (CNI section 2). */
@@ -59,7 +60,9 @@ export async function runPlugin(run: PluginRun): Promise<string> {
 
 async function runOnce(run: PluginRun): Promise<Exit> {
   run.signal.throwIfAborted();
-  const child = spawn(run.path, [], { env: run.env, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
+  const child: PluginProcess = await started(
+    spawn(run.path, [], { env: run.env, detached: true, stdio: ['pipe', 'pipe', 'pipe'] }),
+  );
   const stdout: Buffer[] = [];
   let stdoutBytes = 0;
   child.stdout.on('data', (chunk: Buffer) => {

@@ -235,6 +235,24 @@ describe('port-forward', { skip: noEngine }, () => {
     assert.equal(await refusal(129, 'SPDY/3.1+portforward.k8s.io'), undefined);
     await until('the helpers are gone', () => helpers() === 0);
   });
+
+  it('shares one small helper among many sessions and pods', async () => {
+    const spec = { name: 'forward-2', image: 'busybox:latest', directory: cridock.directory, containers: 0 };
+    const other = await makePod(cridock.client, spec);
+    const second = await serveInNetns(await pidOf(other.sandboxId), '127.0.0.1');
+    const clients: SpdyClient[] = [];
+    for (let count = 0; count < 20; count += 1) {
+      const isFirst = count % 2 === 0;
+      const client = await connect(isFirst ? pod.sandboxId : other.sandboxId);
+      await echo(await open(client, isFirst ? v4.port : second.port), Buffer.from('hello'));
+      clients.push(client);
+    }
+    assert.equal(helpers(), 1);
+    for (const client of clients) client.destroy();
+    await until('the helper is gone', () => helpers() === 0);
+    await second.stop();
+    await removePod(cridock.client, other);
+  });
 });
 
 /** A folder with a link to nsenter: all that port-forward needs of the host. */

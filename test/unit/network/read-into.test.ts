@@ -62,7 +62,7 @@ describe('reading into one buffer', () => {
     const { port, answer } = await serve(t);
     const helper = fork(fileURLToPath(new URL('../../../src/network/netns-helper.js', import.meta.url)));
     t.after(() => helper.kill('SIGKILL'));
-    helper.send({ id: 1, port });
+    helper.send({ id: 1, pid: 0, inode: 0, port });
     const socket = await new Promise<Socket>((resolve) => {
       helper.once('message', (_message, handle) => {
         (handle as Socket).pause();

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Compiles the small helper that makes connections in pods' networks. Where there is no C compiler for that kind of machine
+# it says so and makes nothing: cridock then uses a process of Node.js in its place.
+#
+# Usage:  build.sh FOLDER [amd64|arm64]      (default: this machine's)
+# Output: FOLDER/netns-dial
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+folder=$1
+machine=$(dpkg --print-architecture 2>/dev/null || uname -m | sed 's/x86_64/amd64/; s/aarch64/arm64/')
+arch=${2:-$machine}
+compiler=${CC:-cc}
+if [ "$arch" != "$machine" ]; then
+  case $arch in
+    amd64) compiler=x86_64-linux-gnu-gcc ;;
+    arm64) compiler=aarch64-linux-gnu-gcc ;;
+  esac
+fi
+out=$folder/netns-dial
+if [ "$out" -nt "$here/netns-dial.c" ]; then exit 0; fi
+mkdir -p "$folder"
+if ! command -v "$compiler" >/dev/null; then
+  echo "helper/build: no C compiler for $arch: netns-dial is not made" >&2
+  exit 0
+fi
+# One that runs never sees a half-written file.
+"$compiler" -Os -static -s -Wall -Wextra -Werror -o "$out.new" "$here/netns-dial.c"
+mv "$out.new" "$out"

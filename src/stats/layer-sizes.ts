@@ -1,7 +1,6 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf } from '../util/cri-error.js';
 import type { Logger } from '../util/log.js';
-import { measureFolder, type FolderSize } from '../node/layer-walk.js';
+import { walkFolder, type FolderSize } from '../node/layer-walk.js';
 
 /** A size and when it was measured. */
 export interface LayerSize extends FolderSize {
@@ -18,20 +17,38 @@ const SPELL_MS = 20;
 
 /** For each millisecond of measuring this many are rested: all together it takes at most 1 % of the time. */
 const REST_FACTOR = 99;
+/** Steps of a walk that are taken in one turn: some 500 entries. Then it is the others' turn. */
+const STEPS_A_TURN = 8;
+/** What a step takes at most of a core. It may last longer, on a busy machine or disk: that is not cridock's own work. */
+const STEP_COST_MS = 3;
+/** A walk that goes on for so long is told once. */
+const LONG_WALK_MS = 120_000;
 
 interface Layer {
   readonly folder: string;
+  /** The last one, or what was counted since where that is more. */
   size: LayerSize | undefined;
+  /** The walk that was begun and has not come to its end. */
+  walk: Walk | undefined;
   /** When it is to be measured next, by the monotonic clock, milliseconds; 0 for at once. */
   dueAtMs: number;
   /** False when nobody writes to it. */
   live: boolean;
 }
 
+interface Walk {
+  readonly steps: AsyncGenerator<FolderSize, FolderSize | undefined, undefined>;
+  readonly begunAtMs: number;
+  /** When it had its last turn. */
+  turnAtMs: number;
+  isTold: boolean;
+}
+
 /**
- * Sizes of writable layers, measured off the request path by one walk at a time that takes at most 1 % of the time: a
- * size is at most about a minute old while one walk through all layers takes less than 0.6 s of file system work, and
- * gets older in proportion beyond that. New layers, and once more those of containers that have ended, are measured at once.
+ * Sizes of writable layers, measured off the request path in at most 1 % of the time. Each layer that is due gets a turn,
+ * and what is left of the time goes to those that are too large for one turn, one after the other: how old a layer's size is
+ * (about a minute) does not depend on what the others hold. The size of a large layer is what was counted until now, or
+ * its last whole size where that is more. New layers, and once more those of containers that have ended, are measured at once.
  */
 export class LayerSizes {
   readonly #layers = new Map<string, Layer>();
@@ -52,13 +69,16 @@ export class LayerSizes {
     this.#stop.abort();
     this.#wake();
     await this.#running;
+    for (const id of [...this.#layers.keys()]) this.forget(id);
   }
 
   /** Begins to measure a container's layer, or goes on; `live` says whether the container runs. */
   track(id: string, folder: string, live: boolean): void {
     const known = this.#layers.get(id);
-    if (known?.folder !== folder) this.#layers.set(id, { folder, size: undefined, dueAtMs: 0, live });
-    else if (known.live !== live) Object.assign(known, { live, dueAtMs: 0 });
+    if (known?.folder !== folder) {
+      this.forget(id);
+      this.#layers.set(id, { folder, size: undefined, walk: undefined, dueAtMs: 0, live });
+    } else if (known.live !== live) Object.assign(known, { live, dueAtMs: 0 });
     else return;
     this.#wake();
   }
@@ -69,6 +89,11 @@ export class LayerSizes {
   }
 
   forget(id: string): void {
+    // A step that is under way is waited for; what it opened is closed then.
+    void this.#layers
+      .get(id)
+      ?.walk?.steps.return(undefined)
+      .catch(() => undefined);
     this.#layers.delete(id);
   }
 
@@ -95,39 +120,70 @@ export class LayerSizes {
     return workedMs;
   }
 
-  /** The layer that has been due for the longest time. */
+  /** The layer that has been due for the longest time; else the one whose walk has waited for the longest time. */
   #next(): Layer | undefined {
-    let first: Layer | undefined;
+    let due: Layer | undefined;
+    let waiting: Layer | undefined;
+    const turnOf = (layer: Layer | undefined): number => layer?.walk?.turnAtMs ?? Infinity;
     for (const layer of this.#layers.values()) {
-      if (first === undefined || layer.dueAtMs < first.dueAtMs) first = layer;
+      if (layer.walk !== undefined) waiting = turnOf(layer) < turnOf(waiting) ? layer : waiting;
+      else if (layer.dueAtMs < (due?.dueAtMs ?? Infinity)) due = layer;
     }
-    return first !== undefined && first.dueAtMs <= performance.now() ? first : undefined;
+    return due !== undefined && due.dueAtMs <= performance.now() ? due : waiting;
   }
 
-  /** Answers for how many milliseconds it has worked since it last rested. */
+  /** A turn of a layer; answers for how many milliseconds it has worked. */
   async #measure(layer: Layer): Promise<number> {
-    let startedMs = performance.now();
-    const rest = async (): Promise<void> => {
-      await this.#rest((performance.now() - startedMs) * REST_FACTOR);
-      startedMs = performance.now();
-    };
-    // Set beforehand: what happens to the container meanwhile may make it due at once.
-    layer.dueAtMs = layer.live ? performance.now() + FRESH_MS : Infinity;
+    const startedMs = performance.now();
+    if (layer.walk === undefined) {
+      // Set beforehand: what happens to the container meanwhile may make it due at once.
+      layer.dueAtMs = layer.live ? startedMs + FRESH_MS : Infinity;
+      const steps = walkFolder(layer.folder);
+      layer.walk = { steps, begunAtMs: startedMs, turnAtMs: startedMs, isTold: false };
+    }
+    const { walk } = layer;
+    let steps = 0;
     try {
-      const size = await measureFolder(layer.folder, rest);
-      layer.size = size && { ...size, atMs: Date.now() };
+      for (let isDone = false; !isDone && steps < STEPS_A_TURN; steps += 1) {
+        isDone = await this.#step(layer, walk);
+      }
     } catch (error) {
+      layer.walk = undefined;
       this.#log.warn('a writable layer cannot be measured', {
         folder: layer.folder,
         error: messageOf(error),
       });
     }
-    return performance.now() - startedMs;
+    return Math.min(performance.now() - startedMs, steps * STEP_COST_MS);
+  }
+
+  /** Answers true when the walk has come to its end. */
+  async #step(layer: Layer, walk: Walk): Promise<boolean> {
+    const { done, value } = await walk.steps.next();
+    const nowMs = performance.now();
+    walk.turnAtMs = nowMs;
+    if (done === true) {
+      layer.size = value && { ...value, atMs: Date.now() };
+      layer.walk = undefined;
+      return true;
+    }
+    if (layer.size === undefined || value.bytes > layer.size.bytes) {
+      layer.size = { ...value, isWhole: false, atMs: Date.now() };
+    }
+    if (!walk.isTold && nowMs - walk.begunAtMs > LONG_WALK_MS) {
+      walk.isTold = true;
+      const { bytes, inodes } = value;
+      const fields = { folder: layer.folder, bytes, inodes };
+      this.#log.info('a writable layer is large: its size is told as far as it was counted', fields);
+    }
+    return false;
   }
 
   /** Ends early when a layer is to be measured at once. */
   async #pause(ms: number): Promise<void> {
-    const isUrgent = [...this.#layers.values()].some(({ dueAtMs }) => dueAtMs === 0);
+    const isUrgent = [...this.#layers.values()].some(
+      ({ walk, dueAtMs }) => walk === undefined && dueAtMs === 0,
+    );
     if (isUrgent || this.#stop.signal.aborted) return;
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, ms);
@@ -137,9 +193,5 @@ export class LayerSizes {
       };
     });
     this.#wake = () => undefined;
-  }
-
-  async #rest(ms: number): Promise<void> {
-    await delay(ms, undefined, { signal: this.#stop.signal }).catch(() => undefined);
   }
 }

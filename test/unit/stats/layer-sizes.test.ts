@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
-import { linkSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { deviceOf, upperFolder } from '../../../src/stats/layer-folder.js';
 import { LayerSizes } from '../../../src/stats/layer-sizes.js';
-import { measureFolder } from '../../../src/node/layer-walk.js';
 import { silentLogger } from '../../../src/util/log.js';
 import { until } from '../../support/until.js';
 
@@ -16,38 +15,6 @@ function makeFolder(t: TestContext): string {
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
-
-const unpaced = (): Promise<void> => Promise.resolve();
-
-describe('measureFolder', () => {
-  it('counts what is allocated, a file of several names once, and no holes', async (t) => {
-    const folder = makeFolder(t);
-    mkdirSync(path.join(folder, 'below'));
-    writeFileSync(path.join(folder, 'below', 'file'), Buffer.alloc(2 * MIB, 1));
-    linkSync(path.join(folder, 'below', 'file'), path.join(folder, 'same'));
-    symlinkSync('/etc', path.join(folder, 'link'));
-    writeFileSync(path.join(folder, 'hole'), '');
-    truncateSync(path.join(folder, 'hole'), 100 * MIB);
-    const size = await measureFolder(folder, unpaced);
-    assert.equal(size?.inodes, 5);
-    assert.ok(size.bytes >= 2 * MIB && size.bytes < 2.1 * MIB, `${size.bytes} bytes`);
-  });
-
-  it('rests after every few entries', async (t) => {
-    const folder = makeFolder(t);
-    for (let index = 0; index < 200; index += 1) writeFileSync(path.join(folder, String(index)), '');
-    let pauses = 0;
-    await measureFolder(folder, () => {
-      pauses += 1;
-      return Promise.resolve();
-    });
-    assert.equal(pauses, 3);
-  });
-
-  it('answers nothing for a folder that is not there', async () => {
-    assert.equal(await measureFolder('/nonexistent/layer', unpaced), undefined);
-  });
-});
 
 describe('LayerSizes', () => {
   it('measures a new layer soon, and again when its container has ended', async (t) => {

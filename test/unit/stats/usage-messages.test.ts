@@ -86,7 +86,7 @@ describe('usage messages', () => {
     const stats = await readContainer(t, (writer) => {
       writeCpu(writer, 2, USAGE);
       writeMemory(writer, 3, USAGE);
-      writeLayer(writer, 4, { atMs: AT_MS, bytes: 5, inodes: 6 }, `/${'d'.repeat(200)}`);
+      writeLayer(writer, 4, { atMs: AT_MS, bytes: 5, isWhole: true, inodes: 6 }, `/${'d'.repeat(200)}`);
       writeSwap(writer, 5, USAGE);
       writeIo(writer, 6, USAGE);
     });

@@ -15,8 +15,11 @@ const LOOK_AGAIN_MS = 10_000;
 /** How long it works before it rests. */
 const SPELL_MS = 20;
 
-/** For each millisecond of measuring this many are rested: all together it takes at most 1 % of the time. */
-const REST_FACTOR = 99;
+/**
+ * For each millisecond of measuring this many are rested. All together is to take at most 1 % of a core: a third of that is
+ * for what measuring causes elsewhere (threads that read, garbage collection).
+ */
+const REST_FACTOR = 149;
 /** Steps of a walk that are taken in one turn: some 500 entries. Then it is the others' turn. */
 const STEPS_A_TURN = 8;
 /** What a step takes at most of a core. It may last longer, on a busy machine or disk: that is not cridock's own work. */
@@ -167,13 +170,18 @@ export class LayerSizes {
       layer.walk = undefined;
       return true;
     }
-    if (layer.size === undefined || value.bytes > layer.size.bytes) {
-      layer.size = { ...value, isWhole: false, atMs: Date.now() };
+    const { bytes, inodes } = layer.size ?? { bytes: -1, inodes: -1 };
+    if (value.bytes > bytes || value.inodes > inodes) {
+      layer.size = {
+        bytes: Math.max(bytes, value.bytes),
+        inodes: Math.max(inodes, value.inodes),
+        isWhole: false,
+        atMs: Date.now(),
+      };
     }
     if (!walk.isTold && nowMs - walk.begunAtMs > LONG_WALK_MS) {
       walk.isTold = true;
-      const { bytes, inodes } = value;
-      const fields = { folder: layer.folder, bytes, inodes };
+      const fields = { folder: layer.folder, bytes: value.bytes, inodes: value.inodes };
       this.#log.info('a writable layer is large: its size is told as far as it was counted', fields);
     }
     return false;

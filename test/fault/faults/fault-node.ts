@@ -16,7 +16,7 @@ export interface EngineUnderTest {
 }
 
 /** How a CNI plugin behaves; `kill` ends cridock before or after the plugin's work. */
-export type PluginFault = 'fail' | 'hang' | 'garbage' | 'kill-before' | 'kill-after';
+export type PluginFault = 'fail' | 'hang' | 'garbage' | 'kill-before' | 'kill-after' | 'del-fail' | 'gc-hang';
 
 const PLUGIN_FOLDERS = ['/usr/lib/cni', '/opt/cni/bin'];
 const WRAPPED = ['bridge', 'tuning'];
@@ -155,13 +155,15 @@ function wrapper(directory: string, plugin: string, real: string): string {
 # One plugin alone ends cridock, and only the one that started it.
 end_cridock() { [ "$PPID" -gt 1 ] && mv ${file} ${file}.done 2>/dev/null && kill -KILL "$PPID"; }
 case "$CNI_COMMAND $(cat ${file} 2>/dev/null)" in
-  *' fail') echo '{"cniVersion": "1.0.0", "code": 11, "msg": "made to fail"}'; exit 1 ;;
-  *' hang') exec sleep 1000 ;;
+  *' fail' | 'DEL del-fail') echo '{"cniVersion": "1.0.0", "code": 11, "msg": "made to fail"}'; exit 1 ;;
+  *' hang' | 'GC gc-hang') exec sleep 1000 ;;
   # It does its work: no runtime can make up for a DEL that was left out and called a success.
   *' garbage') ${real} >/dev/null; head -c 3000 /dev/urandom; exit 0 ;;
   'ADD kill-before' | 'DEL kill-before') end_cridock; exec ${real} ;;
   'ADD kill-after' | 'DEL kill-after') ${real}; status=$?; end_cridock; exit $status ;;
-  *) exec ${real} ;;
+  # The plugins are older than CNI 1.1.0, and have nothing to collect.
+  'GC '* | 'STATUS '*) exit 0 ;;
+  *) sed 's/"1\\.1\\.0"/"1.0.0"/g' | ${real} ;;
 esac
 `;
 }

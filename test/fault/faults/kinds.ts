@@ -3,6 +3,7 @@ import { readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'no
 import { join } from 'node:path';
 import { dockerRequest } from '../../support/docker-request.js';
 import { below, pick, type Random } from '../../support/hostile.js';
+import { until } from '../../support/until.js';
 import type { EngineRequest, Treatment } from './faulty-engine.js';
 import type { FaultNode, PluginFault } from './fault-node.js';
 import { hostileImageLabels } from './foreign-labels.js';
@@ -29,6 +30,9 @@ export interface FaultKind {
   readonly needsPreload?: true;
   make(node: FaultNode, random: Random): Fault;
 }
+
+/** How long the kubelet may take to delete a pod. */
+const REMOVAL_TIMEOUT_MS = 20_000;
 
 const isEvents = ({ path }: EngineRequest): boolean => /\/events(\?|$)/.test(path);
 const isChange = ({ method }: EngineRequest): boolean => method === 'POST' || method === 'DELETE';
@@ -68,6 +72,58 @@ function pluginFault(name: string, fault: PluginFault): FaultKind {
     },
   };
 }
+
+/** GC hangs in one of the plugins, and is asked for at once: the configuration changes to the version that has it. */
+const gcHangs: FaultKind = {
+  name: 'CNI GC hangs',
+  make: (node, random) => {
+    const plugin = pick(random, ['bridge', 'tuning']);
+    const text = readFileSync(node.cniConfig, 'utf8');
+    return {
+      what: plugin,
+      begin: () => {
+        node.breakPlugin(plugin, 'gc-hang');
+        writeFileSync(node.cniConfig, text.replace('"cniVersion":"1.0.0"', '"cniVersion":"1.1.0"'));
+        node.proxy.cutEvents(); // the list that follows is compared, and then GC is due
+      },
+      end: () => {
+        node.breakPlugin(plugin, undefined);
+        writeFileSync(node.cniConfig, text);
+      },
+    };
+  },
+};
+
+/**
+ * The network cannot take pods away. For how long makes no difference to cridock: only the kubelet tries again. A pod that
+ * was detached before can be removed all the same.
+ */
+const delFails: FaultKind = {
+  name: 'DEL fails for an hour',
+  endsContainers: true,
+  make: (node, random) => {
+    const plugin = pick(random, ['bridge', 'tuning']);
+    const sandboxIds = node.kubelet.parts('leaves').sandboxes.map(({ id }) => id);
+    return {
+      what: plugin,
+      begin: async () => {
+        for (const id of sandboxIds) await node.cridock.client.runtime.StopPodSandbox({ pod_sandbox_id: id });
+        node.breakPlugin(plugin, 'del-fail');
+      },
+      end: async () => {
+        const isGone = async (id: string): Promise<boolean> =>
+          node.direct.inspectContainer(id).then(
+            () => false,
+            () => true,
+          );
+        for (const id of sandboxIds) {
+          await until('a detached pod to be removed while DEL fails', () => isGone(id), REMOVAL_TIMEOUT_MS);
+        }
+        node.breakPlugin(plugin, undefined);
+      },
+    };
+  },
+};
 
 /** What becomes of the network's configuration; it is put back in the end. */
 function cniConfigFault(name: string, change: (path: string, random: Random) => string): FaultKind {
@@ -293,6 +349,8 @@ export const FAULT_KINDS: readonly FaultKind[] = [
   pluginFault('CNI plugin fails', 'fail'),
   pluginFault('CNI plugin hangs', 'hang'),
   pluginFault('CNI plugin prints garbage', 'garbage'),
+  gcHangs,
+  delFails,
   {
     name: 'CNI plugin missing',
     make: (node, random) => {

@@ -1,4 +1,3 @@
-import { forEachLimited } from '../../util/concurrency.js';
 import { Code, CriError, messageOf } from '../../util/cri-error.js';
 import { KeyedMutex } from '../../util/keyed-mutex.js';
 import type { Logger } from '../../util/log.js';
@@ -12,7 +11,7 @@ import type {
 import { goneSandbox, loopbackOf, newAttachment, POD_INTERFACE, type Attachment } from './attachment.js';
 import { AttachmentCache } from './cache.js';
 import { bandwidthArgs, capabilityArgs, declaredArgs } from './capabilities.js';
-import { PluginChain, type OnCniOperation, type ValidAttachment } from './chain.js';
+import { PluginChain, type OnCniOperation } from './chain.js';
 import { ConfigSource } from './config-source.js';
 import { GcGate } from './gc-gate.js';
 import type { JsonObject } from './json-object.js';
@@ -21,6 +20,7 @@ import { containerAddresses } from './result.js';
 import { PluginGc } from './plugin-gc.js';
 import { StatusProbe } from './status-probe.js';
 import { withinLimits } from './time-limit.js';
+import { detachVanished } from './vanished.js';
 
 export interface CniNetworkOptions {
   /** The folder of network configurations, such as `/etc/cni/net.d`. */
@@ -43,7 +43,6 @@ export interface CniNetworkOptions {
 const DEFAULT_PLUGIN_TIMEOUT_MS = 220_000;
 /** How long a failed attempt to attach may take to be undone; what is left is undone by `tearDown` or `gc`. */
 const ROLLBACK_TIMEOUT_MS = 30_000;
-const DETACH_STALE_CONCURRENCY = 4;
 
 /**
  * Pod networking by CNI plugins. A pod is attached to the network that is configured now, and detached with the
@@ -174,28 +173,10 @@ export class CniNetwork implements PodNetwork {
     existingSandboxIds: () => Promise<ReadonlySet<string>>,
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    const recorded = await this.#cache.sandboxIds();
-    const remembered = await this.#cache.detachedIds();
-    const existing = await existingSandboxIds();
-    const stale = new Set([...recorded].filter((sandboxId) => !existing.has(sandboxId)));
-    await forEachLimited(stale, DETACH_STALE_CONCURRENCY, async (sandboxId) => {
-      try {
-        await this.tearDown(goneSandbox(sandboxId), signal);
-        await this.#cache.forget(sandboxId);
-        this.#log.info('detached a sandbox that does not exist any more', { sandboxId });
-      } catch (error) {
-        const fields = { sandboxId, error: messageOf(error) };
-        this.#log.warn('a sandbox that does not exist any more cannot be detached', fields);
-      }
-    });
-    for (const sandboxId of remembered) if (!existing.has(sandboxId)) await this.#cache.forget(sandboxId);
+    const detach = (sandboxId: string): Promise<void> => this.tearDown(goneSandbox(sandboxId), signal);
+    const valid = await detachVanished(this.#cache, this.#log, existingSandboxIds, detach);
     const { network } = await this.#config.read();
     if (network === undefined) return;
-    const valid = async (): Promise<ValidAttachment[]> => {
-      const attached = [...(await this.#cache.sandboxIds())].filter((sandboxId) => !stale.has(sandboxId));
-      const ids = new Set([...existing, ...attached]);
-      return [...ids].map((containerID) => ({ containerID, ifname: POD_INTERFACE }));
-    };
     await this.#pluginGc.run(network.config, valid, signal);
   }
 

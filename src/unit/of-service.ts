@@ -10,7 +10,7 @@ export interface OfService {
   /** Other units that serve CRI, or could. */
   readonly otherUnits: readonly ServiceUnit[];
   readonly sources: SettingSources;
-  /** The defaults stand in for what cannot be used. */
+  /** Without what cannot be used. */
   readonly config: Config;
   /** What is wrong with the settings; empty when nothing is. */
   readonly problems: readonly string[];
@@ -29,7 +29,17 @@ export async function lookAtService(
     return { unit, otherUnits, sources, config: loadConfig(sources), problems };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    const config = loadConfig({ flags: given.flags, env: {}, configFiles: [] });
+    const config = loadSound(sources, error.problems, given);
     return { unit, otherUnits, sources, config, problems: [...problems, ...error.problems] };
+  }
+}
+
+/** The settings without the files that something is wrong with, or those of the command line alone. */
+function loadSound(sources: SettingSources, problems: readonly string[], { flags }: GivenSettings): Config {
+  const isSound = (path: string): boolean => !problems.some((problem) => problem.includes(path));
+  try {
+    return loadConfig({ ...sources, configFiles: sources.configFiles.filter(isSound) });
+  } catch {
+    return loadConfig({ flags, env: {}, configFiles: [] });
   }
 }

@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 import { environmentOf } from './environment.js';
 import { execStartOf, splitWords, type ExecStart } from './exec-start.js';
 import { systemctl, type Systemctl } from './systemctl.js';
+import { dropInsOf, unitText } from './unit-text.js';
 
 /** cri-dockerd's own packages, and ours, name the unit so, and kubespray the other way. */
 const UNITS = ['cri-docker.service', 'cri-dockerd.service'];
@@ -16,6 +17,7 @@ const PROPERTIES = [
   'FragmentPath',
   'MainPID',
   'NeedDaemonReload',
+  'DropInPaths',
   'Environment',
   'EnvironmentFiles',
   'ActiveEnterTimestamp',
@@ -31,7 +33,7 @@ export interface ServiceUnit {
   readonly name: string;
   /** The file that it is loaded from. */
   readonly path: string;
-  /** As `systemctl cat` prints it, drop-ins included. */
+  /** The unit and its drop-ins as they are on disk, each after a line `# PATH`. */
   readonly text: string;
   readonly execStart: ExecStart | undefined;
   /** What it starts, word by word; empty when nothing. */
@@ -70,7 +72,7 @@ export async function findServiceUnits(
   for (const block of shown.split('\n\n')) {
     const shownUnit = new Map(block.split('\n').map((line) => splitOnce(line, '=')));
     if (shownUnit.get('LoadState') !== 'loaded') continue;
-    units.push(await describeUnit(shownUnit, { systemctl: run, proc, ownCommand }));
+    units.push(await describeUnit(shownUnit, { proc, ownCommand }));
   }
   const rank = ({ isActive, activeState, fileState }: ServiceUnit): number =>
     isActive
@@ -85,11 +87,11 @@ export async function findServiceUnits(
 
 async function describeUnit(
   shown: ReadonlyMap<string, string>,
-  { systemctl: run, proc, ownCommand }: UnitSources,
+  { proc, ownCommand }: Pick<UnitSources, 'proc' | 'ownCommand'>,
 ): Promise<ServiceUnit> {
   const property = (name: string): string => shown.get(name) ?? '';
   const name = property('Id');
-  const text = await run('cat', name).catch(() => '');
+  const text = await unitText(name, property('FragmentPath'));
   const execStart = execStartOf(text);
   // As `/etc/default/cri-docker (ignore_errors=yes)`; of several lines of `show` the last is kept.
   const files = property('EnvironmentFiles').replace(/ \(ignore_errors=\w+\)$/, '');
@@ -109,10 +111,22 @@ async function describeUnit(
     isActive: activeState === 'active' || activeState === 'reloading',
     activeState,
     fileState: property('UnitFileState'),
-    needsReload: property('NeedDaemonReload') === 'yes',
+    needsReload:
+      property('NeedDaemonReload') === 'yes' || (await hasOtherDropIns(name, property('DropInPaths'))),
     mainPid,
     restarts: Number(property('NRestarts')) || 0,
   };
+}
+
+/** systemd does not see a new folder of drop-ins before it reads its units again. `read` are those that it has read. */
+async function hasOtherDropIns(name: string, read: string): Promise<boolean> {
+  const plain = (path: string): string => path.replace(/^\/usr\/lib\//, '/lib/');
+  const there = (await dropInsOf(name)).map(plain);
+  const known = read
+    .split(' ')
+    .filter((path) => path !== '')
+    .map(plain);
+  return there.length !== known.length || !there.every((path) => known.includes(path));
 }
 
 /** Which program these words start. Ours may be called by its alias, cri-dockerd, which is a link to it. */

@@ -56,8 +56,13 @@ export function buildPackage(revision = '1'): string {
   return build('build-deb.sh', ARCH, revision);
 }
 
-/** Boots one. It has the package as /root/cridock.deb, not installed, and the machine's CNI plugins in /usr/lib/cni. */
-export function bootDebian(engineSocket: string, { with: packages = '' } = {}): DebianNode {
+/**
+ * Boots one, with the Engine's socket as /run/docker.sock or as another file; `with` are more packages, with commas. It has the package as /root/cridock.deb, not installed, and the machine's CNI plugins in /usr/lib/cni.
+ */
+export function bootDebian(
+  engineSocket: string,
+  { with: packages = '', socketOnNode = '/run/docker.sock' } = {},
+): DebianNode {
   const work = mkdtempSync(path.join(tmpdir(), 'cridock-package-'));
   const root = path.join(work, 'debian');
   const env = { ...process.env, CRIDOCK_DEBIAN_WITH: packages };
@@ -65,7 +70,9 @@ export function bootDebian(engineSocket: string, { with: packages = '' } = {}): 
   copyFileSync(buildPackage(), path.join(root, 'root/cridock.deb'));
   const plugins = ['/usr/lib/cni', '/opt/cni/bin'].find((folder) => existsSync(path.join(folder, 'bridge')));
   if (plugins !== undefined) cpSync(plugins, path.join(root, 'usr/lib/cni'), { recursive: true });
-  const init = execFileSync(DEBIAN_ROOT, ['boot', root, engineSocket], { encoding: 'utf8' }).trim();
+  const init = execFileSync(DEBIAN_ROOT, ['boot', root, engineSocket, socketOnNode], {
+    encoding: 'utf8',
+  }).trim();
   const enter = (script: string) => {
     const args = [
       '-t',

@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict';
+import { cpSync } from 'node:fs';
+import path from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { noEngine, testDockerEndpoint } from '../support/cridock-process.js';
+import { ROOT, bootDebian, buildExecutable, type DebianNode } from '../support/debian-node.js';
+import { installByHand, makeOldPackage, removeByHand, type OldServer } from '../support/old-node.js';
+
+const ENGINE_SOCKET = testDockerEndpoint.replace(/^unix:\/\//, '');
+const TGZ: OldServer = {
+  bin: '/usr/local/bin',
+  units: '/etc/systemd/system',
+  name: 'cri-docker',
+  flags: '--container-runtime-endpoint fd:// --network-plugin=',
+};
+
+describe('the playbooks', { skip: noEngine }, () => {
+  let node: DebianNode;
+
+  /** Runs a playbook against the node itself; answers how many tasks changed something. */
+  function play(book: string, ...extra: string[]): number {
+    const variables = extra.map((one) => `-e ${one}`).join(' ');
+    const output = node.on(
+      `cd /root/ansible; ansible-playbook -i localhost, -c local ${book} ${variables} 2>&1`,
+    );
+    const [, changed] = /localhost +: ok=\d+ +changed=(\d+) +unreachable=0 +failed=0/.exec(output) ?? [];
+    assert.ok(changed !== undefined, output);
+    return Number(changed);
+  }
+
+  before(() => {
+    buildExecutable();
+    node = bootDebian(ENGINE_SOCKET, { with: 'ansible-core,procps' });
+    cpSync(path.join(ROOT, 'deploy/ansible'), path.join(node.root, 'root/ansible'), { recursive: true });
+    cpSync(buildExecutable(), path.join(node.root, 'root/cridock-executable'));
+  });
+  after(() => node.halt());
+
+  it("switch a node of cri-dockerd's package, change nothing the second time, and take it back", () => {
+    makeOldPackage(node);
+    node.on('dpkg -i /root/cri-dockerd.deb; mkdir -p /etc/systemd/system/cri-docker.service.d');
+    node.on(
+      "printf '[Service]\\nExecStart=\\nExecStart=/usr/bin/cri-dockerd --container-runtime-endpoint fd:// --network-plugin=\\n' >/etc/systemd/system/cri-docker.service.d/10-cni.conf; systemctl daemon-reload; systemctl restart cri-docker.socket cri-docker.service",
+    );
+    assert.ok(play('switch.yml', 'cridock_deb=/root/cridock.deb') > 0);
+    assert.match(node.on('cridock status'), /cridock .* ready/);
+    assert.equal(play('switch.yml', 'cridock_deb=/root/cridock.deb'), 0);
+    assert.ok(play('roll-back.yml', 'cri_dockerd_deb=/root/cri-dockerd.deb') > 0);
+    assert.equal(node.on('readlink -f /usr/bin/cri-dockerd').trim(), '/usr/bin/cri-dockerd');
+    assert.ok(node.isActive('cri-docker.service'));
+    assert.equal(play('roll-back.yml', 'cri_dockerd_deb=/root/cri-dockerd.deb'), 0);
+    node.on('dpkg --purge cri-dockerd cridock; rm -rf /etc/systemd/system/cri-docker.service.d');
+  });
+
+  it('switch a node of an archive by the executable, and take it back', () => {
+    installByHand(node, TGZ);
+    assert.ok(play('switch.yml', 'cridock_executable=/root/cridock-executable') > 0);
+    assert.match(node.started(), /^\/usr\/local\/bin\/cridock /);
+    assert.equal(play('switch.yml', 'cridock_executable=/root/cridock-executable'), 0);
+    assert.ok(play('roll-back.yml') > 0);
+    assert.match(node.started(), /^\/usr\/local\/bin\/cri-dockerd /);
+    assert.equal(play('roll-back.yml'), 0);
+  });
+
+  it('take a node back on which cridock does not come up, and stop there', () => {
+    // This cri-dockerd does not mind an address that is not the node's; cridock does.
+    node.on(
+      "sed -i 's#--network-plugin=#--network-plugin= --metrics-bind-addr=192.0.2.1:1#' /etc/systemd/system/cri-docker.service",
+    );
+    node.on(
+      "printf '#!/bin/sh\\nsystemd-notify --ready\\nexec sleep infinity\\n' >/usr/local/bin/cri-dockerd; systemctl daemon-reload; systemctl restart cri-docker.service",
+    );
+    const { status, output } = node.tried(
+      'cd /root/ansible; ansible-playbook -i localhost, -c local switch.yml -e cridock_executable=/root/cridock-executable',
+    );
+    assert.notEqual(status, 0);
+    assert.match(output, /localhost was taken back: Let cridock serve/);
+    assert.equal(node.started(), 'sleep infinity');
+    removeByHand(node, TGZ);
+  });
+});

@@ -1,7 +1,7 @@
 import { redact } from '../util/redact.js';
 
 /** Stands where something was taken out. */
-const GONE = '[taken out]';
+const GONE = '[redacted]';
 
 /** Names that hold a word for a secret and say nothing secret. */
 const HARMLESS_NAME = /author|^authentication-?mode$|authorization-?mode$|tokenizer/i;

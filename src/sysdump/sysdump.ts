@@ -66,16 +66,19 @@ export async function writeSysdump(service: OfService, output: string | undefine
 async function partsOf(service: OfService, engine: Engine): Promise<Part[]> {
   const { unit, config, sources } = service;
   const names = [unit?.name ?? 'cri-docker.service', ...service.otherUnits.map(({ name }) => name)];
+  const findings = examineNode(service, undefined);
+  const status = readStatus(service);
+  // Who reads them is told what went wrong; until then it is nobody's.
+  findings.catch(() => undefined);
   const fixed: Part[] = [
     { path: 'version.txt', text: () => Promise.resolve(buildInfoText('cridock', readBuildInfo())) },
-    { path: 'doctor.json', text: async () => json(await examineNode(service, undefined)) },
-    { path: 'doctor.txt', text: async () => scrubText(findingsText(await examineNode(service, undefined))) },
+    { path: 'doctor.json', text: async () => json(await findings) },
+    { path: 'doctor.txt', text: async () => scrubText(findingsText(await findings)) },
     { path: 'config.yaml', text: () => Promise.resolve(scrubText(configText(service))) },
-    { path: 'status.json', text: async () => json(await readStatus(service)) },
+    { path: 'status.json', text: async () => json(await status) },
     {
       path: 'status.txt',
-      text: async () =>
-        scrubText(statusScreen(await readStatus(service), { colour: false, nowMs: Date.now() })),
+      text: async () => scrubText(statusScreen(await status, { colour: false, nowMs: Date.now() })),
     },
     { path: 'metrics.txt', text: () => metricsText(service) },
     {

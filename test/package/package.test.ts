@@ -9,6 +9,7 @@ import { connectCri } from '../support/cri-client.js';
 import { noEngine, testDockerEndpoint } from '../support/cridock-process.js';
 import { ROOT, bootDebian, buildPackage, type DebianNode } from '../support/debian-node.js';
 import { commandBlocks } from '../support/doc-commands.js';
+import { dockerRequest } from '../support/docker-request.js';
 import { until } from '../support/until.js';
 
 const ENGINE_SOCKET = testDockerEndpoint.replace(/^unix:\/\//, '');
@@ -53,6 +54,62 @@ describe('the Debian package', { skip: noEngine }, () => {
       assert.equal(name, 'docker');
     } finally {
       client.close();
+    }
+  });
+
+  it('shows its status, and writes a sysdump without a secret that is planted', async () => {
+    const status = node.tried('cridock status');
+    assert.equal(status.status, 1, 'there is no network yet');
+    assert.match(status.output, /^● cridock \d.* not ready$/m);
+    assert.match(status.output, /^ {2}✗ NetworkReady: /m);
+
+    const planted = 'pl4nted-s3cret';
+    onNode('mkdir -p /etc/cni/net.d /etc/systemd/system/cri-docker.service.d');
+    onNode(
+      `echo '{"cniVersion":"1.0.0","name":"x","apiToken":"${planted}","plugins":[]}' >/etc/cni/net.d/90-x.conflist`,
+    );
+    onNode(
+      `printf '[Service]\\nEnvironment=API_TOKEN=${planted} HTTPS_PROXY=http://u:${planted}@p:1\\n' >/etc/systemd/system/cri-docker.service.d/env.conf; systemctl daemon-reload`,
+    );
+    const body = {
+      Image: 'busybox:latest',
+      Cmd: ['sh', '-c', `exit 3 # --password=${planted}`],
+      Env: [`DATABASE=${planted}`],
+      Labels: { 'io.kubernetes.docker.type': 'container', 'a-secret': planted },
+    };
+    const created = await dockerRequest(testDockerEndpoint, 'POST', '/containers/create', body);
+    const { Id: id } = JSON.parse(created.body) as { Id: string };
+    try {
+      await dockerRequest(testDockerEndpoint, 'POST', `/containers/${id}/start`);
+      await dockerRequest(testDockerEndpoint, 'POST', `/containers/${id}/wait`);
+      onNode(
+        'cd /tmp; cridock sysdump -o /tmp/dump.tar.gz; mkdir dump; tar -C dump --strip-components=1 -xzf dump.tar.gz',
+      );
+      assert.equal(onNode("stat -c '%a' /tmp/dump.tar.gz").trim(), '600');
+      assert.equal(onNode(`grep -rl ${planted.slice(0, 7)} /tmp/dump || true`), '');
+      const files = onNode('cd /tmp/dump; find . -type f').split('\n');
+      const wanted = [
+        'doctor.json',
+        'config.yaml',
+        'status.json',
+        'journal.txt',
+        'units.txt',
+        'engine/info.json',
+      ];
+      for (const name of [
+        ...wanted,
+        'files/etc/cni/net.d/90-x.conflist',
+        `containers/${id.slice(0, 13)}.json`,
+      ]) {
+        assert.ok(files.includes(`./${name}`), `${name} in ${files.join(' ')}`);
+      }
+      assert.match(onNode(`cat /tmp/dump/containers/${id.slice(0, 13)}.json`), /"DATABASE"/);
+      assert.match(onNode('cat /tmp/dump/units.txt'), /Environment=API_TOKEN=\[redacted\] HTTPS_PROXY=/);
+    } finally {
+      await dockerRequest(testDockerEndpoint, 'DELETE', `/containers/${id}?force=true`);
+      onNode(
+        'rm -rf /tmp/dump /etc/cni/net.d/90-x.conflist /etc/systemd/system/cri-docker.service.d; systemctl daemon-reload',
+      );
     }
   });
 

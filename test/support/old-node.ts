@@ -114,6 +114,8 @@ fi`,
 
 /** Makes /root/cri-dockerd.deb on the node: the program, its pair of units, and maintainer scripts as debhelper's. */
 export function makeOldPackage(node: DebianNode): void {
+  // Docker's packages make it.
+  node.on('getent group docker >/dev/null || groupadd --system docker');
   const work = mkdtempSync(path.join(tmpdir(), 'cridock-old-deb-'));
   try {
     const put = (file: string, text: string, mode: number): void => {

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { loadConfig } from '../../../src/cli/config.js';
 import { collectStatus, type NodeStatus } from '../../../src/status/collect.js';
 import { statusScreen } from '../../../src/status/screen.js';
+import { showStatus } from '../../../src/status/status.js';
 import { Code, CriError } from '../../../src/util/cri-error.js';
 
 const NOW_MS = Date.UTC(2026, 10, 29, 12, 0, 0);
@@ -121,6 +122,22 @@ Weaker here than pods may ask
     const status = await statusOf({});
     assert.deepEqual([status.ready, status.unreachable], [false, 'no such socket']);
     assert.match(screen(status), /does not answer[\s\S]*nobody answers: no such socket\n.*cridock doctor/);
+  });
+
+  it('is shown again until it is stopped, on a terminal over what was there', async () => {
+    const stop = new AbortController();
+    const written: string[] = [];
+    const output = { isTTY: true, write: (text: string) => written.push(text) > 0 };
+    const look = () => {
+      if (written.length === 1) stop.abort();
+      return Promise.resolve({
+        ...SERVICE,
+        config: { ...SERVICE.config, endpoint: { kind: 'unix' as const, path: '/nowhere/cri.sock' } },
+      });
+    };
+    assert.equal(await showStatus(look, output, { stopped: stop.signal }), false);
+    assert.equal(written.length, 2);
+    assert.ok(written.every((text) => text.startsWith('\u001b[2J')));
   });
 
   it('has colours where they are wanted alone', async () => {

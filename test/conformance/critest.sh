@@ -2,7 +2,7 @@
 # Runs critest, the CRI's validation suite, against cridock.
 #
 # Usage:  critest.sh [--all | --logs | --streaming | --websocket | --stats] [ENGINE]
-#                      ENGINE: 20.10, 26.1, 28.5.2, 28.5.2+containerd (default: 28.5.2)
+#                      ENGINE: 20.10, 26.1, 28.5.2 (default), 29.8; with +containerd for its image store
 #         --all        every group, not only those in groups.txt
 #         --logs       the groups whose specs read container logs only
 #         --streaming  the Streaming group and execSync only, over SPDY

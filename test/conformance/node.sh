@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # A node for one conformance run: an Engine, a registry with the suite's images, and cridock on it. To be sourced.
 #
-# Defines: start_node NAME ENGINE   ENGINE: 20.10, 26.1, 28.5.2 or 28.5.2+containerd. Sets endpoint (the Engine's),
+# Defines: start_node NAME ENGINE   ENGINE: 20.10, 26.1, 28.5.2 or 29.8; +containerd. Sets endpoint (the Engine's),
 #                                   DOCKER (its docker command) and cri_socket. What it starts is ended on exit.
 #          stop_node                ends it now; safe to call twice.
 # shellcheck source-path=SCRIPTDIR source=../support/common.sh

@@ -7,17 +7,20 @@
 #         engine.sh restart VERSION [OPTIONS] ends the daemon and starts it; with --live-restore containers run on
 #         engine.sh stop VERSION [OPTIONS]    removes its containers, networks and volumes, ends it, cleans up
 #         engine.sh docker VERSION            prints the path of that version's docker command
-#   VERSION: 20.10 (Debian 12), 26.1 (Debian 13) or 28.5.2 (Debian unstable, which may have moved on: it says so).
+#         engine.sh daemon VERSION            prints the path of that version's dockerd
+#   VERSION: 20.10 (Debian 12), 26.1 (Debian 13), 28.5.2 (Debian unstable, which may have moved on: it says so) or
+#            29.8 (28.5.2 with a daemon built from its Go module, the first time in some minutes).
 #   Options: --containerd-store     images in containerd's store instead of graph drivers (26.1 and newer)
 #            --name NAME            another Engine of the same version, with data of its own
 #            --live-restore         containers outlive the daemon
 #            --registry HOST:PORT   pulls go to this plain registry, whatever registry.k8s.io, k8s.gcr.io or gcr.io
 #                                   reference they name (not with 26.1's containerd store)
 # Input:  DOCKER_MIN_API_VERSION, if set, reaches the daemon: 1.44 imitates the floor of Engine 29.
-#         CRIDOCK_TEST_RUNC, a folder with a runc that the daemon uses instead of Debian 12's.
+#         CRIDOCK_TEST_RUNC, a folder with a runc that the daemon uses instead of Debian 12's (with 29.8: Debian unstable's).
 # Output: stdout the path; progress on stderr. Log: /run/cridock-test/<name>/dockerd.log. Images stay in
 #         /var/lib/cridock-test/<name> for the next start.
-# Exit:   0 done; 4 no Engine can run here (not root, or the daemon did not start); 1 anything else.
+# Exit:   0 done; 3 the daemon cannot be built here (no Go, or no module proxy); 4 no Engine can run here (not root, or
+#         the daemon did not start); 1 anything else.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -28,8 +31,8 @@ binaries() {
   case $version in
     20.10) suite=bookworm packages=(docker.io containerd tini libdevmapper1.02.1) ;;
     26.1) suite=trixie packages+=(tini) ;;
-    28.5.2) suite=sid packages+=(tini-static) ;;
-    *) fail "unknown Engine version $version (there are 20.10, 26.1 and 28.5.2)" ;;
+    28.5.2 | 29.8) suite=sid packages+=(tini-static) ;;
+    *) fail "unknown Engine version $version (there are 20.10, 26.1, 28.5.2 and 29.8)" ;;
   esac
   dir=$(unpacked_debian "$suite" "${packages[@]}")
   if [ ! -e "$dir/usr/sbin/runc" ]; then
@@ -38,9 +41,35 @@ binaries() {
     cp "$runc/usr/sbin/runc" "$dir/usr/sbin/.runc.new"
     mv "$dir/usr/sbin/.runc.new" "$dir/usr/sbin/runc"
   fi
-  grep -q "^docker.io_$version" "$dir/packages.txt" ||
+  [ "$version" = 29.8 ] || grep -q "^docker.io_$version" "$dir/packages.txt" ||
     say "Debian $suite now has $(grep '^docker.io_' "$dir/packages.txt") instead of $version"
   echo "$dir"
+}
+
+# The daemon alone: no Debian has Engine 29, whose other parts may be of the one before.
+daemon() {
+  if [ "$version" = 29.8 ]; then
+    "$repo_root/test/support/build-dockerd.sh" 29.8.0 v2.0.0-beta.24
+  else
+    echo "$bin/usr/sbin/dockerd"
+  fi
+}
+
+# Prints the folder of a runc as new as Engine 29 needs: it asks for a time namespace, which Debian 12's does not know.
+# Debian unstable's, with the C library of its own that it needs, whose path is written into it.
+newer_runc() {
+  local unpacked patchelf loader
+  unpacked=$(unpacked_debian sid runc libc6 libseccomp2)
+  if [ ! -e "$unpacked/patched/runc" ]; then
+    patchelf=$(unpacked_debian bookworm patchelf)
+    loader=$(find "$unpacked" -name 'ld-linux*.so.*' | head -n 1)
+    mkdir -p "$unpacked/patched"
+    cp "$unpacked/usr/sbin/runc" "$unpacked/patched/.runc.new"
+    "$patchelf/usr/bin/patchelf" --set-interpreter "$loader" --force-rpath --set-rpath "$(dirname "$(find "$unpacked" -name libc.so.6)")" \
+      "$unpacked/patched/.runc.new"
+    mv "$unpacked/patched/.runc.new" "$unpacked/patched/runc"
+  fi
+  echo "$unpacked/patched"
 }
 
 # A bridge made beforehand: with none of its own a second daemon deletes the docker0 of the first. Its subnet is
@@ -83,12 +112,14 @@ remove_containers() {
 
 # "keep" leaves alone what runs apart from the daemon.
 start() {
-  local arguments goes_on=false
+  local arguments program goes_on=false
   if answers >/dev/null 2>&1; then
     say "$name is running already"
     echo "$socket"
     return
   fi
+  program=$(daemon)
+  [ "$version" != 29.8 ] || runc_folder=${runc_folder:-$(newer_runc)}
   [ "${1:-}" = keep ] || end_processes
   if [ "${1:-}" = keep ] || [ -e "$run/halted" ]; then goes_on=true; fi
   rm -f "$run/halted"
@@ -109,7 +140,7 @@ start() {
     --containerd-namespace "cridock-$name" --containerd-plugins-namespace "cridock-$name-plugins")
   for host in registry.k8s.io k8s.gcr.io gcr.io; do arguments+=(--insecure-registry "$host"); done
   (
-    export PATH="${CRIDOCK_TEST_RUNC:+$CRIDOCK_TEST_RUNC:}$bin/usr/bin:$bin/usr/sbin:$PATH"
+    export PATH="${runc_folder:+$runc_folder:}$bin/usr/bin:$bin/usr/sbin:$PATH"
     libraries=("$bin"/lib/*-linux-gnu) # 20.10 needs one that the machine may lack
     [ ! -d "${libraries[0]}" ] || export LD_LIBRARY_PATH="${libraries[0]}"
     if [ -n "$registry" ]; then
@@ -117,7 +148,7 @@ start() {
       # tried first, and must be refused (port 1) for the Engine to go on without.
       export HTTP_PROXY="http://$registry" HTTPS_PROXY=http://127.0.0.1:1 NO_PROXY=127.0.0.1,localhost
     fi
-    setsid dockerd "${arguments[@]}" </dev/null >"$run/dockerd.log" 2>&1 &
+    setsid "$program" "${arguments[@]}" </dev/null >"$run/dockerd.log" 2>&1 &
   )
   if ! wait_until 60 answers; then
     tail -n 20 "$run/dockerd.log" >&2
@@ -147,7 +178,7 @@ stop() {
 }
 
 command=${1:-} version=${2:-}
-[ -n "$version" ] || fail "usage: engine.sh start|restart|halt|stop|docker VERSION [--containerd-store] [--live-restore] [--name NAME] [--registry HOST:PORT]"
+[ -n "$version" ] || fail "usage: engine.sh start|restart|halt|stop|docker|daemon VERSION [--containerd-store] [--live-restore] [--name NAME] [--registry HOST:PORT]"
 shift 2
 suffix='' containerd_store=false live_restore=false registry=''
 while [ $# -gt 0 ]; do
@@ -173,6 +204,7 @@ run=$run_dir/$name
 data=$state_dir/$name
 socket=$run/docker.sock
 bridge=crdk$(echo "$scope$name" | sha256sum | cut -c1-8)
+runc_folder=${CRIDOCK_TEST_RUNC:-}
 bin=$(binaries)
 
 case $command in
@@ -181,5 +213,6 @@ case $command in
   halt) end_processes && touch "$run/halted" ;;
   stop) stop ;;
   docker) echo "$bin/usr/bin/docker" ;;
+  daemon) daemon ;;
   *) fail "unknown command $command" ;;
 esac

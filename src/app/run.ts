@@ -2,7 +2,7 @@ import { createApp } from '../app.js';
 import { ConfigError, type Config } from '../cli/config.js';
 import { compareConfigs } from '../cli/reload.js';
 import { readBuildInfo } from '../cli/version.js';
-import { createLogger } from '../observability/logger.js';
+import { createLogger, isJournal } from '../observability/logger.js';
 import { onSignals } from '../server/signals.js';
 import { EXIT_SOFTWARE, onStrayErrors } from '../server/stray-errors.js';
 import { createServiceNotifier } from '../server/systemd.js';
@@ -14,7 +14,8 @@ import { optimiseFromNowOn } from '../util/own-program.js';
  * throws when it cannot be used: then everything stays as it is.
  */
 export async function run(config: Config, readConfig: () => Config): Promise<number> {
-  const log = createLogger({ level: config.logLevel, format: config.logFormat });
+  const toJournal = isJournal(process.env['JOURNAL_STREAM']);
+  const log = createLogger({ level: config.logLevel, format: config.logFormat, toJournal });
   const { version, commit } = readBuildInfo();
   log.info('cridock starts', { version, commit, node: process.version, pid: process.pid });
   for (const note of config.notes) log.warn(note);

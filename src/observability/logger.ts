@@ -1,3 +1,4 @@
+import { fstatSync } from 'node:fs';
 import { createLogger as createWinston, format, transports } from 'winston';
 import type { LogFields, Logger } from '../util/log.js';
 import { LOG_LEVELS } from '../util/log.js';
@@ -17,16 +18,34 @@ export interface LoggerOptions {
   readonly format: LogFormat;
   /** Standard error when absent. */
   readonly stream?: NodeJS.WritableStream;
+  /** True where the stream leads to systemd's journal: each line begins with its priority, as `<4>`, which the journal takes off. */
+  readonly toJournal?: boolean;
+}
+
+/** syslog's numbers, by which `journalctl -p` selects (sd-daemon(3)). */
+const JOURNAL_PRIORITIES: Readonly<Record<string, number>> = { error: 3, warn: 4, info: 6, debug: 7 };
+
+/** True when standard error is the stream to the journal whose device and inode systemd names in JOURNAL_STREAM. */
+export function isJournal(named: string | undefined): boolean {
+  if (named === undefined) return false;
+  try {
+    const { dev, ino } = fstatSync(process.stderr.fd);
+    return named === `${dev}:${ino}`;
+  } catch {
+    return false; // it is closed
+  }
 }
 
 /** Fields are redacted (util/redact.ts); errors among them come with their stack. */
-export function createLogger({ level, format: shape, stream = process.stderr }: LoggerOptions): RootLogger {
+export function createLogger(options: LoggerOptions): RootLogger {
+  const { level, format: shape, stream = process.stderr, toJournal = false } = options;
+  const priority = (line: Line): string => (toJournal ? `<${JOURNAL_PRIORITIES[line.level]}>` : '');
   const winston = createWinston({
     levels: Object.fromEntries(LOG_LEVELS.map((name, rank) => [name, rank])),
     level: 'debug', // what is below the level never gets as far as winston
     format: format.combine(
       format.timestamp(),
-      format.printf((line) => (shape === 'json' ? jsonLine(line) : textLine(line))),
+      format.printf((line) => priority(line) + (shape === 'json' ? jsonLine(line) : textLine(line))),
     ),
   });
   // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- winston declares its transports as interfaces

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
+import { fstatSync } from 'node:fs';
 import { PassThrough } from 'node:stream';
 import { describe, it } from 'node:test';
-import { createLogger } from '../../../src/observability/logger.js';
+import { createLogger, isJournal } from '../../../src/observability/logger.js';
 import type { LoggerOptions } from '../../../src/observability/logger.js';
 
 function logTo(options: Omit<LoggerOptions, 'stream'>) {
@@ -29,6 +30,25 @@ describe('createLogger', () => {
       /^time="\d{4}-\d\d-\d\dT[\d:.]+Z" level=info msg="listening" endpoint=unix:\/\/\/run\/x\.sock note="two\\nlines \\"quoted\\"" list="\[\\"a\\"\]" nothing=""$/,
     );
     assert.deepEqual(rest, []);
+  });
+
+  it("begins lines with the journal's priorities where they go there", () => {
+    const { log, lines } = logTo({ level: 'debug', format: 'text', toJournal: true });
+    log.error('a');
+    log.warn('b');
+    log.info('c');
+    log.debug('d');
+    assert.deepEqual(
+      lines().map((line) => line.slice(0, 8)),
+      ['<3>time=', '<4>time=', '<6>time=', '<7>time='],
+    );
+  });
+
+  it('knows the journal by the device and inode that systemd names', () => {
+    const { dev, ino } = fstatSync(2);
+    assert.ok(isJournal(`${dev}:${ino}`));
+    assert.ok(!isJournal(`${dev}:${ino + 1}`), 'stderr was led elsewhere');
+    assert.ok(!isJournal(undefined));
   });
 
   it('writes JSON, with the fields of parents', () => {

@@ -5,6 +5,7 @@
 # Usage:  images.sh load ENDPOINT            tags registry.k8s.io/pause:3.10 and busybox:latest in that Engine
 #         images.sh registry ENDPOINT PORT   starts a registry on 127.0.0.1:PORT that serves them all, filled through
 #                                            that Engine the first time; prints its address
+#         images.sh data                     prints the folder that the registry's images are kept in
 #         images.sh stop PORT                stops that registry; its images stay in the cache
 # Input:  ENDPOINT such as unix:///run/cridock-test/20.10/docker.sock; DOCKER, the docker command (default: on PATH).
 set -euo pipefail
@@ -15,6 +16,7 @@ here=$repo_root/test/support
 make_image=$repo_root/deploy/quickstart/make-image.sh
 # What is cached is made anew when one of these files changes.
 recipe=$(cat "$here/images.sh" "$here/common.sh" "$make_image" "$repo_root/deploy/quickstart/pause.c" | sha256sum | cut -c1-12)
+data=$cache_dir/registry-$recipe
 work=''
 trap '[ -z "$work" ] || rm -rf "$work"' EXIT
 
@@ -143,7 +145,6 @@ fill_registry() {
 start_registry() {
   local registry
   port=$1
-  data=$cache_dir/registry-$recipe
   registry=$("$here/registry.sh" start --name "images-$port" --port "$port" --data "$data")
   if [ ! -e "$data/complete" ]; then
     say "making the test images (once)"
@@ -179,6 +180,7 @@ case $command:$# in
     work=$(mktemp -d)
     start_registry "$3"
     ;;
+  data:1) echo "$data" ;;
   stop:2) "$here/registry.sh" stop --name "images-$2" ;;
-  *) fail "usage: images.sh load ENDPOINT | registry ENDPOINT PORT | stop PORT" ;;
+  *) fail "usage: images.sh load ENDPOINT | registry ENDPOINT PORT | data | stop PORT" ;;
 esac

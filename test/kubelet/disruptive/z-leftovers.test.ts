@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict';
+import { readFileSync, readdirSync } from 'node:fs';
+import path from 'node:path';
+import { api } from '../support/api.js';
+import type { Pod } from '../support/api.js';
+import { cluster, docker } from '../support/cluster.js';
+import { subject, waitFor } from '../support/pod-case.js';
+
+const files = (folder: string): string[] =>
+  readdirSync(path.join(cluster.data, folder), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map(({ name }) => name);
+
+/** Runs last: every pod of the cases before was deleted. */
+subject('leftovers', ({ quick }) => {
+  quick('pods leave nothing: no container, address, cache, checkpoint, mount or log', async () => {
+    await waitFor('the end of all pods', async () => {
+      const { items } = await api<{ items: Pod[] }>('GET', '/api/v1/pods');
+      return items.length === 0 ? true : undefined;
+    });
+    await waitFor('the end of all containers', async () =>
+      (await docker('ps', '-aq', '--filter', 'label=io.kubernetes.docker.type')) === '' ? true : undefined,
+    );
+    assert.deepEqual(
+      files('leases').filter((name) => /^\d+\.\d+\.\d+\.\d+$/.test(name)),
+      [],
+    );
+    assert.deepEqual(files('cni-cache'), []);
+    assert.deepEqual(
+      files('cridock').filter((name) => /^[0-9a-f]{64}/.test(name)),
+      [],
+    );
+    await waitFor('the end of their logs and mounts', () => {
+      const mounts = readFileSync('/proc/self/mounts', 'utf8')
+        .split('\n')
+        .filter((line) => line.includes(` ${cluster.data}/`));
+      return Promise.resolve(
+        readdirSync(path.join(cluster.data, 'pod-logs')).length === 0 && mounts.length === 0
+          ? true
+          : undefined,
+      );
+    });
+  });
+});

@@ -1,0 +1,2 @@
+/** The image with Kubernetes' own test program, which run.sh builds. */
+export const AGNHOST = 'agnhost:test';

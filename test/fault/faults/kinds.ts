@@ -5,6 +5,7 @@ import { dockerRequest } from '../../support/docker-request.js';
 import { below, pick, type Random } from '../../support/hostile.js';
 import { until } from '../../support/until.js';
 import type { EngineRequest, Treatment } from './faulty-engine.js';
+import { noDescriptorsLeft, stoppedWithSessions } from './process-faults.js';
 import type { FaultNode, PluginFault } from './fault-node.js';
 import { hostileImageLabels } from './foreign-labels.js';
 import { isRunning } from '../kubelet/pod-actions.js';
@@ -255,6 +256,8 @@ function fillDisk(folder: string): void {
 }
 
 export const FAULT_KINDS: readonly FaultKind[] = [
+  noDescriptorsLeft,
+  stoppedWithSessions,
   {
     name: 'cridock killed after an Engine call',
     kills: true,

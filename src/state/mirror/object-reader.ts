@@ -56,6 +56,7 @@ export class ObjectReader {
   readonly #lists: Refresher;
   readonly #slots = new Slots(INSPECTS_AT_A_TIME);
   readonly #leftOut = new Set<string>();
+  readonly #inspects = new Set<AbortController>();
   /** Readings whose inspect hangs. */
   readonly #overdue = new Map<string, OverdueReading>();
   /** Who waits for an object, until its reading is done or overdue. */
@@ -71,6 +72,7 @@ export class ObjectReader {
     });
     options.stopping.addEventListener('abort', () => {
       for (const { timer } of this.#retries.values()) clearTimeout(timer);
+      for (const inspect of this.#inspects) inspect.abort();
     });
   }
 
@@ -122,10 +124,11 @@ export class ObjectReader {
   }
 
   async #readOne(id: string): Promise<void> {
-    const { stopping, ledger } = this.#options;
+    const { ledger } = this.#options;
     const release = await this.#slots.take();
     const reading = ledger.begin(id);
     const given = new AbortController();
+    this.#inspects.add(given);
     let isOver = false;
     const lookAgain = (): Promise<void> => this.#setAside(reading, 'NotAnswered', NOT_ANSWERED, () => isOver);
     const timer = setTimeout(() => {
@@ -140,8 +143,9 @@ export class ObjectReader {
         },
       );
     }, PATIENCE_MS);
-    const inspect = await this.#inspect(id, AbortSignal.any([stopping, given.signal]));
+    const inspect = await this.#inspect(id, given.signal);
     isOver = true;
+    this.#inspects.delete(given);
     clearTimeout(timer);
     release();
     this.#overdue.delete(id);

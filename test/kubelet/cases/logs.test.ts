@@ -77,7 +77,8 @@ subject('logs', ({ quick, whole }) => {
       Promise.resolve(readdirSync(folder).some((name) => name.endsWith('.gz')) ? true : undefined),
     );
     assert.ok(readdirSync(folder).length <= 4, String(readdirSync(folder)));
-    const before = await world.logs(pod, 'tailLines=1');
+    // Just after a rotation the log is empty.
+    const before = await waitFor('a line', async () => (await world.logs(pod, 'tailLines=1')) || undefined);
     const later = await waitFor('lines of after the rotation', async () => {
       const now = await world.logs(pod, 'tailLines=1');
       return now === before || now === '' ? undefined : now;

@@ -30,15 +30,17 @@ subject('leftovers', ({ quick }) => {
       files('cridock').filter((name) => /^[0-9a-f]{64}/.test(name)),
       [],
     );
-    await waitFor('the end of their logs and mounts', () => {
-      const mounts = readFileSync('/proc/self/mounts', 'utf8')
-        .split('\n')
-        .filter((line) => line.includes(` ${cluster.data}/`));
-      return Promise.resolve(
-        readdirSync(path.join(cluster.data, 'pod-logs')).length === 0 && mounts.length === 0
-          ? true
-          : undefined,
-      );
+    let left: string[] = [];
+    const nothingLeft = (): Promise<true | undefined> => {
+      const mounts = readFileSync('/proc/self/mounts', 'utf8').split('\n');
+      left = [
+        ...mounts.filter((line) => line.includes(` ${cluster.data}/`)),
+        ...readdirSync(path.join(cluster.data, 'pod-logs')),
+      ];
+      return Promise.resolve(left.length === 0 ? true : undefined);
+    };
+    await waitFor('the end of their logs and mounts', nothingLeft).catch((error: unknown) => {
+      throw new Error(left.join('\n'), { cause: error });
     });
   });
 });

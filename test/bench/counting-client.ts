@@ -65,6 +65,11 @@ export class CountingClient {
     await this.#receive(1);
   }
 
+  /** As `firstByte`, but leaves the connection open. */
+  async hold(): Promise<void> {
+    await this.#receive(1, '', false);
+  }
+
   /** As `firstByte`, and asks the server for so many bytes more. */
   async download(byteCount: number): Promise<void> {
     await this.#receive(1 + byteCount, String(byteCount));
@@ -74,8 +79,8 @@ export class CountingClient {
     this.#socket.destroy();
   }
 
-  /** Sends `request` on a connection of its own, waits for so many bytes, not for the end, and ends it. */
-  async #receive(byteCount: number, request = ''): Promise<void> {
+  /** Sends `request` on a connection of its own, waits for so many bytes, not for the end, and ends it if it is to. */
+  async #receive(byteCount: number, request = '', ends = true): Promise<void> {
     const errorId = this.#nextId;
     const id = errorId + 2;
     this.#nextId += 4;
@@ -98,7 +103,7 @@ export class CountingClient {
     );
     await received;
     this.#streams.delete(id);
-    this.#socket.write(dataHeader(id, FLAG_FIN, 0));
+    if (ends) this.#socket.write(dataHeader(id, FLAG_FIN, 0));
   }
 
   #read(bytes: Buffer): void {

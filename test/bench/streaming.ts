@@ -154,7 +154,7 @@ async function benchIdleSessions(cridock: CridockProcess, sandboxId: string, por
   for (let count = 0; count < CONNECTIONS; count += 1) {
     const { url } = await cridock.client.runtime.PortForward({ pod_sandbox_id: sandboxId });
     const client = await CountingClient.open(url, port);
-    await client.firstByte();
+    await client.hold();
     clients.push(client);
   }
   const grownMb = memoryOf(cridock.pid) - before;
@@ -202,6 +202,7 @@ async function benchPortForward(cridock: CridockProcess, pod: MadePod): Promise<
   const { url } = await cridock.client.runtime.PortForward({ pod_sandbox_id: pod.sandboxId });
   const ours = await CountingClient.open(url, server.line);
   const socat = await CountingClient.open(forwarder.line, server.line);
+  await benchIdleSessions(cridock, pod.sandboxId, server.line);
   await ours.firstByte(); // starts the helper
 
   const { firstByte } = await shuffled(CONNECTIONS, { firstByte: () => ours.firstByte() });
@@ -229,7 +230,6 @@ async function benchPortForward(cridock: CridockProcess, pod: MadePod): Promise<
   await compare(`${CONNECTIONS} connections of ${CONNECTION_BYTES / 1000} KB`, CONNECTIONS, CONNECTION_BYTES);
   await compare(`one of ${ONE_CONNECTION_BYTES / 1_000_000} MB`, 1, ONE_CONNECTION_BYTES);
   ours.close();
-  await benchIdleSessions(cridock, pod.sandboxId, server.line);
   socat.close();
   server.kill();
   forwarder.kill();

@@ -15,22 +15,32 @@ const FULL_READS = 4;
  * connection, and is destroyed with the other. `first` is what it is read into to begin with.
  *
  * Node takes a buffer only for connections that it makes itself: for others this uses the handle, which is not part of its
- * API. A test tells when it no longer works. A connection without, or with TLS, is read as Node reads.
+ * API. A connection whose handle is not the known one, or with TLS, is read as Node reads, which is slower.
  */
 export function readInto(
   connection: Duplex,
   onBytes: (bytes: Buffer) => boolean,
   first: Buffer = readBuffer(),
 ): Duplex {
-  const reading =
-    connection instanceof Socket && !(connection instanceof TLSSocket)
-      ? rebuilt(connection, onBytes, first)
-      : connection.pause();
+  const reading = hasKnownHandle(connection) ? rebuilt(connection, onBytes, first) : connection.pause();
   // Also what came with the head of an HTTP answer, before there was a buffer.
   reading.on('data', (bytes: Buffer) => {
     if (!onBytes(bytes)) reading.pause();
   });
   return reading;
+}
+
+/** True for a connection whose handle can be given to a new socket. */
+function hasKnownHandle(connection: Duplex): connection is Socket {
+  if (!(connection instanceof Socket) || connection instanceof TLSSocket) return false;
+  const handle: unknown = Reflect.get(connection, '_handle');
+  return (
+    typeof handle === 'object' &&
+    handle !== null &&
+    ['readStart', 'readStop', 'useUserBuffer'].every(
+      (name) => typeof Reflect.get(handle, name) === 'function',
+    )
+  );
 }
 
 /** What a connection is read into, unless it turns out to be busy. */

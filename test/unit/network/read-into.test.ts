@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
-import type { AddressInfo, Socket } from 'node:net';
+import { createServer, Socket } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
 import { PassThrough } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -101,5 +101,19 @@ describe('reading into one buffer', () => {
     reading.resume();
     await once(reading, 'end');
     assert.equal(text, 'onetwo');
+  });
+
+  it('a connection whose handle is not the known one, as Node reads it', async () => {
+    const odd = new Socket();
+    odd.push('some');
+    odd.push(null);
+    let text = '';
+    const reading = readInto(odd, (bytes) => {
+      text += bytes.toString();
+      return true;
+    });
+    reading.resume();
+    await once(reading, 'end');
+    assert.equal(text, 'some');
   });
 });

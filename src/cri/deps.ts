@@ -31,7 +31,7 @@ export interface CriSettings {
   readonly imagePullProgressDeadlineMs: number;
   /** True for the full names of images that the kubelet must not collect: the sandbox image and `--pinned-image`. */
   readonly isPinned: (fullName: string) => boolean;
-  /** The lowest oom_score_adj that may be asked of the Engine here (design decision 12). */
+  /** The lowest oom_score_adj that may be asked of the Engine here (`--restrict-oom-score-adj`). */
   readonly minOomScoreAdj: number;
   readonly containerLogs: ContainerLogSettings;
 }

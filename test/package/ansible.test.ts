@@ -68,7 +68,7 @@ describe('the playbooks', { skip: noEngine }, () => {
       "sed -i 's#--network-plugin=#--network-plugin= --metrics-bind-addr=192.0.2.1:1#' /etc/systemd/system/cri-docker.service",
     );
     node.on(
-      "printf '#!/bin/sh\\nsystemd-notify --ready\\nexec sleep infinity\\n' >/usr/local/bin/cri-dockerd; systemctl daemon-reload; systemctl restart cri-docker.service",
+      "printf '#!/bin/sh\\nsystemd-notify --ready\\nexec sleep infinity\\n' >/usr/local/bin/cri-dockerd.new; chmod 755 /usr/local/bin/cri-dockerd.new; mv /usr/local/bin/cri-dockerd.new /usr/local/bin/cri-dockerd; systemctl daemon-reload; systemctl restart cri-docker.service",
     );
     const { status, output } = node.tried(
       'cd /root/ansible; ansible-playbook -i localhost, -c local switch.yml -e cridock_executable=/root/cridock-executable',

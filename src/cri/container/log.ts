@@ -31,7 +31,7 @@ export async function observeLog(logs: ContainerLogs, container: ContainerRecord
   await logs.observe(source, isAlive(container));
 }
 
-/** Stops following the logs of containers that the Engine no longer has. */
+/** Forgets what was followed of containers that the Engine no longer has. */
 export function dropLogsAfterResync(logs: ContainerLogs, mirror: Mirror): void {
   mirror.subscribe({ onResync: (_reason, _corrected, ids) => logs.retain(ids) });
 }

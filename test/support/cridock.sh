@@ -70,8 +70,9 @@ start() {
 }
 
 leftovers() {
-  # last_reserved_ip.* and lock are host-local's own and hold no address.
-  find "$run/root" "$run/leases" "$run/cache" -type f ! -name 'last_reserved_ip.*' ! -name lock 2>/dev/null || true
+  # last_reserved_ip.* and lock are host-local's own and hold no address; seal-key is the node's, not a pod's.
+  find "$run/root" "$run/leases" "$run/cache" -type f ! -name 'last_reserved_ip.*' ! -name lock \
+    ! -name seal-key 2>/dev/null || true
 }
 
 stop() {

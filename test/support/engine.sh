@@ -94,11 +94,22 @@ end_processes() {
   rm -f "$run/dockerd.pid" "$socket"
 }
 
+# Unmounts what a daemon that has ended left mounted. A daemon that ends unmounts its data folder while a start may
+# still be at work (seen with 20.10): that container's mount then lies below the next daemon's, which cannot remove it.
+unmount_left() {
+  local path paths progress=true
+  # What lies below another mount shows only when that one is gone.
+  while [ "$progress" = true ]; do
+    progress=false
+    paths=$(awk -v run="$run/" -v data="$data" \
+      'index($2, run) == 1 || $2 == data || index($2, data "/") == 1 {print $2}' /proc/self/mounts | tac)
+    for path in $paths; do if umount -l "$path" 2>/dev/null; then progress=true; fi; done
+  done
+}
+
 clean_up() {
-  local path
   end_processes
-  awk -v run="$run/" -v data="$data/" 'index($2, run) == 1 || index($2, data) == 1 {print $2}' /proc/self/mounts |
-    sort -r | while read -r path; do umount -l "$path" || true; done
+  unmount_left
   if ip link show "$bridge" >/dev/null 2>&1; then ip link delete "$bridge"; fi
   rm -rf "$run"
 }
@@ -121,6 +132,8 @@ start() {
   program=$(daemon)
   [ "$version" != 29.8 ] || runc_folder=${runc_folder:-$(newer_runc)}
   [ "${1:-}" = keep ] || end_processes
+  # With live-restore containers may run on in their mounts.
+  [ "$live_restore" = true ] || unmount_left
   if [ "${1:-}" = keep ] || [ -e "$run/halted" ]; then goes_on=true; fi
   rm -f "$run/halted"
   mkdir -p "$run/exec" "$data"

@@ -125,27 +125,33 @@ export class EngineConnection {
     const onLive = (): void => void (wasLive = true);
     try {
       await this.#connect(signal, stream, onLive);
-      this.#lost('Docker closed its event stream');
+      this.#over('Docker closed its event stream', wasLive);
     } catch (error) {
-      this.#lost(messageOf(stream.signal.aborted ? stream.signal.reason : error));
+      this.#over(messageOf(stream.signal.aborted ? stream.signal.reason : error), wasLive);
     } finally {
       stream.abort(new CriError(Code.UNAVAILABLE, 'the event stream has ended'));
     }
     return wasLive;
   }
 
-  /** From now on nothing is read from the picture. */
+  /** From now on nothing is read from the picture: those who read wait for the next attempt. */
   #lost(problem: string): void {
-    const wasLive = this.#isLive;
-    this.#isLive = false;
     this.#problem = problem;
+    if (!this.#isLive) return; // it was broken off
+    this.#isLive = false;
     if (this.#stop.signal.aborted) return;
+    this.#options.log.warn('lost the Docker Engine, reads wait until it is back', { problem });
+  }
+
+  /** A connection has ended that was live, or an attempt has failed: that alone answers those who wait. */
+  #over(problem: string, wasLive: boolean): void {
     if (wasLive) {
-      this.#options.log.warn('lost the Docker Engine, reads wait until it is back', { problem });
+      this.#lost(problem);
       return;
     }
+    this.#problem = problem;
+    if (this.#stop.signal.aborted) return;
     this.#options.log.debug('Docker Engine not reached', { problem });
-    // Only a failed attempt answers those who wait for it: after a loss they wait for the next one.
     this.#attempt.reject(new CriError(Code.UNAVAILABLE, `Docker Engine is not available: ${problem}`));
     this.#attempt = deferred();
   }

@@ -1,8 +1,10 @@
+import { readMetrics } from '../client/metrics-client.js';
 import type { CriCaller } from '../client/cri-client.js';
 import type { OfService } from '../unit/of-service.js';
 import { messageOf } from '../util/cri-error.js';
 import { socketOf } from '../util/endpoint.js';
 import { isRecord, numberIn, recordIn, recordsIn, textIn, textsIn } from './json.js';
+import { activityIn, type Activity } from './activity.js';
 import { weaknesses } from './weaknesses.js';
 
 /** One of the conditions that the service tells the kubelet. */
@@ -35,10 +37,13 @@ export interface NodeStatus {
   readonly conditions: readonly Condition[];
   readonly engine: Readonly<Record<string, unknown>> | undefined;
   readonly network: Readonly<Record<string, unknown>> | undefined;
-  readonly pods: Readonly<Record<string, number>>;
-  readonly containers: Readonly<Record<string, number>>;
+  /** By state; undefined when the service cannot say, as while the Engine is away. */
+  readonly pods: Readonly<Record<string, number>> | undefined;
+  readonly containers: Readonly<Record<string, number>> | undefined;
   readonly images: number | undefined;
   readonly sessions: number | undefined;
+  /** By its metrics; undefined when it serves none, or not to us. */
+  readonly activity: Activity | undefined;
   /** What is wrong with single objects, such as a container's log; each in a sentence. */
   readonly problems: readonly string[];
   /** What is weaker on this node than a pod may ask, and why. */
@@ -49,7 +54,11 @@ export interface NodeStatus {
 const DECISIVE = ['RuntimeReady', 'NetworkReady'];
 
 /** Asks the service as the kubelet does. Never rejects: a service that does not answer has that as its status. */
-export async function collectStatus({ unit, config }: OfService, cri: CriCaller): Promise<NodeStatus> {
+export async function collectStatus(
+  { unit, config }: OfService,
+  cri: CriCaller,
+  metrics: typeof readMetrics = readMetrics,
+): Promise<NodeStatus> {
   const endpoint = `unix://${socketOf(config.endpoint)}`;
   const known = {
     endpoint,
@@ -64,12 +73,13 @@ export async function collectStatus({ unit, config }: OfService, cri: CriCaller)
     },
   };
   try {
-    const [version, status, pods, containers, images] = await Promise.all([
+    const [version, status, pods, containers, images, figures] = await Promise.all([
       cri.call('Version', { version: 'v1' }),
       cri.call('Status', { verbose: true }),
-      cri.call('ListPodSandbox', {}).catch(() => ({})),
-      cri.call('ListContainers', {}).catch(() => ({})),
+      cri.call('ListPodSandbox', {}).catch(() => undefined),
+      cri.call('ListContainers', {}).catch(() => undefined),
       cri.call('ListImages', {}).catch(() => undefined),
+      config.metricsAddress && metrics(config.metricsAddress).catch(asError),
     ]);
     const conditions = recordsIn(recordIn(status, 'status') ?? {}, 'conditions').map(conditionOf);
     const info = verboseInfo(status);
@@ -86,11 +96,16 @@ export async function collectStatus({ unit, config }: OfService, cri: CriCaller)
       conditions,
       engine,
       network: recordIn(info, 'network'),
-      pods: countBy(recordsIn(pods, 'items'), 'state', 'SANDBOX_'),
-      containers: countBy(recordsIn(containers, 'containers'), 'state', 'CONTAINER_'),
+      pods: pods && countBy(recordsIn(pods, 'items'), 'state', 'SANDBOX_'),
+      containers: containers && countBy(recordsIn(containers, 'containers'), 'state', 'CONTAINER_'),
       images: images && recordsIn(images, 'images').length,
       sessions: numberIn(info, 'sessions'),
-      problems: [...textsIn(info, 'logProblems'), ...networkProblems(recordIn(info, 'network'))],
+      activity: typeof figures === 'string' ? activityIn(figures) : undefined,
+      problems: [
+        ...textsIn(info, 'logProblems'),
+        ...networkProblems(recordIn(info, 'network')),
+        ...(figures instanceof Error ? [`its metrics cannot be read: ${messageOf(figures)}`] : []),
+      ],
       weaker: weaknesses(info),
     };
   } catch (error) {
@@ -101,14 +116,19 @@ export async function collectStatus({ unit, config }: OfService, cri: CriCaller)
       conditions: [],
       engine: undefined,
       network: undefined,
-      pods: {},
-      containers: {},
+      pods: undefined,
+      containers: undefined,
       images: undefined,
       sessions: undefined,
+      activity: undefined,
       problems: [],
       weaker: [],
     };
   }
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(messageOf(error));
 }
 
 /** Ours says so itself; of another server, such as cri-dockerd, this is what it tells of the Engine. */

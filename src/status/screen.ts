@@ -9,6 +9,8 @@ type Paint = (style: Style, text: string) => string;
 const LABEL_WIDTH = 13;
 /** Of a long list this many are told, and the number of the others. */
 const MAX_LISTED = 5;
+/** Of the kinds of calls that failed this many are told, the most frequent. */
+const MAX_FAILURES = 3;
 
 /** One screen. `now` is for how long ago something was. */
 export function statusScreen(status: NodeStatus, options: { colour: boolean; nowMs: number }): string {
@@ -32,6 +34,7 @@ export function statusScreen(status: NodeStatus, options: { colour: boolean; now
   lines.push(
     row('images', `${status.images ?? 'not known'}`),
     row('sessions', `${status.sessions ?? 'not known'}`),
+    row('activity', activityText(status, paint)),
   );
   lines.push('', paint('bold', 'Conditions'), ...status.conditions.map((one) => conditionLine(one, paint)));
   lines.push(...list('Problems', status.problems, 'red', paint));
@@ -79,13 +82,29 @@ function networkText({ network }: NodeStatus): string {
 }
 
 /** As `12 ready, 1 notready`. */
-function counts(by: Readonly<Record<string, number>>, paint: Paint): string {
+function counts(by: Readonly<Record<string, number>> | undefined, paint: Paint): string {
+  if (by === undefined) return 'not known';
   const entries = Object.entries(by).sort(([, one], [, other]) => other - one);
   if (entries.length === 0) return 'none';
   const good = ['ready', 'running'];
   return entries
     .map(([state, count]) => `${paint(good.includes(state) ? 'green' : 'dim', String(count))} ${state}`)
     .join(', ');
+}
+
+/** As `1234 calls, 3 failed (2 PullImage UNKNOWN, 1 ExecSync INTERNAL), 83 MiB of memory, 12 s of CPU time`. */
+function activityText({ activity }: NodeStatus, paint: Paint): string {
+  if (activity === undefined) return 'not known: no metrics are had (--metrics-bind-addr)';
+  const { calls, failures, memoryBytes, cpuSeconds, refused } = activity;
+  const failed = failures.reduce((sum, { count }) => sum + count, 0);
+  const most = failures.slice(0, MAX_FAILURES).map(({ rpc, code, count }) => `${count} ${rpc} ${code}`);
+  return [
+    `${calls} calls`,
+    failed === 0 ? 'none failed' : `${paint('yellow', String(failed))} failed (${most.join(', ')})`,
+    ...(refused === 0 ? [] : [`${refused} sessions refused`]),
+    ...(memoryBytes === undefined ? [] : [`${Math.round(memoryBytes / 1024 / 1024)} MiB of memory`]),
+    ...(cpuSeconds === undefined ? [] : [`${Math.round(cpuSeconds)} s of CPU time`]),
+  ].join(', ');
 }
 
 function conditionLine(

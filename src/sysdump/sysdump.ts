@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { printConfig } from '../cli/print-config.js';
 import { buildInfoText, readBuildInfo } from '../cli/version.js';
+import { readMetrics } from '../client/metrics-client.js';
 import { KIND_LABEL } from '../convert/text/labels.js';
 import { DockerodeEngine } from '../docker/dockerode-engine.js';
 import type { Engine } from '../docker/engine.js';
@@ -20,9 +21,9 @@ import { scrubJson, scrubText } from './scrub.js';
 const COMMAND_TIMEOUT_MS = 20_000;
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 const JOURNAL_LINES = '20000';
-const METRICS_TIMEOUT_MS = 10_000;
 /** Of containers in trouble this many are told of, the newest. */
 const MAX_INSPECTS = 30;
+const INSPECT_TIMEOUT_MS = 5_000;
 
 /** A file of the archive: its path there, and what makes its text. */
 interface Part {
@@ -132,10 +133,7 @@ function configText({ sources, problems }: OfService): string {
 
 async function metricsText({ config: { metricsAddress } }: OfService): Promise<string> {
   if (metricsAddress === undefined) return 'no metrics are served (--metrics-bind-addr)';
-  const host = metricsAddress.host.includes(':') ? `[${metricsAddress.host}]` : metricsAddress.host;
-  const url = `http://${host}:${metricsAddress.port}/metrics`;
-  const response = await fetch(url, { signal: AbortSignal.timeout(METRICS_TIMEOUT_MS) });
-  return scrubText(await response.text());
+  return scrubText(await readMetrics(metricsAddress));
 }
 
 /** Of containers that ended badly, hang, or were never started. */
@@ -144,7 +142,8 @@ async function inspects(engine: Engine): Promise<Part[]> {
   try {
     for (const { Id: id } of await engine.listContainers([KIND_LABEL])) {
       if (inspected.length === MAX_INSPECTS) break;
-      const one = await engine.inspectContainer(id).catch(() => undefined);
+      const signal = AbortSignal.timeout(INSPECT_TIMEOUT_MS);
+      const one = await engine.inspectContainer(id, { signal }).catch(() => undefined);
       if (one !== undefined && isInTrouble(one)) inspected.push(one);
     }
   } catch (error) {

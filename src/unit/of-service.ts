@@ -1,5 +1,6 @@
 import type { GivenSettings } from '../cli/command-line.js';
 import { ConfigError, loadConfig, type Config, type SettingSources } from '../cli/config.js';
+import { listeningSocketOf } from './listening-socket.js';
 import { findServiceUnits, type ServiceUnit } from './service-unit.js';
 import { settingsOfUnit } from './unit-settings.js';
 
@@ -10,7 +11,7 @@ export interface OfService {
   /** Other units that serve CRI, or could. */
   readonly otherUnits: readonly ServiceUnit[];
   readonly sources: SettingSources;
-  /** Without what cannot be used. */
+  /** Without what cannot be used. Of an endpoint that systemd listens on, the path that it has. */
   readonly config: Config;
   /** What is wrong with the settings; empty when nothing is. */
   readonly problems: readonly string[];
@@ -26,12 +27,19 @@ export async function lookAtService(
   const { sources, problem } = await settingsOfUnit(unit, given, env);
   const problems = problem === undefined ? [] : [`flags of ${unit?.name ?? ''}: ${problem}`];
   try {
-    return { unit, otherUnits, sources, config: loadConfig(sources), problems };
+    return { unit, otherUnits, sources, config: await withSocket(loadConfig(sources), unit), problems };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    const config = loadSound(sources, error.problems, given);
+    const config = await withSocket(loadSound(sources, error.problems, given), unit);
     return { unit, otherUnits, sources, config, problems: [...problems, ...error.problems] };
   }
+}
+
+/** Those who call the service need a path. */
+async function withSocket(config: Config, unit: ServiceUnit | undefined): Promise<Config> {
+  if (config.endpoint.kind !== 'systemd' || unit === undefined) return config;
+  const path = await listeningSocketOf(unit.name);
+  return path === undefined ? config : { ...config, endpoint: { kind: 'unix', path } };
 }
 
 /** The settings without the files that something is wrong with, or those of the command line alone. */

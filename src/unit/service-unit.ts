@@ -70,7 +70,12 @@ export async function findServiceUnits(
   const shown = await run('show', ...args, ...UNITS).catch(() => '');
   const units: ServiceUnit[] = [];
   for (const block of shown.split('\n\n')) {
-    const shownUnit = new Map(block.split('\n').map((line) => splitOnce(line, '=')));
+    const shownUnit = new Map<string, string>();
+    for (const [name, value] of block.split('\n').map((line) => splitOnce(line, '='))) {
+      // Of several files of variables each has a line.
+      const before = shownUnit.get(name);
+      shownUnit.set(name, before === undefined ? value : `${before}\n${value}`);
+    }
     if (shownUnit.get('LoadState') !== 'loaded') continue;
     units.push(await describeUnit(shownUnit, { proc, ownCommand }));
   }
@@ -93,9 +98,14 @@ async function describeUnit(
   const name = property('Id');
   const text = await unitText(name, property('FragmentPath'));
   const execStart = execStartOf(text);
-  // As `/etc/default/cri-docker (ignore_errors=yes)`; of several lines of `show` the last is kept.
-  const files = property('EnvironmentFiles').replace(/ \(ignore_errors=\w+\)$/, '');
-  const env = await environmentOf([property('Environment')], files === '' ? [] : [files]);
+  // As `/etc/default/cri-docker (ignore_errors=yes)`.
+  const files = property('EnvironmentFiles')
+    .split('\n')
+    .filter((line) => line !== '');
+  const env = await environmentOf(
+    [property('Environment')],
+    files.map((line) => line.replace(/ \(ignore_errors=\w+\)$/, '')),
+  );
   const words = execStart === undefined ? [] : [execStart.program, ...splitWords(execStart.flags, env)];
   const mainPid = Number(property('MainPID'));
   const activeState = property('ActiveState');

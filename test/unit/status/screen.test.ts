@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { loadConfig } from '../../../src/cli/config.js';
+import type { CriCaller } from '../../../src/client/cri-client.js';
 import { collectStatus, type NodeStatus } from '../../../src/status/collect.js';
 import { statusScreen } from '../../../src/status/screen.js';
 import { showStatus } from '../../../src/status/status.js';
@@ -68,8 +69,8 @@ function answers(networkProblem?: string): Readonly<Record<string, Readonly<Reco
   };
 }
 
-function statusOf(by: Readonly<Record<string, Readonly<Record<string, unknown>>>>): Promise<NodeStatus> {
-  return collectStatus(SERVICE, {
+function callerOf(by: Readonly<Record<string, Readonly<Record<string, unknown>>>>): CriCaller {
+  return {
     call: (rpc) => {
       const answer = by[rpc];
       return answer === undefined
@@ -77,7 +78,11 @@ function statusOf(by: Readonly<Record<string, Readonly<Record<string, unknown>>>
         : Promise.resolve(answer);
     },
     close: () => undefined,
-  });
+  };
+}
+
+function statusOf(by: Readonly<Record<string, Readonly<Record<string, unknown>>>>): Promise<NodeStatus> {
+  return collectStatus(SERVICE, callerOf(by));
 }
 
 const screen = (status: NodeStatus, colour = false): string =>
@@ -99,6 +104,7 @@ pods         2 ready, 1 notready
 containers   1 running, 1 exited
 images       2
 sessions     2
+activity     not known: no metrics are had (--metrics-bind-addr)
 
 Conditions
   ✓ RuntimeReady
@@ -122,6 +128,45 @@ Weaker here than pods may ask
     const status = await statusOf({});
     assert.deepEqual([status.ready, status.unreachable], [false, 'no such socket']);
     assert.match(screen(status), /does not answer[\s\S]*nobody answers: no such socket\n.*cridock doctor/);
+  });
+
+  it('does not take pods that cannot be listed, as while the Engine is away, for none', async () => {
+    const { Version, Status } = answers();
+    const status = await statusOf({ Version: Version ?? {}, Status: Status ?? {} });
+    assert.deepEqual([status.pods, status.containers, status.images], [undefined, undefined, undefined]);
+    assert.match(screen(status), /^pods {9}not known\ncontainers {3}not known\nimages {7}not known$/m);
+  });
+
+  it('tells by the metrics what was done, and what failed of it most often', async () => {
+    const metrics = `# HELP cri_rpc_duration_seconds Time to answer CRI calls.
+cri_rpc_duration_seconds_bucket{le="0.001",rpc="Version",code="OK"} 7
+cri_rpc_duration_seconds_count{rpc="Version",code="OK"} 7
+cri_rpc_duration_seconds_count{rpc="ExecSync",code="INTERNAL"} 1
+cri_rpc_duration_seconds_count{rpc="PullImage",code="UNKNOWN"} 2
+process_resident_memory_bytes 87031808
+process_cpu_seconds_total 12.4
+cri_streaming_refused_total{reason="token"} 3
+`;
+    const config = loadConfig({
+      flags: new Map(),
+      env: { CRIDOCK_METRICS_BIND_ADDR: '127.0.0.1:9100' },
+      configFiles: [],
+    });
+    const asked: unknown[] = [];
+    const look = (read: () => Promise<string>) =>
+      collectStatus({ ...SERVICE, config }, callerOf(answers()), (address) => {
+        asked.push(address);
+        return read();
+      });
+    const status = await look(() => Promise.resolve(metrics));
+    assert.deepEqual(asked, [{ host: '127.0.0.1', port: 9100 }]);
+    assert.match(
+      screen(status),
+      /^activity {5}10 calls, 3 failed \(2 PullImage UNKNOWN, 1 ExecSync INTERNAL\), 3 sessions refused, 83 MiB of memory, 12 s of CPU time$/m,
+    );
+    const silent = await look(() => Promise.reject(new Error('connect ECONNREFUSED')));
+    assert.match(screen(silent), /! its metrics cannot be read: connect ECONNREFUSED/);
+    assert.equal(silent.ready, true);
   });
 
   it('is shown again until it is stopped, on a terminal over what was there', async () => {

@@ -9,6 +9,10 @@ export const DROP_IN_NAME = 'zz-cridock.conf';
  */
 export function dropInFor({ prefix, flags }: ExecStart, program: readonly string[]): string {
   return `# Written by cridock migrate, which takes it away with --to cri-dockerd.
+[Unit]
+# However often it has to be started, it is started again.
+StartLimitIntervalSec=0
+
 [Service]
 ExecStart=
 ExecStart=${prefix}${program.join(' ')}${flags}
@@ -17,5 +21,9 @@ NotifyAccess=all
 KillMode=mixed
 # Wrong settings stay wrong: to start again would not help.
 RestartPreventExitStatus=2
+# Without it no pod starts or stops on the node: of all processes it goes last, as the kubelet.
+OOMScoreAdjust=-999
+# The memory may hold registries' credentials.
+LimitCORE=0
 `;
 }

@@ -62,6 +62,7 @@ export function migrationText(migration: Migration, options: MigrateOptions): st
   ]);
   const count = survey.pods.reduce((sum, pod) => sum + pod.remarks.length, 0);
   lines.push(...survey.leftAlone.map((name) => `left alone: ${name}`));
+  lines.push(...survey.unreadable.map((what) => `cannot be read now, and stays as it is: ${what}`));
   lines.push(
     `${survey.pods.length} pods go on under ${heir}, ${count} remarks, ${survey.leftAlone.length} left alone`,
   );

@@ -75,7 +75,7 @@ async function planFrom(
     const isDone = unit.isActive && unit.runs === 'cridock' && !unit.needsReload;
     return plan(unit, remarks, isDone ? [] : restart);
   }
-  const problem = await problemWithFlags(unit);
+  const problem = passing(program) ?? (await problemWithFlags(unit));
   if (problem !== undefined) return stuck(unit, remarks, problem);
   const write: Step = {
     text: `write ${path}: ${program.join(' ')}${execStart.flags}`,
@@ -85,7 +85,7 @@ async function planFrom(
   return plan(unit, remarks, steps, async (error) => {
     await rm(path, { force: true });
     await run('daemon-reload');
-    await run('restart', unit.name);
+    await restartUnit(unit, run);
     throw new Error(`cridock did not start, and the old service is back: ${messageOf(error)}`, {
       cause: error,
     });
@@ -124,13 +124,17 @@ function restartSteps(unit: ServiceUnit, run: Systemctl, verify: () => Promise<v
     {
       text: `systemctl restart ${unit.name}`,
       take: async () => {
-        // A unit that has failed too often is not started without this.
-        await run('reset-failed', unit.name).catch(() => '');
-        await run('restart', unit.name);
+        await restartUnit(unit, run);
         await verify();
       },
     },
   ];
+}
+
+async function restartUnit({ name }: ServiceUnit, run: Systemctl): Promise<void> {
+  // A unit that was started too often is not started without this.
+  await run('reset-failed', name).catch(() => '');
+  await run('restart', name);
 }
 
 function plan(
@@ -166,6 +170,16 @@ function remarksOn(unit: ServiceUnit): string[] {
   ];
   if (fileState === 'disabled') remarks.push(`${name} is not started at boot: systemctl enable ${name}`);
   return remarks;
+}
+
+/** Folders that are empty after the next boot, or at some time. */
+const PASSING_FOLDERS = ['/tmp/', '/var/tmp/', '/run/', '/var/run/', '/dev/shm/'];
+
+/** Why the unit should not start cridock from where it is now; undefined when it may. */
+function passing(program: readonly string[]): string | undefined {
+  const path = program.find((word) => PASSING_FOLDERS.some((folder) => word.startsWith(folder)));
+  if (path === undefined) return undefined;
+  return `${path} does not stay there: put cridock into /usr/local/bin, and run this again from there`;
 }
 
 async function problemWithFlags(unit: ServiceUnit): Promise<string | undefined> {

@@ -10,8 +10,12 @@ import { parseCheckpoint } from '../state/checkpoint-format.js';
 import { recognise, recognitionOn, type Recognised } from '../state/recognise.js';
 import { SealKey } from '../state/seal-key.js';
 import { Seal } from '../state/seal.js';
+import { forEachLimited } from '../util/concurrency.js';
 import { Code, hasCode, messageOf } from '../util/cri-error.js';
 import { silentLogger } from '../util/log.js';
+
+const INSPECTS_AT_A_TIME = 8;
+const INSPECT_TIMEOUT_MS = 5_000;
 
 /** A pod as the other program will find it. */
 export interface SurveyedPod {
@@ -38,6 +42,8 @@ export interface Survey {
   readonly pods: readonly SurveyedPod[];
   /** Containers with cri-dockerd's labels that belong to no pod, by Docker name: nobody takes them over. */
   readonly leftAlone: readonly string[];
+  /** Containers that the Engine lists and cannot tell of now, each with the reason: they stay as they are. */
+  readonly unreadable: readonly string[];
 }
 
 /** A container of a pod as Docker shows it, and what that tells. */
@@ -48,8 +54,8 @@ interface Found {
 
 /** Looks at all pods on the Engine, whoever made them; changes nothing. `direction` is as in `cridock migrate`. */
 export async function surveyPods(engine: Engine, config: Config, direction: 'from' | 'to'): Promise<Survey> {
-  const inspected = await inspectAll(engine);
-  const found = await recogniseAll(engine, config, inspected);
+  const { inspected, unreadable } = await inspectAll(engine);
+  const found = await recogniseAll(engine, config, inspected, unreadable);
   const attached = await new AttachmentCache(config.cniCacheDir, silentLogger).sandboxIds();
   const claimed = new Set<string>();
   const pods: SurveyedPod[] = [];
@@ -69,37 +75,53 @@ export async function surveyPods(engine: Engine, config: Config, direction: 'fro
     const { Running: running } = sandbox.State;
     pods.push({ namespace, name: podName, sandboxId: sandbox.Id, running, containers, remarks });
   }
-  const leftAlone = inspected.filter(({ Id: id }) => !claimed.has(id)).map(({ Name: name }) => name.slice(1));
-  return { pods, leftAlone };
+  const leftAlone = inspected
+    .filter(({ Id: id }) => !claimed.has(id))
+    .map(({ Name: name }) => name.slice(1))
+    .filter((name) => !unreadable.some((what) => what.startsWith(`${name}: `)));
+  return { pods, leftAlone, unreadable };
 }
 
-/** Without those that were renamed: neither program is told their metadata by the name that they have now. */
+/** Of what cannot be told it says why in `unreadable`. Without those that were renamed: neither program is told their metadata by the name that they have now. */
 async function recogniseAll(
   engine: Engine,
   { rootDirectory }: Config,
   inspected: readonly ContainerInspect[],
+  unreadable: string[],
 ): Promise<Found[]> {
   const sealKey = new SealKey(rootDirectory, silentLogger);
   await sealKey.read();
   const sources = recognitionOn(engine, engine, new Seal(sealKey));
   const found: Found[] = [];
   for (const inspect of inspected) {
-    const recognised = await recognise(inspect, sources);
-    if (recognised?.name === inspect.Name.slice(1)) found.push({ inspect, recognised });
+    const name = inspect.Name.slice(1);
+    try {
+      const recognised = await recognise(inspect, sources);
+      if (recognised?.name === name) found.push({ inspect, recognised });
+    } catch (error) {
+      // Such as an image that cannot be inspected.
+      unreadable.push(`${name}: ${messageOf(error)}`);
+    }
   }
   return found;
 }
 
-async function inspectAll(engine: Engine): Promise<ContainerInspect[]> {
-  const inspected: ContainerInspect[] = [];
-  for (const { Id: id } of await engine.listContainers([KIND_LABEL])) {
+async function inspectAll(engine: Engine): Promise<{ inspected: ContainerInspect[]; unreadable: string[] }> {
+  const listed = await engine.listContainers([KIND_LABEL]);
+  const byId = new Map<string, ContainerInspect>();
+  const unreadable: string[] = [];
+  await forEachLimited(listed, INSPECTS_AT_A_TIME, async ({ Id: id, Names }) => {
     try {
-      inspected.push(await engine.inspectContainer(id));
+      byId.set(id, await engine.inspectContainer(id, { signal: AbortSignal.timeout(INSPECT_TIMEOUT_MS) }));
     } catch (error) {
-      if (!hasCode(error, Code.NOT_FOUND)) throw error; // else removed meanwhile
+      // else removed meanwhile
+      if (!hasCode(error, Code.NOT_FOUND)) {
+        unreadable.push(`${Names[0]?.slice(1) ?? id}: ${messageOf(error)}`);
+      }
     }
-  }
-  return inspected;
+  });
+  // In the order of the list.
+  return { inspected: listed.flatMap(({ Id: id }) => byId.get(id) ?? []), unreadable };
 }
 
 function surveyContainer({ inspect, recognised }: Found): SurveyedContainer {

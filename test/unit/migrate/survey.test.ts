@@ -1,0 +1,32 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { loadConfig } from '../../../src/cli/config.js';
+import { responseError } from '../../../src/docker/errors.js';
+import { surveyPods } from '../../../src/migrate/survey.js';
+import { FakeEngine } from '../../support/fake-engine.js';
+
+describe('surveyPods', () => {
+  it('goes on past a container that the Engine lists and cannot tell of', async (t) => {
+    const engine = new FakeEngine();
+    engine.addImage('pause:1');
+    const make = (name: string) =>
+      engine.createContainer(name, {
+        Image: 'pause:1',
+        Labels: { 'io.kubernetes.docker.type': 'podsandbox' },
+        HostConfig: { IpcMode: 'shareable' },
+      });
+    await make('k8s_POD_good_ns_uid_0');
+    const bad = await make('k8s_POD_bad_ns_uid_0');
+    const inspect = engine.inspectContainer.bind(engine);
+    t.mock.method(engine, 'inspectContainer', (id: string) =>
+      id === bad ? Promise.reject(responseError(500, 'no layer')) : inspect(id),
+    );
+    const config = loadConfig({ flags: new Map(), env: {}, configFiles: [] });
+    const { pods, unreadable } = await surveyPods(engine, config, 'from');
+    assert.deepEqual(
+      pods.map(({ name }) => name),
+      ['good'],
+    );
+    assert.deepEqual(unreadable, ['k8s_POD_bad_ns_uid_0: no layer']);
+  });
+});

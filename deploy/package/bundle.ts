@@ -1,10 +1,12 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join, sep } from 'node:path';
-import { build, type Plugin } from 'esbuild';
+import { build, type BuildOptions, type Plugin } from 'esbuild';
+import { bundledPackages, noticesText } from './notices.js';
 
 /*
- * Usage: node bundle.js FOLDER COMMIT
- * Writes what a single executable holds into FOLDER: cridock.cjs (all code in one file) and package.json.
+ * Usage: node bundle.js FOLDER COMMIT NODE_VERSION NODE_LICENSE
+ * Writes what a single executable holds into FOLDER: cridock.cjs (all code in one file) and package.json; and beside it what
+ * must go with it: third-party-notices.txt, with the text of the file NODE_LICENSE.
  */
 
 // Compiled, this file is <root>/<outDir>/deploy/package/bundle.js.
@@ -34,8 +36,9 @@ const leaveOut: Plugin = {
   },
 };
 
-async function bundle(outfile: string): Promise<void> {
-  await build({
+function options(outfile: string): BuildOptions {
+  return {
+    absWorkingDir: ROOT,
     entryPoints: [join(ROOT, 'src/main.ts')],
     outfile,
     bundle: true,
@@ -50,7 +53,13 @@ async function bundle(outfile: string): Promise<void> {
     // An executable's main file is CommonJS, which has no import.meta.
     define: { 'import.meta.url': 'importMetaUrl' },
     banner: { js: "const importMetaUrl=require('node:url').pathToFileURL(__filename).href;" },
-  });
+  };
+}
+
+/** Writes the bundle; answers the files that are in it, relative to the repository. */
+async function bundle(outfile: string): Promise<string[]> {
+  const { metafile } = await build({ ...options(outfile), metafile: true });
+  return Object.keys(metafile.inputs).filter((input) => !input.startsWith('left-out:'));
 }
 
 /** What `--version` and `--buildinfo` tell. */
@@ -62,7 +71,11 @@ function manifest(commit: string): string {
   return JSON.stringify({ version, gitHead: commit, dependencies });
 }
 
-const [folder, commit] = process.argv.slice(2);
-if (folder === undefined || commit === undefined) throw new Error('usage: bundle.js FOLDER COMMIT');
-await bundle(join(folder, 'cridock.cjs'));
+const [folder, commit, nodeVersion, nodeLicense] = process.argv.slice(2);
+if (folder === undefined || commit === undefined || nodeVersion === undefined || nodeLicense === undefined)
+  throw new Error('usage: bundle.js FOLDER COMMIT NODE_VERSION NODE_LICENSE');
+const inputs = await bundle(join(folder, 'cridock.cjs'));
 writeFileSync(join(folder, 'package.json'), manifest(commit));
+const packages = bundledPackages(inputs, ROOT);
+const notices = noticesText(packages, nodeVersion, readFileSync(nodeLicense, 'utf8'));
+writeFileSync(join(folder, 'third-party-notices.txt'), notices);

@@ -7,7 +7,7 @@ import { countResyncs, watchState } from './app/watch-state.js';
 import type { Config } from './cli/config.js';
 import type { ReloadableConfig } from './cli/reload.js';
 import { dropLogsAfterResync } from './cri/container/log.js';
-import { noCallsInFlight, type CriDeps } from './cri/deps.js';
+import { noSharedWork, type CriDeps } from './cri/deps.js';
 import { imageService } from './cri/image-service.js';
 import { buildReplies } from './cri/replies/build-replies.js';
 import { runtimeService } from './cri/runtime-service.js';
@@ -99,7 +99,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
     metrics,
   });
   const deps: CriDeps = {
-    ...noCallsInFlight(),
+    ...noSharedWork(),
     ...buildReplies(protocol.encodeReply, heldLimits),
     ...imageParts,
     ...{ engine, network, images, logs, mirror, statistics, events, streaming },

@@ -37,7 +37,7 @@ export interface CriSettings {
 }
 
 /** Locks, and calls that identical ones may join while they are in flight. */
-export interface CallsInFlight {
+export interface SharedWork {
   /** Serialises what changes a pod and its members; keyed by the sandbox's Docker name. */
   readonly podLocks: KeyedMutex;
   /** RunPodSandbox calls, by name and specification. */
@@ -51,7 +51,7 @@ export interface CallsInFlight {
 }
 
 /** None yet. */
-export function noCallsInFlight(): CallsInFlight {
+export function noSharedWork(): SharedWork {
   return {
     podLocks: new KeyedMutex(),
     sandboxRuns: new SharedCalls(),
@@ -62,7 +62,7 @@ export function noCallsInFlight(): CallsInFlight {
 }
 
 /** All that RPCs work with, built once in app.ts. The signature of each says what of it it may touch. */
-export interface CriDeps extends CallsInFlight, Images, KeptReplies {
+export interface CriDeps extends SharedWork, Images, KeptReplies {
   readonly engine: Engine;
   readonly mirror: Mirror;
   readonly network: PodNetwork;

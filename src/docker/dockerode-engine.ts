@@ -16,7 +16,7 @@ import { firstTarFile, readPathStat } from './archive.js';
 import { isRemovalInProgress } from './errors.js';
 import { parseEvent, sinceNow } from './events.js';
 import { LogReader } from './log-reader.js';
-import { compareApiVersions } from './negotiate.js';
+import { compareApiVersions } from './api-version.js';
 import { pullImage } from './pull.js';
 import { Session } from './session.js';
 import type { SessionRequest } from './session.js';

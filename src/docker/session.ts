@@ -6,7 +6,7 @@ import { unlessAborted } from '../util/unless-aborted.js';
 import { linesOf, parseJson, readBytes, readText } from './body.js';
 import type { CallOptions, Negotiated } from './engine.js';
 import { abortError, isRefusedVersion, isResetConnection, responseError, transportError } from './errors.js';
-import { pickApiVersion } from './negotiate.js';
+import { pickApiVersion } from './api-version.js';
 import type { EngineRequest } from './engine-request.js';
 import type { Transport } from './transport.js';
 import type { EngineVersion } from './types.js';

@@ -4,7 +4,7 @@ import type { Config } from '../cli/config.js';
 import { usesContainerdStore } from '../convert/engine-info.js';
 import { KIND_LABEL } from '../convert/text/labels.js';
 import type { Engine } from '../docker/engine.js';
-import { API_WINDOW } from '../docker/negotiate.js';
+import { API_WINDOW } from '../docker/api-version.js';
 import type { EngineInfo } from '../docker/types.js';
 import { forEachLimited } from '../util/concurrency.js';
 import { Code, hasCode, messageOf } from '../util/cri-error.js';

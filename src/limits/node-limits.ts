@@ -19,7 +19,7 @@ import { podLockKey } from '../state/picture.js';
 /** Node limits that the container's label does not tell, or that may not be set yet. */
 export interface HeldLimits {
   readonly limits: NodeLimits;
-  /** False from before something makes them due until they are set: a crash in between is made good for. */
+  /** False from before something makes them due until they are set: after a crash in between they are set at the next start. */
   readonly set: boolean;
 }
 

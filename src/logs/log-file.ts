@@ -15,7 +15,7 @@ const RETRY_MS = 1_000;
 const NEWLINE = 0x0a;
 const NOTHING = Buffer.alloc(0);
 
-/** Something was exchanged under us: what to write must be found out anew from what is there. */
+/** The file is not the one that was written to: what to write must be found out anew from what is there. */
 export class StartOver extends Error {
   override readonly name = 'StartOver';
 }

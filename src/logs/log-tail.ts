@@ -8,7 +8,7 @@ const WINDOW_BYTES = 256 * 1024;
 const DISORDER_MS = 10_000;
 const NEWLINE = 0x0a;
 
-/** What is written already, as far as going on takes. */
+/** What must be known of a written log to go on behind it. */
 export interface Anchor {
   /** The last complete record, with its newline. */
   readonly record: Buffer;

@@ -14,7 +14,7 @@ export interface RecognitionSources {
   readonly holderOf: (name: string) => Promise<string | undefined>;
 }
 
-/** They, asked of the Engine. `images` may keep what it was asked. */
+/** Sources that ask the Engine. `images` may keep what it was asked. */
 export function recognitionOn(
   engine: Pick<Engine, 'inspectContainer'>,
   images: Pick<Engine, 'inspectImage'>,

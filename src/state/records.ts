@@ -79,7 +79,7 @@ export function isReady(sandbox: SandboxRecord): boolean {
   return isAlive(sandbox) && sandbox.ips !== undefined;
 }
 
-/** True for the states in which a container has a process: paused ones included, as CRI has no such state. */
+/** True for the states that CRI calls running: it has no word for paused, nor for a restart by Docker, which may have no process for a moment. */
 export function isAlive(record: ObjectRecord): boolean {
   return record.status === 'running' || record.status === 'paused' || record.status === 'restarting';
 }

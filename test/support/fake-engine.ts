@@ -9,7 +9,7 @@ import type {
   PullOptions,
 } from '../../src/docker/engine.js';
 import { abortError, responseError } from '../../src/docker/errors.js';
-import { compareApiVersions } from '../../src/docker/negotiate.js';
+import { compareApiVersions } from '../../src/docker/api-version.js';
 import type {
   ContainerCreateBody,
   ContainerInspect,

@@ -5,7 +5,7 @@ import type { PodSandboxConfig__Output } from '../../gen/runtime/v1/PodSandboxCo
 import type { RunPodSandboxRequest__Output } from '../../gen/runtime/v1/RunPodSandboxRequest.js';
 import type { RunPodSandboxResponse } from '../../gen/runtime/v1/RunPodSandboxResponse.js';
 import { checkpointOf } from '../../state/checkpoint-format.js';
-import { isReady, ownFact } from '../../state/records.js';
+import { isReady, ownFact, type SandboxRecord } from '../../state/records.js';
 import type { CallContext } from '../../util/call-context.js';
 import { Code, CriError, hasCode, invalidArgument, messageOf } from '../../util/cri-error.js';
 import { checkProfiles } from '../container/checks.js';
@@ -95,13 +95,19 @@ async function makeSandbox(
     await attachSandbox(deps, started, plan.config, signal);
     const sandbox = await deps.mirror.refresh(id);
     if (sandbox?.kind !== 'sandbox') throw vanished(id);
-    if (!isReady(sandbox))
-      throw new CriError(Code.UNKNOWN, `pod sandbox ${id} is ${sandbox.status} after its start`);
+    if (!isReady(sandbox)) throw new CriError(Code.UNKNOWN, whyNotReady(sandbox));
     return id;
   } catch (error) {
     await clearAway(deps, id, error);
     throw error;
   }
+}
+
+function whyNotReady({ id, status, problem }: SandboxRecord): string {
+  const why = problem === undefined ? '' : `: ${problem.message}`;
+  return status === 'running'
+    ? `pod sandbox ${id} runs, but its addresses are not known${why}`
+    : `pod sandbox ${id} is ${status} after its start${why}`;
 }
 
 /**

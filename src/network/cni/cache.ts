@@ -33,7 +33,7 @@ export class AttachmentCache {
   }
 
   /**
-   * Records the attachment. As libcni's own cache it is not to outlast a power cut, which takes namespaces and rules with it: DEL
+   * Records the attachment. As libcni's own cache it need not survive a power cut, which takes namespaces and rules with it: DEL
    * then goes by the present configuration. Throws UNKNOWN with the path when that fails.
    */
   async write(attachment: Attachment): Promise<void> {

@@ -143,7 +143,7 @@ export class EngineConnection {
     this.#options.log.warn('lost the Docker Engine, reads wait until it is back', { problem });
   }
 
-  /** A connection has ended that was live, or an attempt has failed: that alone answers those who wait. */
+  /** A connection that was live has ended, or an attempt has failed: only a failed attempt rejects those who wait. */
   #over(problem: string, wasLive: boolean): void {
     if (wasLive) {
       this.#lost(problem);

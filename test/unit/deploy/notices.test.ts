@@ -37,7 +37,9 @@ describe('the notices of third parties', () => {
     const names = new Set(packages.map(({ name }) => name));
     for (const name of ['@grpc/grpc-js', 'dockerode', 'winston', 'yargs']) assert.ok(names.has(name), name);
     // Left out of the executable, and without code: an empty package stands in for it.
-    for (const { name, version, license, text } of packages.filter(({ name: other }) => other !== 'empty-npm-package')) {
+    for (const { name, version, license, text } of packages.filter(
+      ({ name: other }) => other !== 'empty-npm-package',
+    )) {
       assert.ok(notices.includes(`\n${name} ${version} (${license})\n`), `${name} ${version} is not named`);
       assert.ok(notices.includes(text.trim()), `the terms of ${name} are missing`);
       assert.match(text, /permi|licen[sc]e/i, name);

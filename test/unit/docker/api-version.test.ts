@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { compareApiVersions, pickApiVersion } from '../../../src/docker/negotiate.js';
+import { compareApiVersions, pickApiVersion } from '../../../src/docker/api-version.js';
 import { Code } from '../../../src/util/cri-error.js';
 
 describe('API version negotiation', () => {

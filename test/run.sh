@@ -2,6 +2,7 @@
 # `npm test`: prepares what the tests need, runs them, and ends what it started.
 #
 # Usage:  npm test [-- KIND...]    KIND: folders of test/ to run (default: unit property integration)
+#         npm test -- PATH...      only what is below, as in test/unit/state, or one file, as in test/unit/cli/config.test.ts
 # Input:  CRIDOCK_TEST_ENGINE      the Engine that integration tests use: 20.10 (default), 26.1, 28.5.2, 29.8, or with
 #                                  "+containerd" behind it for the containerd image store
 #         Each test gets CRIDOCK_TEST_DOCKER, that Engine's endpoint; the images registry.k8s.io/pause:3.10 and
@@ -91,16 +92,16 @@ run_node_kind() {
     say "the node with Engine $engine"
     prepare_node "$engine"
     if [ -n "$no_node" ]; then
-      skip_kind node-vm "$no_node"
+      skip_kind "$1" "$no_node"
       return
     fi
-    run_kind node-vm 1
+    run_kind "$1" 1
     test/node-vm/vm.sh down
     node_started=false
   done
 }
 
-# skip_kind KIND REASON: each of its files counts as one skipped.
+# skip_kind PART REASON: each of its files counts as one skipped.
 skip_kind() {
   local files
   mapfile -t files < <(test_files "$1")
@@ -108,19 +109,18 @@ skip_kind() {
   skipped=$((skipped + ${#files[@]}))
 }
 
-# The compiled files of one kind, listed from the sources: the build folder may hold files of tests since removed.
+# The compiled files of a part of test/, listed from the sources: the build folder may hold files of tests since removed.
 test_files() { find "test/$1" -name '*.test.ts' 2>/dev/null | sort | sed 's|^|dist/|; s|\.ts$|.js|'; }
 
 # node's own summary of one run, as in "# pass 12".
 count() { awk -v what="$1" '$1 == "#" && $2 == what {n = $3} END {print n + 0}' "$work/report.tap"; }
 
 run_kind() {
-  local kind=$1 concurrency=$2 limit_ms=600000 status=0 files
+  local part=$1 concurrency=$2 limit_ms=600000 status=0 files
   # An emulated node takes its time; the whole of critest takes hours there.
-  if [ "$kind" = node-vm ]; then limit_ms=$((${CRIDOCK_TEST_FULL:-0} ? 6 * 3600000 : 1800000)); fi
-  mapfile -t files < <(test_files "$kind")
-  [ ${#files[@]} -gt 0 ] || return 0
-  say "$kind tests"
+  if [ "${part%%/*}" = node-vm ]; then limit_ms=$((${CRIDOCK_TEST_FULL:-0} ? 6 * 3600000 : 1800000)); fi
+  mapfile -t files < <(test_files "$part")
+  say "$part tests"
   node --enable-source-maps --test --test-concurrency="$concurrency" --test-timeout="$limit_ms" \
     --test-reporter=spec --test-reporter-destination=stdout \
     --test-reporter=tap --test-reporter-destination="$work/report.tap" "${files[@]}" 9>&- || status=$?
@@ -144,8 +144,12 @@ run_script() {
 }
 
 [ $# -gt 0 ] || set -- unit property integration
-for kind in "$@"; do
-  [ -d "test/$kind" ] || fail "no folder test/$kind"
+# Paths below test/ from here on.
+set -- "${@#test/}"
+for part in "$@"; do
+  [ -e "test/$part" ] || fail "there is no test/$part"
+  [ -n "$(test_files "$part")" ] || [ -x "test/$part/run.sh" ] || fail "there are no tests in test/$part"
+  [ ! -x "test/${part%%/*}/run.sh" ] || [ "$part" = "${part%%/*}" ] || fail "test/${part%%/*} runs as a whole only"
 done
 
 # npm notes in this file what it has installed.
@@ -154,21 +158,21 @@ npm run --silent build
 # Unit tests run busybox and network plugins too. Without root they take what the machine has.
 [ "$(id -u)" != 0 ] || deploy/quickstart/install-prerequisites.sh --without-engine >&2
 
-for kind in "$@"; do
-  case $kind in
-    unit | property) run_kind "$kind" 2 ;;
-    node-vm) run_node_kind ;;
+for part in "$@"; do
+  case $part in
+    unit* | property*) run_kind "$part" 2 ;;
+    node-vm*) run_node_kind "$part" ;;
     *)
-      if [ -x "test/$kind/run.sh" ]; then
-        run_script "$kind"
+      if [ -x "test/$part/run.sh" ]; then
+        run_script "$part"
         continue
       fi
       prepare
       if [ -z "$no_engine" ]; then
-        run_kind "$kind" 1
+        run_kind "$part" 1
       else
         [ -z "${CI:-}" ] || failed=$((failed + 1))
-        skip_kind "$kind" "no Docker Engine can run here: $no_engine"
+        skip_kind "$part" "no Docker Engine can run here: $no_engine"
       fi
       ;;
   esac

@@ -47,6 +47,25 @@ async function end(child: ChildProcess): Promise<void> {
   await exit;
 }
 
+/** Sends this to a server that echoes, and waits for its echo; the connection stays open until it is ended. */
+export async function holdEcho(
+  port: number,
+  data: string,
+  host = '127.0.0.1',
+): Promise<{ readonly echo: string; readonly end: () => void }> {
+  const socket = connect({ port, host });
+  let echo = '';
+  await new Promise<void>((resolve, reject) => {
+    socket.setEncoding('utf8').on('data', (text: string) => {
+      echo += text;
+      if (echo.length >= data.length) resolve();
+    });
+    socket.on('error', reject).on('close', resolve);
+    socket.write(data);
+  });
+  return { echo, end: () => void socket.destroy() };
+}
+
 /** Sends this, ends the sending side, and answers all that comes back. */
 export async function converse(port: number, data: string | Buffer, host = '127.0.0.1'): Promise<string> {
   const socket = connect({ port, host, allowHalfOpen: true });

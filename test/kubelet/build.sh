@@ -68,8 +68,8 @@ build() {
     etcd) package=go.etcd.io/etcd/server/v3 ;;
     ginkgo) package=github.com/onsi/ginkgo/v2/ginkgo ;;
     agnhost) package=k8s.io/kubernetes/test/images/agnhost ;;
-    e2e.test) package=k8s.io/kubernetes/test/e2e command=(go test -c) ;;
-    e2e_node.test) package=k8s.io/kubernetes/test/e2e_node command=(go test -c) ;;
+    e2e.test) package=k8s.io/kubernetes/test/e2e command=(go test -c -vet=off) ;;
+    e2e_node.test) package=k8s.io/kubernetes/test/e2e_node command=(go test -c -vet=off) ;;
     *) package=k8s.io/kubernetes/cmd/$program ;;
   esac
   nice -n 10 "${command[@]}" -trimpath -buildvcs=false -ldflags "${linked[*]}" -o "$work/$program" "$package" >&2 ||

@@ -7,7 +7,9 @@
 #         cluster.sh halt NAME PROGRAM     ends it only; restart goes on
 #         cluster.sh stop NAME             deletes the pods, ends all of it and removes what is left
 # Input:  CRIDOCK_TEST_KUBERNETES, the version of the control plane (default 1.37.2); CRIDOCK_TEST_KUBELET, that of the
-#         kubelet (default: the same); DOCKER, the docker command.
+#         kubelet (default: the same); CRIDOCK_TEST_KUBELET_CONFIG, a file with what else goes into the kubelet's
+#         configuration; CRIDOCK_TEST_CGROUP_DRIVER, cgroupfs (default) or systemd; DOCKER, the docker command;
+#         CRIDOCK_TEST_PATIENCE, how many times longer than usual things may take here (1).
 # Output: the folder holds kubeconfig (an administrator's), bin (kubectl and others), manifests (static pods),
 #         kubelet.conf.d (drop-ins of the kubelet's configuration, read when it starts), cluster.json (addresses and paths
 #         for the tests) and PROGRAM.log.
@@ -25,6 +27,9 @@ number=$(($(echo "$scope$name" | cksum | cut -d' ' -f1) % 254 + 1))
 address=10.212.$number.1
 bridge=crdkc$(echo "$scope$name" | sha256sum | cut -c1-8)
 cgroup=/cridock-test-${scope:+$scope-}$name
+driver=${CRIDOCK_TEST_CGROUP_DRIVER:-cgroupfs}
+# systemd makes its groups itself, and only below its own.
+[ "$driver" = cgroupfs ] || cgroup=/
 # What the kubelet sets on the machine, and stop puts back.
 kernel_settings=(vm.overcommit_memory vm.panic_on_oom kernel.panic kernel.panic_on_oops kernel.keys.root_maxkeys kernel.keys.root_maxbytes)
 
@@ -85,7 +90,7 @@ wait_for() {
   local program=$1
   shift
   holds_or_ended() { "$@" || ! runs "$program"; }
-  if wait_until 180 holds_or_ended "$@" && runs "$program"; then return; fi
+  if wait_until $((180 * ${CRIDOCK_TEST_PATIENCE:-1})) holds_or_ended "$@" && runs "$program"; then return; fi
   tail -n 20 "$run/$program.log" >&2
   say "$program did not come up"
   return 1
@@ -156,11 +161,12 @@ CONFLIST
 start_kubelet() {
   local setting hierarchy
   mkdir -p "$run/manifests" "$run/kubelet.conf.d" "$data/kubelet" "$data/pod-logs"
+  [ -z "${CRIDOCK_TEST_KUBELET_CONFIG:-}" ] || cp "$CRIDOCK_TEST_KUBELET_CONFIG" "$run/kubelet.conf.d/50-given.conf"
   for setting in "${kernel_settings[@]}"; do echo "$setting=$(sysctl -n "$setting")"; done >"$run/kernel-settings"
   for hierarchy in $(cgroup_roots); do mkdir -p "$hierarchy$cgroup"; done
   # Copied in cpuset hierarchies, where an empty one takes no process.
   for setting in cpus mems; do
-    [ ! -e "/sys/fs/cgroup/cpuset/cpuset.$setting" ] ||
+    [ "$cgroup" = / ] || [ ! -e "/sys/fs/cgroup/cpuset/cpuset.$setting" ] ||
       cat "/sys/fs/cgroup/cpuset/cpuset.$setting" >"/sys/fs/cgroup/cpuset$cgroup/cpuset.$setting"
   done
   echo "nameserver $address" >"$run/resolv.conf"
@@ -174,7 +180,7 @@ tlsPrivateKeyFile: $run/pki/node.key
 authentication: {anonymous: {enabled: false}, webhook: {enabled: true}, x509: {clientCAFile: $run/pki/ca.crt}}
 authorization: {mode: Webhook}
 containerRuntimeEndpoint: unix://$run/cridock.sock
-cgroupDriver: cgroupfs
+cgroupDriver: $driver
 cgroupRoot: $cgroup
 failCgroupV1: false
 failSwapOn: false
@@ -241,8 +247,8 @@ start() {
   ip address add "$address/32" dev "$bridge"
   ip link set "$bridge" up
   make_certificates
-  printf '{"address": "%s", "run": "%s", "data": "%s", "cgroup": "%s", "endpoint": "%s", "docker": "%s", "kubelet": "%s", "subnet": "10.211.%s."}\n' \
-    "$address" "$run" "$data" "$cgroup" "$endpoint" "${DOCKER:-docker}" "$kubelet_version" "$number" >"$run/cluster.json"
+  printf '{"address": "%s", "run": "%s", "data": "%s", "cgroup": "%s", "driver": "%s", "endpoint": "%s", "docker": "%s", "kubelet": "%s", "subnet": "10.211.%s."}\n' \
+    "$address" "$run" "$data" "$cgroup" "$driver" "$endpoint" "${DOCKER:-docker}" "$kubelet_version" "$number" >"$run/cluster.json"
   if start_control_plane && start_cridock "$endpoint" && wait_for cridock answers && start_kubelet && wait_for kubelet takes_pods; then
     echo "$run"
   else
@@ -285,7 +291,7 @@ stop() {
     if ip link show "$path" >/dev/null 2>&1; then ip link delete "$path"; fi
   done
   for hierarchy in $(cgroup_roots); do
-    [ ! -d "$hierarchy$cgroup" ] || find "$hierarchy$cgroup" -depth -type d -exec rmdir {} + || true
+    [ "$cgroup" = / ] || [ ! -d "$hierarchy$cgroup" ] || find "$hierarchy$cgroup" -depth -type d -exec rmdir {} + || true
   done
   # The kubelet links each log in this folder, wherever the logs are.
   find /var/log/containers -maxdepth 1 -lname "$data/*" -delete 2>/dev/null || true

@@ -6,6 +6,9 @@
 #         CRIDOCK_TEST_ENGINE         the Engine: 20.10, 26.1, 28.5.2 (default), or with "+containerd" behind it
 #         CRIDOCK_TEST_KUBELET        the kubelet's version (default 1.37.2, as the control plane's)
 #         CRIDOCK_TEST_KUBERNETES     the control plane's
+#         CRIDOCK_TEST_NODE_ENGINE    an Engine that runs already and has the images (pause:3.10, busybox, agnhost:test), in
+#                                     place of one of its own; without registries and restarts of the Engine
+#         CRIDOCK_TEST_CGROUP_DRIVER, CRIDOCK_TEST_PATIENCE    as cluster.sh says
 #         A finished build in dist/; Go, where the programs are not built yet.
 # Output: the tests' report; the last line is "N passed, N failed, N skipped". Exit status 0 when none failed. Where it
 #         cannot run (no Go, no module proxy, not root), each test file counts as one skipped test.
@@ -26,11 +29,28 @@ leave() {
     mkdir -p .cache/kubelet
     cp "$run_dir/kubelet-cluster/"*.log .cache/kubelet/ 2>/dev/null || true
     test/kubelet/cluster.sh stop kubelet || true
-    "$support/engine.sh" stop "${engine_arguments[@]}" || true
-    "$support/registry.sh" stop --name kubelet-open || true
-    "$support/registry.sh" stop --name kubelet-login || true
+    [ -n "${CRIDOCK_TEST_NODE_ENGINE:-}" ] || stop_engine
   fi
   rm -rf "$work"
+}
+stop_engine() {
+  "$support/engine.sh" stop "${engine_arguments[@]}" || true
+  "$support/registry.sh" stop --name kubelet-open || true
+  "$support/registry.sh" stop --name kubelet-login || true
+}
+start_engine() {
+  local socket status=0
+  socket=$("$support/engine.sh" start "${engine_arguments[@]}" --live-restore) || status=$?
+  [ "$status" -ne 4 ] || { [ -z "${CI:-}" ] && skip_all 'no Docker Engine can run here'; }
+  [ "$status" -eq 0 ] || fail 'the Engine could not be prepared'
+  DOCKER=$("$support/engine.sh" docker "${engine_choice%+containerd}")
+  export DOCKER CRIDOCK_TEST_DOCKER=unix://$socket CRIDOCK_TEST_ENGINE_ARGUMENTS="${engine_arguments[*]}"
+  "$support/images.sh" load "$CRIDOCK_TEST_DOCKER"
+  tar -C "$programs" --numeric-owner --owner=0 --group=0 -c agnhost |
+    DOCKER_CONFIG=/nonexistent "$DOCKER" -H "$CRIDOCK_TEST_DOCKER" import -c 'ENTRYPOINT ["/agnhost"]' - agnhost:test >/dev/null
+  CRIDOCK_TEST_REGISTRY=$("$support/registry.sh" start --name kubelet-open --port "$((port_base + 2))")
+  CRIDOCK_TEST_REGISTRY_LOGIN=$("$support/registry.sh" start --name kubelet-login --port "$((port_base + 3))" --auth 'tester:secret word')
+  export CRIDOCK_TEST_REGISTRY CRIDOCK_TEST_REGISTRY_LOGIN
 }
 trap leave EXIT
 trap 'exit 130' INT TERM
@@ -72,18 +92,7 @@ programs=$(test/kubelet/build.sh "${CRIDOCK_TEST_KUBERNETES:-1.37.2}" \
 
 deploy/quickstart/install-prerequisites.sh --without-engine >&2
 started=true
-engine_status=0
-socket=$("$support/engine.sh" start "${engine_arguments[@]}" --live-restore) || engine_status=$?
-[ "$engine_status" -ne 4 ] || { [ -z "${CI:-}" ] && skip_all 'no Docker Engine can run here'; }
-[ "$engine_status" -eq 0 ] || fail 'the Engine could not be prepared'
-DOCKER=$("$support/engine.sh" docker "${engine_choice%+containerd}")
-export DOCKER CRIDOCK_TEST_DOCKER=unix://$socket CRIDOCK_TEST_ENGINE_ARGUMENTS="${engine_arguments[*]}"
-"$support/images.sh" load "$CRIDOCK_TEST_DOCKER"
-tar -C "$programs" --numeric-owner --owner=0 --group=0 -c agnhost |
-  DOCKER_CONFIG=/nonexistent "$DOCKER" -H "$CRIDOCK_TEST_DOCKER" import -c 'ENTRYPOINT ["/agnhost"]' - agnhost:test >/dev/null
-CRIDOCK_TEST_REGISTRY=$("$support/registry.sh" start --name kubelet-open --port "$((port_base + 2))")
-CRIDOCK_TEST_REGISTRY_LOGIN=$("$support/registry.sh" start --name kubelet-login --port "$((port_base + 3))" --auth 'tester:secret word')
-export CRIDOCK_TEST_REGISTRY CRIDOCK_TEST_REGISTRY_LOGIN
+if [ -n "${CRIDOCK_TEST_NODE_ENGINE:-}" ]; then export CRIDOCK_TEST_DOCKER=$CRIDOCK_TEST_NODE_ENGINE; else start_engine; fi
 CRIDOCK_TEST_CLUSTER=$(test/kubelet/cluster.sh start kubelet "$CRIDOCK_TEST_DOCKER")
 export CRIDOCK_TEST_CLUSTER
 

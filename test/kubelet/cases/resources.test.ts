@@ -79,7 +79,13 @@ subject('resources', ({ quick, whole }) => {
     });
     assert.equal(pod.status.qosClass, 'Guaranteed');
     const parent = await world.inspect(containerOf(pod), '{{.HostConfig.CgroupParent}}');
-    assert.equal(parent, `${cluster.cgroup}/kubepods/pod${pod.metadata.uid}`);
+    const { uid } = pod.metadata;
+    assert.equal(
+      parent,
+      cluster.driver === 'systemd'
+        ? `kubepods-pod${uid.replaceAll('-', '_')}.slice`
+        : `${cluster.cgroup}/kubepods/pod${uid}`,
+    );
   });
 
   whole('classes of quality have cgroups of their own', async (world) => {
@@ -90,11 +96,11 @@ subject('resources', ({ quick, whole }) => {
     assert.deepEqual([burstable.status.qosClass, effort.status.qosClass], ['Burstable', 'BestEffort']);
     assert.match(
       await world.inspect(containerOf(burstable), '{{.HostConfig.CgroupParent}}'),
-      /\/kubepods\/burstable\/pod/,
+      /\/kubepods\/burstable\/pod|kubepods-burstable-pod/,
     );
     assert.match(
       await world.inspect(containerOf(effort), '{{.HostConfig.CgroupParent}}'),
-      /\/kubepods\/besteffort\/pod/,
+      /\/kubepods\/besteffort\/pod|kubepods-besteffort-pod/,
     );
   });
 

@@ -11,6 +11,7 @@ interface Paths {
   readonly run: string;
   readonly data: string;
   readonly cgroup: string;
+  readonly driver: 'cgroupfs' | 'systemd';
   /** The Engine's. */
   readonly endpoint: string;
   readonly docker: string;
@@ -63,7 +64,7 @@ export async function command(
 ): Promise<Output> {
   const child = spawn(program, args, {
     env: { ...process.env, ...env },
-    timeout: timeoutMs,
+    timeout: timeoutMs * patience,
     killSignal: 'SIGKILL',
   });
   const read = async (stream: AsyncIterable<Buffer>): Promise<string> => {
@@ -84,6 +85,9 @@ export async function command(
   const [stdout, stderr, status] = await Promise.all([read(child.stdout), read(child.stderr), code]);
   return { code: status, stdout, stderr };
 }
+
+/** How many times longer than usual things may take here, as on an emulated node. */
+export const patience = Number(process.env['CRIDOCK_TEST_PATIENCE'] ?? '1');
 
 /** The arguments that every kubectl needs. */
 export const kubectlArguments = [

@@ -3,7 +3,7 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ApiError, api, apiText, containerOf, isReady } from './api.js';
 import type { ContainerStatus, KubeEvent, KubeObject, Pod } from './api.js';
-import { docker, isWhole, kubectl, noCluster } from './cluster.js';
+import { docker, isWhole, kubectl, noCluster, patience } from './cluster.js';
 import type { CommandOptions, Output } from './cluster.js';
 
 /** A container as a test writes it: `run` is a shell command; any field of the API may stand beside it. */
@@ -27,7 +27,7 @@ export interface PodSpec {
 export const IMAGE = 'busybox:latest';
 /** Runs until it is told to end, and then ends at once. */
 export const RUN_ON = "trap 'exit 0' TERM INT; while :; do sleep 1000 & wait $!; done";
-const PATIENCE_MS = 150_000;
+const PATIENCE_MS = 150_000 * patience;
 
 function container({ name = 'main', run, ...others }: ContainerSpec): object {
   const command = run === undefined ? {} : { command: ['sh', '-c', run] };
@@ -294,7 +294,7 @@ export function subject(name: string, define: (cases: Cases) => void, concurrenc
       await apiText('DELETE', `/api/v1/namespaces/${namespace}`);
     });
     const add = (title: string, body: (world: PodCase) => Promise<void>): void => {
-      it(title, { timeout: 400_000 }, async () => {
+      it(title, { timeout: 400_000 * patience }, async () => {
         const world = new PodCase(namespace);
         try {
           await body(world);

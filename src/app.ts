@@ -18,7 +18,7 @@ import type { Engine } from './docker/engine.js';
 import { EventFeed } from './events/event-feed.js';
 import { buildImages } from './images/build-images.js';
 import { KnownImages } from './images/known-images.js';
-import { heldLimitsStore, settleLimitsAfterResync } from './limits/node-limits.js';
+import { heldLimitsStore, settleLimits } from './limits/node-limits.js';
 import { ContainerLogs } from './logs/container-logs.js';
 import { StatusEndpoint } from './observability/status-endpoint.js';
 import { loadProtocol } from './server/descriptor.js';
@@ -108,7 +108,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
     settings: live.settings,
   };
   reclaimVanishedSandboxes(deps);
-  settleLimitsAfterResync(deps, () => sealKey.isNew);
+  settleLimits(deps, () => sealKey.isNew);
 
   const server = new CriServer({
     protocol,

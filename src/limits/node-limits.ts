@@ -53,9 +53,10 @@ export function heldLimitsStore(rootDirectory: string, log: Logger): JsonStore<H
 
 /**
  * After each full reading of the Engine: sets what a crash has left due, and forgets containers that are gone. After the first
- * one, when `isSealKeyNew`, it keeps what labels tell of older containers.
+ * one, when `isSealKeyNew`, it keeps what labels tell of older containers. Containers that go in between, also behind
+ * cridock's back or after their removal was given up, are forgotten when the Engine tells so.
  */
-export function settleLimitsAfterResync(deps: NodeLimitsDeps, isSealKeyNew: () => boolean): void {
+export function settleLimits(deps: NodeLimitsDeps, isSealKeyNew: () => boolean): void {
   let isFirst = true;
   deps.mirror.subscribe({
     onResync: () => {
@@ -68,7 +69,22 @@ export function settleLimitsAfterResync(deps: NodeLimitsDeps, isSealKeyNew: () =
         deps.log.error('limits of older containers could not be kept', { error: messageOf(error) });
       });
     },
+    onChange: ({ before, after }) => {
+      if (before?.kind === 'container' && after === undefined) void forgetVanished(deps, before);
+    },
   });
+}
+
+/** A failure is logged: the next full reading repeats it. */
+async function forgetVanished(deps: NodeLimitsDeps, container: ContainerRecord): Promise<void> {
+  const { id: containerId } = container;
+  try {
+    // After an update that is under way, which would note them once more.
+    const key = podLockKey(deps.mirror.lastKnown, container);
+    await deps.podLocks.run(key, () => deps.heldLimits.delete(containerId));
+  } catch (error) {
+    deps.log.error('limits of a container that is gone stay', { containerId, error: messageOf(error) });
+  }
 }
 
 /** The limits that the container has, or will have once it is started, beside Docker's. */

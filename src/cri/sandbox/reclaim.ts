@@ -32,8 +32,7 @@ export async function reclaimVanishedSandbox(
   if (!FULL_ID.test(sandboxId)) return;
   await deps.podResources.delete(sandboxId);
   const checkpoint = await deps.checkpoints.read(sandboxId);
-  if (checkpoint === undefined) return;
-  if (!checkpoint.hostNetwork) {
+  if (checkpoint !== undefined && !checkpoint.hostNetwork) {
     await deps.network.tearDown(
       {
         sandboxId,
@@ -49,7 +48,8 @@ export async function reclaimVanishedSandbox(
       signal,
     );
   }
-  await deps.checkpoints.remove(sandboxId);
+  if (checkpoint !== undefined) await deps.checkpoints.remove(sandboxId);
+  // Also after a removal that was given up when the checkpoint was gone already.
   await deps.network.forget(sandboxId);
 }
 

@@ -15,6 +15,7 @@ import { pullShared, type PullDeps } from '../image/pull.js';
 import { SECCOMP_FIELD, readSeccompProfile } from '../seccomp-profile.js';
 import { checkRuntimeHandler } from '../runtime/handlers.js';
 import { attachSandbox } from './network.js';
+import { reclaimVanishedSandbox } from './reclaim.js';
 import { removeSandbox, type RemoveSandboxDeps } from './remove.js';
 
 /** What it takes to make a sandbox. */
@@ -161,7 +162,7 @@ async function clearAway(deps: RunSandboxDeps, id: string, cause: unknown): Prom
   try {
     const record = await deps.mirror.refresh(id);
     if (record?.kind === 'sandbox') await removeSandbox(deps, record, signal);
-    else await deps.checkpoints.remove(id);
+    else await reclaimVanishedSandbox(deps, id, signal);
   } catch (error) {
     deps.log.warn('could not clear away a pod sandbox that failed to start', {
       sandboxId: id,

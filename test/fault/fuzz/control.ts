@@ -13,7 +13,7 @@ export interface Fared {
 
 const EVERY_MS = 100;
 /** A call that is not answered in this time counts as none that ever will be. */
-const GIVE_UP_MS = 10_000;
+const GIVE_UP_MS = 60_000;
 
 /** Calls Version again and again, on a connection and a thread of its own, until it is stopped. */
 export class Control {

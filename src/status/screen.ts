@@ -112,7 +112,16 @@ function conditionLine(
   paint: Paint,
 ): string {
   if (isTrue) return `  ${paint('green', '✓')} ${type}`;
-  return `  ${paint('red', '✗')} ${type}: ${reason}: ${message}`;
+  // Objects that cannot be read are named one after the other.
+  const parts = message.split('; ');
+  const more = parts.length - MAX_LISTED;
+  const [first = '', ...others] = [
+    ...parts.slice(0, MAX_LISTED),
+    ...(more > 0 ? [`and ${more} more (--json has all)`] : []),
+  ];
+  return [`  ${paint('red', '✗')} ${type}: ${reason}: ${first}`, ...others.map((one) => `      ${one}`)].join(
+    '\n',
+  );
 }
 
 function list(title: string, items: readonly string[], style: Style, paint: Paint): string[] {

@@ -3,9 +3,11 @@ import { execFileSync } from 'node:child_process';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { Finding } from '../../src/doctor/finding.js';
+import type { NodeStatus } from '../../src/status/collect.js';
 import { noEngine } from '../support/cridock-process.js';
 import { ROOT, bootDebian, buildExecutable, type DebianNode } from '../support/debian-node.js';
 import { installByHand, type OldServer } from '../support/old-node.js';
+import { until } from '../support/until.js';
 
 const ENGINE = ['28.5.2', '--name', 'doctor', '--live-restore'];
 const KUBELET = '/var/lib/kubelet/config.yaml';
@@ -158,6 +160,45 @@ describe('cridock doctor', { skip: noEngine }, () => {
     assert.deepEqual(troubles(), []);
     assert.equal(node.tried('cridock doctor').status, 0);
     assert.equal(node.tried('cridock status').status, 0);
+  });
+
+  it('has a status that is right while the Engine is away, while the service is down, and by its metrics', async () => {
+    const status = (): { code: number | null; now: NodeStatus } => {
+      const { status: code, output } = node.tried('cridock status --json');
+      return { code, now: JSON.parse(output) as NodeStatus };
+    };
+    const failing = ({ conditions }: NodeStatus): string[] =>
+      conditions.filter(({ isTrue }) => !isTrue).map(({ type }) => type);
+
+    // The socket alone is gone: who is connected would not notice.
+    node.on('systemctl stop docker; systemctl restart cri-docker.service');
+    await until('the Engine to be missed', () => failing(status().now).includes('RuntimeReady'), 60_000);
+    const away = status();
+    assert.deepEqual([away.code, away.now.ready, away.now.unreachable], [1, false, undefined]);
+    assert.deepEqual(
+      [away.now.pods, away.now.containers, away.now.images],
+      [undefined, undefined, undefined],
+    );
+    node.on('systemctl start docker');
+    await until('the Engine', () => status().code === 0, 60_000);
+    assert.deepEqual(status().now.pods, {});
+
+    node.on('systemctl stop cri-docker.socket cri-docker.service');
+    const down = status();
+    assert.deepEqual([down.code, down.now.ready, down.now.service.state], [1, false, 'inactive']);
+    assert.match(down.now.unreachable ?? '', /cri-dockerd\.sock/);
+
+    const settings = '/etc/cridock/conf.d/80-metrics.yaml';
+    node.on(
+      `printf 'apiVersion: config.cridock.io/v1\\nkind: CridockConfiguration\\nmetricsBindAddr: 127.0.0.1:9101\\n' >${settings}`,
+    );
+    node.on('systemctl start cri-docker.socket cri-docker.service');
+    await until('the service', () => status().code === 0, 60_000);
+    const { activity } = status().now;
+    assert.ok((activity?.calls ?? 0) > 0 && (activity?.memoryBytes ?? 0) > 0, JSON.stringify(activity));
+    assert.match(node.on('cridock status'), /^activity +\d+ calls, /m);
+    node.on(`rm ${settings}; systemctl restart cri-docker.service`);
+    await until('the service', () => status().code === 0, 60_000);
   });
 
   for (const { what, by, check, after: mend } of BROKEN) {

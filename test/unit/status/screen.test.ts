@@ -124,6 +124,19 @@ Weaker here than pods may ask
     assert.match(screen(status), /✗ NetworkReady: NetworkPluginNotReady: cni config uninitialized/);
   });
 
+  it('names objects that cannot be read line by line, and is ready all the same', async () => {
+    const message = ['a: x', 'b: x', 'c: x', 'd: x', 'e: x', 'f: x', 'g: x'].join('; ');
+    const said = answers();
+    const { conditions } = (said['Status'] as { status: { conditions: object[] } }).status;
+    conditions.push({ type: 'ObjectsReadable', status: false, reason: 'ContainerUnreadable', message });
+    const status = await statusOf(said);
+    assert.equal(status.ready, true);
+    assert.match(
+      screen(status),
+      /✗ ObjectsReadable: ContainerUnreadable: a: x\n {6}b: x\n {6}c: x\n {6}d: x\n {6}e: x\n {6}and 2 more \(--json has all\)/,
+    );
+  });
+
   it('tells that nobody answers, and what to do', async () => {
     const status = await statusOf({});
     assert.deepEqual([status.ready, status.unreachable], [false, 'no such socket']);

@@ -130,7 +130,8 @@ write_network() {
     echo 'there is one' | detail
     return
   fi
-  while ip -4 route show table all | grep -qE "\b10\.$number\."; do number=$((number + 1)); done
+  # Not `grep -q`, which leaves `ip` to fail on a closed pipe.
+  while ip -4 route show table all | grep -E "\b10\.$number\." >/dev/null; do number=$((number + 1)); done
   mkdir -p "$cni_conf_dir"
   # firewall: Docker sets the policy of forwarded packets to DROP, so pods need rules that let theirs pass.
   cat >"$cni_conf_dir/10-cridock.conflist" <<CONFLIST

@@ -7,6 +7,7 @@
 #                                  "+containerd" behind it for the containerd image store
 #         Each test gets CRIDOCK_TEST_DOCKER, that Engine's endpoint; the images registry.k8s.io/pause:3.10 and
 #         busybox:latest are in it.
+#         CRIDOCK_TEST_CRI_DOCKERD a build of cri-dockerd: it is what nodes are switched from and back to (package)
 #         CRIDOCK_TEST_FULL=1      node-vm runs all that it has, on all Engines: hours
 # Output: the tests' report; the last line is "N passed, N failed, N skipped". Exit status 0 when none failed.
 # Where no Engine can run (not root, no kernel support), each integration test file counts as one skipped test; with
@@ -47,6 +48,10 @@ prepare() {
   exec 9>"$run_dir/test.lock"
   flock -w 1800 9 || fail 'another npm test has been running for half an hour'
   started=true
+  if [ -n "${CRIDOCK_TEST_CRI_DOCKERD:-}" ] && [ -z "${CRIDOCK_TEST_RUNC:-}" ]; then
+    CRIDOCK_TEST_RUNC=$(test/support/clamped-runc.sh "$(test/support/engine.sh docker "${engine_choice%+containerd}")" "$run_dir/runc")
+    export CRIDOCK_TEST_RUNC
+  fi
   socket=$(test/support/engine.sh start "${engine_arguments[@]}" 9>&-) || status=$?
   case $status in
     0) ;;

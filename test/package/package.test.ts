@@ -48,13 +48,23 @@ describe('the Debian package', { skip: noEngine }, () => {
   it('serves on the socket that systemd made, for root and the group docker', async () => {
     await until('the service', () => isActive('cri-docker.service'), 20_000);
     assert.equal(onNode("stat -c '%a %U %G' /run/cri-dockerd.sock").trim(), '660 root docker');
-    const client = connectCri(node.criSocket);
+    const client = connectCri(node.criSocket());
     try {
       const { runtime_name: name } = await client.runtime.Version({ version: 'v1' }, { timeoutMs: 10_000 });
       assert.equal(name, 'docker');
     } finally {
       client.close();
     }
+  });
+
+  it('is a process of its name, which says its version first and goes last when memory is short', () => {
+    assert.equal(onNode(`cat /proc/${mainPid()}/comm`).trim(), 'cridock');
+    const [first] = onNode(`journalctl --no-pager -o cat _PID=${mainPid()}`).split('\n');
+    assert.match(first ?? '', /msg="cridock starts" version=\d+\.\d+\.\d+/);
+    assert.equal(onNode('systemctl show -P OOMScoreAdjust cri-docker.service').trim(), '-999');
+    const { output } = node.tried('cridock doctor --docker-endpoint tcp://127.0.0.1:1');
+    assert.match(output, /^failure +engine +Docker Engine at tcp:/m);
+    assert.doesNotMatch(output, /DEP0|DeprecationWarning/);
   });
 
   it('shows its status, and writes a sysdump without a secret that is planted', async () => {
@@ -126,6 +136,9 @@ describe('the Debian package', { skip: noEngine }, () => {
       `${add('nonsense: 1')}; ! systemctl reload cri-docker; sed -i '/^nonsense/d' /etc/cridock/config.yaml`,
     );
     assert.equal(mainPid(), pid, 'settings that cannot be used fail the reload, and the service goes on');
+    const told = onNode('journalctl --unit cri-docker --no-pager -o cat');
+    assert.match(told, /^ {2}\/etc\/cridock\/config\.yaml: nonsense: unknown key$/m);
+    assert.doesNotMatch(told, /^\{|"stack"|^ +at /m);
     onNode(`${add('logLevel: debug')}; systemctl reload cri-docker`);
     const reloaded = () =>
       onNode('journalctl --unit cri-docker --no-pager').includes('applied="logLevel: info -> debug"');
@@ -175,6 +188,23 @@ describe('the Debian package', { skip: noEngine }, () => {
     rmSync(unit.replace('service', 'socket'));
     onNode(
       'rm /usr/local/bin/cri-dockerd; systemctl daemon-reload; systemctl start cri-docker.socket cri-docker.service',
+    );
+    await until('the service', () => isActive('cri-docker.service'), 20_000);
+  });
+
+  it('is found where its socket unit listens', async () => {
+    onNode('mkdir -p /etc/systemd/system/cri-docker.socket.d');
+    onNode(
+      "printf '[Socket]\\nListenStream=\\nListenStream=/run/elsewhere.sock\\n' >/etc/systemd/system/cri-docker.socket.d/path.conf",
+    );
+    onNode('systemctl daemon-reload; systemctl stop cri-docker.socket cri-docker.service');
+    onNode('systemctl start cri-docker.socket cri-docker.service');
+    const { output } = node.tried('cridock status');
+    assert.match(output, /^endpoint +unix:\/\/\/run\/elsewhere\.sock$/m);
+    assert.match(output, /✓ RuntimeReady/);
+    onNode('rm -r /etc/systemd/system/cri-docker.socket.d; systemctl daemon-reload');
+    onNode(
+      'systemctl stop cri-docker.socket cri-docker.service; systemctl start cri-docker.socket cri-docker.service',
     );
     await until('the service', () => isActive('cri-docker.service'), 20_000);
   });

@@ -10,6 +10,7 @@ import { bootDebian, buildExecutable, type DebianNode } from '../support/debian-
 import { dockerRequest } from '../support/docker-request.js';
 import { installByHand, makeOldPackage, removeByHand, type OldServer } from '../support/old-node.js';
 import { containerConfig, podConfig } from '../support/pods.js';
+import { until } from '../support/until.js';
 
 const ENGINE_SOCKET = testDockerEndpoint.replace(/^unix:\/\//, '');
 const PODS = 10;
@@ -35,7 +36,7 @@ const CUTS = ['before daemon-reload', 'after daemon-reload', 'before restart', '
 describe('switching a node with running pods', { skip: noEngine }, () => {
   let node: DebianNode;
   let containers: string[] = [];
-  const socket = () => connectCri(node.criSocket);
+  const socket = () => connectCri(node.criSocket());
 
   /** When all containers of the pods were started, and with which process. */
   async function fingerprint(): Promise<string> {
@@ -96,17 +97,24 @@ describe('switching a node with running pods', { skip: noEngine }, () => {
 
   before(() => {
     node = bootDebian(ENGINE_SOCKET);
-    // In this folder `systemctl` ends who called it, before or after it does its work.
     copyFileSync(buildExecutable(), path.join(node.root, 'root/cridock-executable'));
     chmodSync(path.join(node.root, 'root/cridock-executable'), 0o755);
+    // In this folder `systemctl` ends who called it, and dpkg, before or after it does its work.
     const folder = path.join(node.root, 'root/cut');
     mkdirSync(folder);
     writeFileSync(
       path.join(folder, 'systemctl'),
       `#!/bin/sh
-[ "$CUT" != "before $1" ] || { kill -9 $PPID; exit 1; }
+cut() {
+  for process in /proc/[0-9]*; do
+    case $(cat $process/comm 2>/dev/null) in dpkg) kill -9 \${process#/proc/} ;; esac
+  done
+  kill -9 $PPID
+  exit 1
+}
+[ "$CUT" != "before $1" ] || cut
 /usr/bin/systemctl "$@" || status=$?
-[ "$CUT" != "after $1" ] || kill -9 $PPID
+[ "$CUT" != "after $1" ] || cut
 exit \${status:-0}
 `,
     );
@@ -141,6 +149,8 @@ exit \${status:-0}
           );
           assert.match(said, /cridock migrate --from cri-dockerd/);
           assert.equal(node.mainPid(unit), pid, 'the old server runs on');
+          node.on('dpkg --remove cridock; dpkg -i /root/cridock.deb');
+          assert.equal(node.mainPid(unit), pid, 'also when the package goes again');
           assert.ok(troubles().includes('warning service'), 'doctor tells of it');
         } else {
           node.on(`cp /root/cridock-executable ${program}`);
@@ -176,6 +186,13 @@ exit \${status:-0}
           node.on(migrate('--to cri-dockerd'));
           assert.equal(node.started(unit), before, `back after ${cut}`);
         }
+        assert.equal(await readyPods(), PODS);
+        node.on(migrate('--from cri-dockerd'));
+        assert.equal(node.started(unit), now);
+        // Who takes the program away means the switch too.
+        if (program === '/usr/bin/cridock') node.on('dpkg --remove cridock');
+        else node.on(migrate('--to cri-dockerd'));
+        assert.equal(node.started(unit), before);
         assert.equal(await readyPods(), PODS);
         assert.equal(await fingerprint(), pods, 'no pod was restarted');
         assert.equal(node.on(`ls ${DROP_IN} 2>/dev/null || true`), '');
@@ -224,9 +241,10 @@ exit \${status:-0}
         `${name} is started at the next boot`,
       );
     }
-    node.on('systemctl daemon-reload; systemctl stop cri-docker.socket cri-docker.service');
-    node.on('systemctl start sockets.target multi-user.target; systemctl isolate multi-user.target');
-    assert.ok(node.isActive('cri-docker.service'), 'the targets of a boot start it');
+    node.reboot();
+    await until('the service after a reboot', () => node.isActive('cri-docker.service'), 60_000);
+    assert.equal(node.started(), '/usr/bin/cridock --container-runtime-endpoint fd://');
+    assert.equal(await readyPods(), PODS);
     assert.equal(await fingerprint(), pods, 'no pod was restarted');
 
     const back = node.tried('cridock migrate --to cri-dockerd');
@@ -241,6 +259,27 @@ exit \${status:-0}
     assert.equal(await fingerprint(), pods, 'no pod was restarted');
     node.on('dpkg --purge cridock cri-dockerd');
   });
+
+  for (const cut of ['after stop', 'before daemon-reload', 'before restart']) {
+    it(`takes that place also where dpkg is killed ${cut}, and is run again`, async () => {
+      makeOldPackage(node);
+      node.on('dpkg -i /root/cri-dockerd.deb');
+      const edited =
+        '--network-plugin= --pod-infra-container-image=registry.k8s.io/pause:3.10 --cri-dockerd-root-directory=/data/cut';
+      node.on(`sed -i 's#fd://#fd:// ${edited}#' /lib/systemd/system/cri-docker.service`);
+      node.on('systemctl daemon-reload; systemctl restart cri-docker.socket cri-docker.service');
+      await runPods(2);
+      const pods = await fingerprint();
+      const { status, output } = node.tried(`PATH=/root/cut:$PATH CUT='${cut}' dpkg -i /root/cridock.deb`);
+      assert.equal(status, 137, output);
+      node.on('dpkg -i /root/cridock.deb');
+      assert.equal(node.started(), '/usr/bin/cridock --container-runtime-endpoint fd://');
+      assert.match(node.on('cridock config print --service'), /^criDockerdRootDirectory: \/data\/cut #/m);
+      assert.equal(await readyPods(), 2);
+      assert.equal(await fingerprint(), pods, 'no pod was restarted');
+      node.on('dpkg --purge cridock cri-dockerd; dpkg --audit');
+    });
+  }
 
   it('does not restart what runs when the settings of an upgrade cannot be used', () => {
     node.on('dpkg -i /root/cridock.deb');

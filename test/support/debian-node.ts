@@ -19,7 +19,9 @@ export interface DebianNode {
   /** The same for a script that may fail: its exit status, and all that it prints. */
   tried(script: string): { readonly status: number | null; readonly output: string };
   /** The socket of the kubelet, from outside. */
-  readonly criSocket: string;
+  criSocket(): string;
+  /** Shuts it down in order, and boots it again. Containers of the Engine, which is outside, run on. */
+  reboot(): void;
   isActive(unit: string): boolean;
   mainPid(unit?: string): string;
   /** The command line of a unit's main process, with blanks. */
@@ -70,9 +72,9 @@ export function bootDebian(
   copyFileSync(buildPackage(), path.join(root, 'root/cridock.deb'));
   const plugins = ['/usr/lib/cni', '/opt/cni/bin'].find((folder) => existsSync(path.join(folder, 'bridge')));
   if (plugins !== undefined) cpSync(plugins, path.join(root, 'usr/lib/cni'), { recursive: true });
-  const init = execFileSync(DEBIAN_ROOT, ['boot', root, engineSocket, socketOnNode], {
-    encoding: 'utf8',
-  }).trim();
+  const boot = (command: 'boot' | 'reboot'): string =>
+    execFileSync(DEBIAN_ROOT, [command, root, engineSocket, socketOnNode], { encoding: 'utf8' }).trim();
+  let init = boot('boot');
   const enter = (script: string) => {
     const args = [
       '-t',
@@ -106,7 +108,10 @@ export function bootDebian(
       const { status, stdout, stderr } = enter(script);
       return { status, output: stdout + stderr };
     },
-    criSocket: `/proc/${init}/root/run/cri-dockerd.sock`,
+    criSocket: () => `/proc/${init}/root/run/cri-dockerd.sock`,
+    reboot: () => {
+      init = boot('reboot');
+    },
     isActive: (unit) => /^active$/m.test(on(`systemctl is-active ${unit} || true`)),
     mainPid,
     started: (unit) => on(`tr '\\0' ' ' </proc/${mainPid(unit)}/cmdline`).trim(),

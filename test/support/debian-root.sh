@@ -4,6 +4,7 @@
 # Usage:  debian-root.sh make DIR     makes it from the cache, where debootstrap puts it the first time
 #         debian-root.sh boot DIR [SOCKET [FILE]]    boots it in a container, with the Engine's SOCKET as FILE
 #                                 (/run/docker.sock) in it, and prints the pid of its init
+#         debian-root.sh reboot DIR [SOCKET [FILE]]  shuts it down in order and boots it again, likewise
 #         debian-root.sh halt DIR     ends it, where it runs, and deletes the folder
 # Exit:   0 done; 4 it cannot be had or booted here, the last line of stderr says why; 1 anything else.
 set -euo pipefail
@@ -11,7 +12,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 command=${1:-} root=${2:-} engine_socket=${3:-} inside=${4:-/run/docker.sock}
-[ -n "$root" ] || fail "usage: debian-root.sh make|boot|halt DIR"
+[ -n "$root" ] || fail "usage: debian-root.sh make|boot|reboot|halt DIR"
 # In the root itself only what every Debian has; Node.js least of all.
 packages=systemd,systemd-sysv,iptables,man-db
 archive=$cache_dir/debian/root-bookworm-$(dpkg --print-architecture).tar
@@ -65,7 +66,8 @@ make() {
 
 # The container's init, once its systemd takes commands.
 init_of() { pgrep -P "$(cat "$root.pid")"; }
-is_up() { nsenter -t "$(init_of)" -m -u -i -n -p -- systemctl is-system-running 2>/dev/null | grep -qE 'running|degraded'; }
+within() { nsenter -t "$(init_of)" -m -u -i -n -p -- "$@"; }
+is_up() { within systemctl is-system-running 2>/dev/null | grep -qE 'running|degraded'; }
 
 boot() {
   # A network of its own, with loopback alone: sysctls, iptables and ports are not the host's.
@@ -76,12 +78,19 @@ boot() {
   init_of
 }
 
+reboot() {
+  # Without a message bus systemctl says so, and asks the init itself.
+  within systemctl poweroff 2>/dev/null || true
+  wait_until 120 is_gone "$(cat "$root.pid")" || give_up "systemd does not shut down: $(tail -n 1 "$root.log")"
+  boot
+}
+
 halt() {
   if [ -e "$root.pid" ]; then stop_pid "$(cat "$root.pid")" "$root" 30 || true; fi
   rm -rf "$root" "$root.pid" "$root.log"
 }
 
 case $command in
-  make | boot | halt) "$command" ;;
+  make | boot | reboot | halt) "$command" ;;
   *) fail "unknown command: $command" ;;
 esac

@@ -24,11 +24,17 @@ Requires=${name}.socket
 
 [Service]
 Type=notify
-NotifyAccess=all
 ExecStart=${command}
 ExecReload=/bin/kill -s HUP $MAINPID
+TimeoutSec=0
 RestartSec=2
 Restart=always
+StartLimitBurst=3
+StartLimitInterval=60s
+LimitNOFILE=infinity
+LimitNPROC=infinity
+LimitCORE=infinity
+TasksMax=infinity
 Delegate=yes
 KillMode=process
 

@@ -34,11 +34,9 @@ subject('hooks', ({ quick, whole }) => {
         },
       ],
     });
-    await world.untilLogs(pod, 'up');
-    const follow = world.kubectl(['logs', '-f', pod.metadata.name]);
+    const log = await world.follow(pod);
     await world.delete(pod);
-    const { stdout } = await follow;
-    assert.match(stdout, /prestop\n(.*\n)*terminated/);
+    assert.match(await log.end, /prestop\n(.*\n)*terminated/);
     await world.gone(pod);
   });
 
@@ -58,15 +56,15 @@ subject('hooks', ({ quick, whole }) => {
       terminationGracePeriodSeconds: 30,
       containers: [
         {
-          run: 'mkdir /www; echo yes >/www/stop; trap "exit 0" TERM; httpd -f -v -p 8080 -h /www & while :; do sleep 0.2; done',
+          run: 'echo up; mkdir /www; echo yes >/www/stop; trap "exit 0" TERM; httpd -f -v -p 8080 -h /www & while :; do sleep 0.2; done',
           lifecycle: { preStop: { httpGet: { path: '/stop', port: 8080 } } },
           readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1 },
         },
       ],
     });
-    const follow = world.kubectl(['logs', '-f', pod.metadata.name]);
+    const log = await world.follow(pod);
     await world.delete(pod);
-    assert.match((await follow).stdout, /200/);
+    assert.match(await log.end, /200/);
   });
 
   whole('a preStop that takes longer than the grace period does not hold the end', async (world) => {
@@ -93,10 +91,9 @@ subject('hooks', ({ quick, whole }) => {
       ],
     });
     assert.equal(containerOf(await world.get(pod))?.stopSignal, 'SIGUSR1');
-    await world.untilLogs(pod, 'up');
-    const follow = world.kubectl(['logs', '-f', pod.metadata.name]);
+    const log = await world.follow(pod);
     await world.delete(pod);
-    assert.match((await follow).stdout, /usr1/);
+    assert.match(await log.end, /usr1/);
     await world.gone(pod);
   });
 

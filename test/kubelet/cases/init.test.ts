@@ -68,16 +68,16 @@ subject('init', ({ quick, whole }) => {
   });
 
   quick('sidecars end after the others, in reverse order', async (world) => {
-    const run = 'trap \'cut -d" " -f1 /proc/uptime; exit 0\' TERM; while :; do sleep 0.2; done';
+    const run = 'trap \'cut -d" " -f1 /proc/uptime; exit 0\' TERM; echo up; while :; do sleep 0.2; done';
     const names = ['main', 'second', 'first'];
     const pod = await world.ready({
       terminationGracePeriodSeconds: 60,
       initContainers: ['first', 'second'].map((name) => ({ name, restartPolicy: 'Always', run })),
       containers: [{ run }],
     });
-    const logs = names.map((name) => world.kubectl(['logs', '-f', pod.metadata.name, '-c', name]));
+    const logs = await Promise.all(names.map((name) => world.follow(pod, name)));
     await world.delete(pod);
-    const times = (await Promise.all(logs)).map(({ stdout }) => Number(stdout));
+    const times = await Promise.all(logs.map(async ({ end }) => Number((await end).replace('up', ''))));
     assert.deepEqual(
       times,
       [...times].sort((one, other) => one - other),

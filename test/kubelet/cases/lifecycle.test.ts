@@ -125,13 +125,12 @@ subject('lifecycle', ({ quick, whole }) => {
       terminationGracePeriodSeconds: 60,
       run: "trap 'echo ends; exit 7' TERM; echo ready; while :; do sleep 0.2; done",
     });
-    await world.untilLogs(pod, 'ready');
-    const follow = world.kubectl(['logs', '-f', pod.metadata.name]);
+    const log = await world.follow(pod);
     const began = performance.now();
     await world.delete(pod);
     await world.gone(pod);
     assert.ok(performance.now() - began < 50_000, 'it did not wait for the whole grace period');
-    assert.match((await follow).stdout, /ends/);
+    assert.match(await log.end, /ends/);
   });
 
   quick('one that ignores SIGTERM is killed when its time is up', async (world) => {

@@ -54,22 +54,24 @@ export interface CommandOptions {
   readonly input?: string | Buffer;
   readonly env?: Readonly<Record<string, string>>;
   readonly timeoutMs?: number;
+  /** Called when it prints something, the first time. */
+  readonly onOutput?: () => void;
 }
 
 /** Runs a command to its end; its exit code is part of the answer. */
 export async function command(
   program: string,
   args: readonly string[],
-  { input, env = {}, timeoutMs = 120_000 }: CommandOptions = {},
+  { input, env = {}, timeoutMs = 120_000, onOutput }: CommandOptions = {},
 ): Promise<Output> {
   const child = spawn(program, args, {
     env: { ...process.env, ...env },
     timeout: timeoutMs * patience,
     killSignal: 'SIGKILL',
   });
-  const read = async (stream: AsyncIterable<Buffer>): Promise<string> => {
+  const read = async (stream: AsyncIterable<Buffer>, onFirst?: () => void): Promise<string> => {
     const chunks: Buffer[] = [];
-    for await (const chunk of stream) chunks.push(chunk);
+    for await (const chunk of stream) if (chunks.push(chunk) === 1) onFirst?.();
     return Buffer.concat(chunks).toString();
   };
   // A command that ends without reading all of its input is no failure of the test.
@@ -82,7 +84,11 @@ export async function command(
       else resolve(status);
     });
   });
-  const [stdout, stderr, status] = await Promise.all([read(child.stdout), read(child.stderr), code]);
+  const [stdout, stderr, status] = await Promise.all([
+    read(child.stdout, onOutput),
+    read(child.stderr),
+    code,
+  ]);
   return { code: status, stdout, stderr };
 }
 

@@ -157,6 +157,17 @@ export class PodCase {
     return apiText('GET', `${this.path(pod)}/log?${query}`);
   }
 
+  /** Follows the log of a container that writes at once, and answers when it comes; `end` waits for its end. */
+  async follow(pod: Pod, name = 'main'): Promise<{ readonly end: Promise<string> }> {
+    let output: Promise<Output> | undefined;
+    await new Promise<void>((resolve, reject) => {
+      output = this.kubectl(['logs', '-f', pod.metadata.name, '-c', name], { onOutput: resolve });
+      output.then(({ stderr }) => reject(new Error(`no log comes: ${stderr}`)), reject);
+    });
+    if (!output) throw new Error('nothing is followed');
+    return { end: output.then(({ stdout }) => stdout) };
+  }
+
   /** Waits until the log holds this. */
   async untilLogs(pod: Pod, text: string, query = ''): Promise<string> {
     return waitFor(`"${text}" in the log`, async () => {

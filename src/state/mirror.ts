@@ -6,6 +6,7 @@ import { unlessAborted } from '../util/unless-aborted.js';
 import { EventLedger } from './event-ledger.js';
 import { EngineConnection, type EngineFacts } from './mirror/connection.js';
 import { EventFollowing } from './mirror/event-following.js';
+import { KillCauses } from './mirror/kill-causes.js';
 import { ObjectReader } from './mirror/object-reader.js';
 import { Reconciliation } from './mirror/reconciliation.js';
 import { Picture } from './picture.js';
@@ -68,7 +69,10 @@ export class Mirror {
       engine,
       log,
       requestTimeoutMs,
-      onEvent: (event) => following.note(event),
+      onEvent: (event) => {
+        killCauses.tell(event);
+        following.note(event);
+      },
       onOpen: async (signal) => {
         await this.#readAll('connect', signal);
         return { sandboxes: this.#picture.sandboxes.size, containers: this.#picture.containers.size };
@@ -81,11 +85,14 @@ export class Mirror {
         });
       },
     });
+    const killCauses = new KillCauses(this.#connection.stopping);
     this.#reader = new ObjectReader({
       engine,
       log,
       picture: this.#picture,
       ledger,
+      killCauses,
+      areEventsLive: () => this.#connection.problem === undefined,
       read: options.read,
       beforeTold: options.beforeTold ?? (() => Promise.resolve()),
       onChange: (change) => this.#tell(change),

@@ -98,6 +98,13 @@ export class FakeEngine implements Engine {
     this.#pullable.add(familiar(reference));
   }
 
+  /** As the Engine tells, at times after the end, of memory that had run out; 20.10 takes no note of it then. */
+  tellOom(id: string, takesNote = true): void {
+    const container = this.#container(id);
+    if (takesNote) container.State.OOMKilled = true;
+    this.#events.emit('oom', container);
+  }
+
   /** The container's process ends by itself. */
   exit(id: string, exitCode: number, oomKilled = false): void {
     const { State: state, ...container } = this.#container(id);
@@ -201,6 +208,7 @@ export class FakeEngine implements Engine {
   async removeContainer(id: string, options: CallOptions = {}): Promise<void> {
     await this.#enter(options);
     const container = this.#container(id);
+    if (container.State.Running) this.#events.emit('kill', container, { signal: '9' });
     this.exit(id, 137);
     this.#containers.delete(id);
     this.#events.emit('destroy', container);

@@ -27,7 +27,7 @@ export type ParsedLabels =
 export const KIND_LABEL = 'io.kubernetes.docker.type';
 const SANDBOX_ID_LABEL = 'io.kubernetes.sandbox.id';
 
-const SANDBOX_KIND = 'podsandbox';
+export const SANDBOX_KIND = 'podsandbox';
 const CONTAINER_KIND = 'container';
 const LOG_PATH_LABEL = 'io.kubernetes.container.logpath';
 const CONTAINER_NAME_LABEL = 'io.kubernetes.container.name';

@@ -6,9 +6,10 @@ import { deferred } from '../../util/deferred.js';
 import type { Logger } from '../../util/log.js';
 import { unlessAborted } from '../../util/unless-aborted.js';
 
-/** What changes the state of a container, and nothing else: the exec events of probes stay in the Engine. */
+/** What changes the state of a container, or says why, and nothing else: the exec events of probes stay in the Engine. */
 const WATCHED_ACTIONS = [
-  ...['create', 'start', 'die', 'destroy', 'oom', 'pause', 'unpause', 'update', 'rename', 'restart', 'stop'],
+  ...['create', 'start', 'kill', 'oom', 'die', 'destroy'],
+  ...['pause', 'unpause', 'update', 'rename', 'restart', 'stop'],
 ];
 
 /** How long the event stream may take to answer; the events themselves come when they come. */

@@ -29,6 +29,7 @@ export class EventFollowing {
   /** Takes an event. */
   note(event: EngineEvent): void {
     this.#lastMs = performance.now();
+    if (event.Action === 'kill') return; // what comes of it has events of its own
     const id = event.Actor.ID;
     if (!this.#ledger.tell(event)) return;
     if (!this.#due.has(id)) setTimeout(() => this.#readDue(id), READING_PAUSE_MS);

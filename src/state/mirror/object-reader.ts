@@ -11,6 +11,7 @@ import type { Picture } from '../picture.js';
 import type { ObjectRecord, RecordProblem } from '../records.js';
 import { Refresher } from '../refresher.js';
 import type { Change } from '../transitions.js';
+import type { KillCauses } from './kill-causes.js';
 import { listedInspect } from './listed-inspect.js';
 
 /** Of inspects that the Engine has not kept waiting for long. */
@@ -34,6 +35,8 @@ export interface ObjectReaderOptions {
   log: Logger;
   picture: Picture;
   ledger: EventLedger;
+  killCauses: KillCauses;
+  areEventsLive: () => boolean;
   /** Reads an inspect into a record; undefined for containers that are not ours. `last` is what was known until now. */
   read: (inspect: ContainerInspect, last: ObjectRecord | undefined) => Promise<ObjectRecord | undefined>;
   /** What must be done before others learn of a reading, such as to complete the log of a container that has ended. Never throws. */
@@ -164,8 +167,10 @@ export class ObjectReader {
   }
 
   /** The Engine has told of the object. */
-  async #take(reading: Reading, inspect: ContainerInspect): Promise<void> {
-    const before = this.#options.picture.get(reading.id);
+  async #take(reading: Reading, told: ContainerInspect): Promise<void> {
+    const { picture, killCauses, areEventsLive } = this.#options;
+    const before = picture.get(reading.id);
+    const inspect = await killCauses.explained(told, before, areEventsLive());
     const record = await this.#record(inspect, before);
     if (record === undefined) {
       this.#forget(reading);
@@ -177,9 +182,11 @@ export class ObjectReader {
       else this.#retryLater(reading.id);
       return;
     }
-    const told = this.#options.beforeTold(record);
+    const ready = this.#options.beforeTold(record);
     // Nobody waits for long to learn that an object exists.
-    await (before === undefined ? Promise.race([told, delay(PATIENCE_MS, undefined, { ref: false })]) : told);
+    await (before === undefined
+      ? Promise.race([ready, delay(PATIENCE_MS, undefined, { ref: false })])
+      : ready);
     this.#put(reading, record);
   }
 
@@ -248,9 +255,10 @@ export class ObjectReader {
   }
 
   #forget(reading: Reading): void {
-    const { picture, ledger, onChange } = this.#options;
+    const { picture, ledger, killCauses, onChange } = this.#options;
     const { id } = reading;
     this.#leftOut.delete(id);
+    killCauses.forget(id);
     this.#endRetries(id);
     const missedRuns = ledger.close(reading);
     const before = picture.get(id);

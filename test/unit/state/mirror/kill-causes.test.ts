@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { Mirror } from '../../../../src/state/mirror.js';
+import { readRecord } from '../../../../src/state/read-record.js';
+import { silentLogger } from '../../../../src/util/log.js';
+import { FakeEngine } from '../../../support/fake-engine.js';
+import { everySealHolds } from '../../../support/recognition.js';
+import { until } from '../../../support/until.js';
+
+const LABELS = {
+  'io.kubernetes.docker.type': 'container',
+  'io.kubernetes.sandbox.id': 'f'.repeat(64),
+  'io.kubernetes.container.name': 'c',
+};
+
+describe('the end of a container that was killed', () => {
+  let engine: FakeEngine;
+  let mirror: Mirror;
+  let id: string;
+  /** Each reading that others were told of, as `status reason`. */
+  let told: string[];
+
+  beforeEach(async () => {
+    engine = new FakeEngine();
+    engine.addImage('image:1');
+    told = [];
+    mirror = begin();
+    await mirror.current();
+    const hostConfig = { NetworkMode: `container:${LABELS['io.kubernetes.sandbox.id']}` };
+    const body = { Image: 'image:1', Labels: LABELS, HostConfig: hostConfig };
+    id = await engine.createContainer('k8s_c_pod_ns_uid_0', body);
+    await engine.startContainer(id);
+    await until('the start', () => told.at(-1) === 'running ');
+  });
+  afterEach(() => mirror.stop());
+
+  function begin(): Mirror {
+    const sources = {
+      ...everySealHolds,
+      addresses: () => Promise.resolve(undefined),
+      image: () => Promise.resolve({ name: 'n', ref: 'r', id: 'i' }),
+      log: silentLogger,
+    };
+    const made = new Mirror({
+      engine,
+      log: silentLogger,
+      read: (inspect) => readRecord(inspect, sources),
+      reconcileEveryMs: 60_000,
+      compareEveryMs: 60_000,
+      requestTimeoutMs: 5_000,
+    });
+    made.subscribe({
+      onChange: ({ after }) => {
+        if (after?.kind === 'container') told.push(`${after.status} ${after.phase.reason}`);
+      },
+    });
+    made.start();
+    return made;
+  }
+
+  const ends = (): string[] => told.filter((reading) => reading.startsWith('exited'));
+
+  it('is told once Docker says that memory ran out, though it says so after the end', async () => {
+    engine.exit(id, 137);
+    await delay(100); // by now the end has been read
+    assert.deepEqual(ends(), []);
+    engine.tellOom(id);
+    await until('the end', () => ends().length > 0);
+    assert.equal(ends()[0], 'exited OOMKilled');
+  });
+
+  it('is OOMKilled also for an Engine that takes no note of memory that had run out before the end', async () => {
+    engine.exit(id, 137);
+    engine.tellOom(id, false);
+    await until('the end', () => ends().length > 0);
+    await mirror.refresh(id);
+    assert.deepEqual(new Set(ends()), new Set(['exited OOMKilled']));
+  });
+
+  it('is OOMKilled also when it was read for a caller, before Docker told of it', async () => {
+    engine.exit(id, 137);
+    const reading = mirror.reach(id, ({ status }) => status === 'exited');
+    await delay(50);
+    engine.tellOom(id, false);
+    const record = await reading;
+    assert.equal(record?.kind === 'container' && record.phase.reason, 'OOMKilled');
+    assert.equal(ends()[0], 'exited OOMKilled');
+  });
+
+  it('is told at once when the Engine was asked to kill it', async () => {
+    const beganMs = performance.now();
+    await engine.stopContainer(id, 0);
+    await mirror.reach(id, ({ status }) => status === 'exited');
+    assert.ok(performance.now() - beganMs < 1_000);
+    assert.deepEqual(ends(), ['exited Error']);
+  });
+
+  it('is told after a while when nothing explains it', async () => {
+    engine.exit(id, 137);
+    await until('the end', () => ends().length > 0, 10_000);
+    assert.deepEqual(ends(), ['exited Error']);
+  });
+
+  it('is told at once when it is found at a connection', async () => {
+    await mirror.stop();
+    engine.exit(id, 137);
+    const beganMs = performance.now();
+    mirror = begin();
+    await mirror.current();
+    assert.ok(performance.now() - beganMs < 1_000);
+    assert.deepEqual(ends(), ['exited Error']);
+  });
+});

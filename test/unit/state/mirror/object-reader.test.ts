@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import type { ContainerInspect } from '../../../../src/docker/types.js';
 import { EventLedger } from '../../../../src/state/event-ledger.js';
+import { KillCauses } from '../../../../src/state/mirror/kill-causes.js';
 import { ObjectReader, type ObjectReaderOptions } from '../../../../src/state/mirror/object-reader.js';
 import { Picture } from '../../../../src/state/picture.js';
 import type { Change } from '../../../../src/state/transitions.js';
@@ -53,6 +54,8 @@ describe('ObjectReader', () => {
       log: silentLogger,
       picture,
       ledger: new EventLedger(),
+      killCauses: new KillCauses(stopping.signal),
+      areEventsLive: () => true,
       read: readEvery,
       beforeTold: () => Promise.resolve(),
       onChange: (change) => void changes.push(change),

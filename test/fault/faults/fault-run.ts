@@ -5,6 +5,7 @@ import { holdingsOf } from '../../support/process-holdings.js';
 import { seededRandom } from '../../support/random.js';
 import { FaultNode, type EngineUnderTest } from './fault-node.js';
 import type { FaultKind } from './kinds.js';
+import { WatchedReads } from './watched-reads.js';
 import {
   checkForeign,
   checkHoldings,
@@ -29,6 +30,8 @@ const SETUP_TIMEOUT_MS = 30_000;
 /** The longest that a pod may be down, or a deleted one still there, once the fault is over. */
 const HEAL_TIMEOUT_MS = 20_000;
 const LONGEST_FAULT_MS = 3_000;
+/** What is to cost others nothing lasts so much longer: a comparison of the picture with the Engine falls into it. */
+const COMPARISON_MS = 11_000;
 /** cridock compares its picture with the Engine every 10 s, for changes that no event has told. */
 const STATUS_WITHIN_MS = 15_000;
 /** What a failure tells of the log. */
@@ -60,15 +63,20 @@ export async function runFault(
     const before = holdingsOf(node.cridock.pid);
 
     const fault = kind.make(node, random);
-    const lastsMs = 500 + random() * LONGEST_FAULT_MS;
+    const lastsMs = (kind.costsOthersNothing ? COMPARISON_MS : 500) + random() * LONGEST_FAULT_MS;
     const begun = fault.begin();
+    const watched = kind.costsOthersNothing
+      ? new WatchedReads(node, fault.culprit, [...identities.pids.keys()])
+      : undefined;
     kubelet.want('comes', 2);
     kubelet.unwant('leaves');
     await begun;
+    watched?.start();
     if (kind.kills) await node.revive('soon');
     else await delay(lastsMs);
+    const reads = await watched?.check();
     await fault.end();
-    what = fault.what;
+    what = [fault.what, reads].filter(Boolean).join('; ');
     await node.revive('by now');
 
     const overAtMs = performance.now();

@@ -1,19 +1,21 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { dockerRequest } from '../../support/docker-request.js';
 import { below, pick, type Random } from '../../support/hostile.js';
 import { until } from '../../support/until.js';
 import type { EngineRequest, Treatment } from './faulty-engine.js';
+import { ONE_OBJECT_FAULTS } from './one-object-faults.js';
 import { noDescriptorsLeft, stoppedWithSessions } from './process-faults.js';
 import type { FaultNode, PluginFault } from './fault-node.js';
 import { hostileImageLabels } from './foreign-labels.js';
-import { isRunning } from '../kubelet/pod-actions.js';
+import { engineCall, victim } from './victims.js';
 
 /** One fault, ready to happen. */
 export interface Fault {
   /** Its parameters, for the report. */
   readonly what: string;
+  /** The one object that it befalls. */
+  readonly culprit?: string;
   begin(): void | Promise<void>;
   /** The world is well again; cridock may have been killed and is started by the run. */
   end(): void | Promise<void>;
@@ -25,6 +27,8 @@ export interface FaultKind {
   readonly endsContainers?: true;
   /** The fault ends cridock: `end` comes after that. */
   readonly kills?: true;
+  /** While it lasts the node stays ready and reads of all other objects are as fast as ever. */
+  readonly costsOthersNothing?: true;
   /** On an Engine whose containers outlive the daemon, or that is full of what others have left. */
   readonly engine?: 'live-restore' | 'crowded';
   /** Needs the library that is loaded into cridock. */
@@ -208,26 +212,6 @@ function makeForeign(path: string, random: Random): string {
   return 'foreign';
 }
 
-/** One of the node's running containers, or one of its sandboxes. */
-function victim(node: FaultNode, random: Random): { id: string; name: string } {
-  const parts = node.kubelet.names.map((name) => node.kubelet.parts(name));
-  const name = random() < 0.6 ? 'container' : 'sandbox';
-  const [first, ...others] = parts
-    .flatMap(({ sandboxes, containers }) => [
-      ...(name === 'container' ? containers.filter(isRunning) : sandboxes),
-    ])
-    .map(({ id }) => id);
-  if (first === undefined) throw new Error(`no ${name} runs`);
-  return { id: pick(random, [first, ...others]), name };
-}
-
-/** A call of somebody else's. The kubelet's own may have been first: then there is nothing to do or undo. */
-async function engineCall(node: FaultNode, method: string, path: string): Promise<void> {
-  const { status, body } = await dockerRequest(`unix://${node.engine.socketPath}`, method, path);
-  if (status < 300 || status === 404 || status === 409 || body.includes('is not paused')) return;
-  throw new Error(`${method} ${path}: ${status} ${body}`);
-}
-
 /** Somebody else works on a container through the Engine. */
 function behindItsBack(
   name: string,
@@ -310,6 +294,7 @@ export const FAULT_KINDS: readonly FaultKind[] = [
   engineFault('Engine cut in its answer', () => ({ kind: 'cut' })),
   engineFault('Engine answers garbage', () => ({ kind: 'garbage' })),
   engineFault('Engine hangs', (random) => ({ kind: 'hung', reaches: random() < 0.5 })),
+  ...ONE_OBJECT_FAULTS,
   {
     name: 'a crowded node, cridock killed',
     engine: 'crowded',

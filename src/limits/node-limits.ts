@@ -131,7 +131,10 @@ async function settleHeldLimits(deps: NodeLimitsDeps): Promise<void> {
       if (container === undefined) {
         if ((await deps.mirror.refresh(id)) === undefined) await deps.heldLimits.delete(id);
       } else if (isAlive(container)) {
-        await deps.podLocks.run(podLockKey(picture, container), () => setHeldLimits(deps, container));
+        await deps.podLocks.run(podLockKey(picture, container), async () => {
+          const now = deps.mirror.lastKnown.containers.get(id); // it may have ended or gone meanwhile
+          if (now !== undefined && isAlive(now)) await setHeldLimits(deps, now);
+        });
       }
     } catch (error) {
       deps.log.error('limits of a container could not be set', { containerId: id, error: messageOf(error) });

@@ -4,10 +4,10 @@ import type { SandboxRecord } from '../../state/records.js';
 import type { CallContext } from '../../util/call-context.js';
 import { removeOneContainer, type RemoveContainerDeps } from '../container/remove.js';
 import type { CriDeps } from '../deps.js';
-import { findSandbox } from '../lookup.js';
 import { unlessGone } from '../../util/cri-error.js';
 import { reclaimVanishedSandbox, type ReclaimDeps } from './reclaim.js';
 import { stopSandbox, type StopSandboxDeps } from './stop.js';
+import { underPodLock } from './under-lock.js';
 
 /** What it takes to remove a sandbox. */
 export type RemoveSandboxDeps = Pick<
@@ -27,14 +27,13 @@ export async function removePodSandbox(
   request: RemovePodSandboxRequest__Output,
   ctx: CallContext,
 ): Promise<RemovePodSandboxResponse> {
-  const { pod_sandbox_id: id } = request;
-  const sandbox = findSandbox(await deps.mirror.current(ctx.signal), id);
-  if (sandbox === undefined) {
-    await deps.podLocks.run(id, () => removeMembers(deps, id, ctx.signal), ctx.signal);
-    await reclaimVanishedSandbox(deps, id, ctx.signal);
-  } else {
-    await deps.podLocks.run(sandbox.name, () => removeSandbox(deps, sandbox, ctx.signal), ctx.signal);
-  }
+  await underPodLock(deps, request.pod_sandbox_id, ctx.signal, {
+    present: (sandbox) => removeSandbox(deps, sandbox, ctx.signal),
+    gone: async (id) => {
+      await removeMembers(deps, id, ctx.signal);
+      await reclaimVanishedSandbox(deps, id, ctx.signal);
+    },
+  });
   return {};
 }
 

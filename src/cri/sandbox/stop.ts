@@ -3,10 +3,10 @@ import type { StopPodSandboxResponse } from '../../gen/runtime/v1/StopPodSandbox
 import { mayRun, type ObjectRecord, type SandboxRecord } from '../../state/records.js';
 import type { CallContext } from '../../util/call-context.js';
 import type { CriDeps } from '../deps.js';
-import { findSandbox } from '../lookup.js';
 import { unlessGone } from '../../util/cri-error.js';
 import { detachSandbox, type DetachDeps } from './network.js';
 import { reclaimVanishedSandbox, type ReclaimDeps } from './reclaim.js';
+import { underPodLock } from './under-lock.js';
 
 /** What it takes to stop a sandbox. */
 export type StopSandboxDeps = Pick<CriDeps, 'engine' | 'mirror' | 'podLocks'> & ReclaimDeps & DetachDeps;
@@ -20,14 +20,13 @@ export async function stopPodSandbox(
   request: StopPodSandboxRequest__Output,
   ctx: CallContext,
 ): Promise<StopPodSandboxResponse> {
-  const { pod_sandbox_id: id } = request;
-  const sandbox = findSandbox(await deps.mirror.current(ctx.signal), id);
-  if (sandbox === undefined) {
-    await deps.podLocks.run(id, () => stopMembers(deps, id, ctx.signal), ctx.signal);
-    await reclaimVanishedSandbox(deps, id, ctx.signal);
-  } else {
-    await deps.podLocks.run(sandbox.name, () => stopSandbox(deps, sandbox, ctx.signal), ctx.signal);
-  }
+  await underPodLock(deps, request.pod_sandbox_id, ctx.signal, {
+    present: (sandbox) => stopSandbox(deps, sandbox, ctx.signal),
+    gone: async (id) => {
+      await stopMembers(deps, id, ctx.signal);
+      await reclaimVanishedSandbox(deps, id, ctx.signal);
+    },
+  });
   return {};
 }
 

@@ -271,7 +271,7 @@ exit \${status:-0}
       await runPods(2);
       const pods = await fingerprint();
       const { status, output } = node.tried(`PATH=/root/cut:$PATH CUT='${cut}' dpkg -i /root/cridock.deb`);
-      assert.equal(status, 137, output);
+      assert.notEqual(status, 0, output);
       node.on('dpkg -i /root/cridock.deb');
       assert.equal(node.started(), '/usr/bin/cridock --container-runtime-endpoint fd://');
       assert.match(node.on('cridock config print --service'), /^criDockerdRootDirectory: \/data\/cut #/m);

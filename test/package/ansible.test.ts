@@ -52,11 +52,38 @@ describe('the playbooks', { skip: noEngine }, () => {
     node.on('dpkg --purge cri-dockerd cridock; rm -rf /etc/systemd/system/cri-docker.service.d');
   });
 
+  it("take a node of cri-dockerd's package back by its package, and say so where there is none", () => {
+    const replaced = (): void => {
+      node.on('dpkg -i /root/cri-dockerd.deb; mkdir -p /etc/cridock/conf.d');
+      // What cridock cannot listen on.
+      node.on(
+        'printf \'apiVersion: config.cridock.io/v1\\nkind: CridockConfiguration\\nnetworkPlugin: ""\\nmetricsBindAddr: 192.0.2.1:1\\n\' >/etc/cridock/conf.d/99-metrics.yaml',
+      );
+    };
+    const tried = (...more: string[]): string =>
+      node.tried(
+        `cd /root/ansible; ansible-playbook -i localhost, -c local switch.yml -e cridock_deb=/root/cridock.deb ${more.join(' ')}`,
+      ).output;
+    replaced();
+    assert.match(tried('-e cri_dockerd_deb=/root/cri-dockerd.deb'), /localhost was taken back: /);
+    assert.equal(node.on('readlink -f /usr/bin/cri-dockerd').trim(), '/usr/bin/cri-dockerd');
+    assert.ok(node.isActive('cri-docker.service'));
+    assert.match(tried(), /localhost could not be taken back \(.*cri-dockerd is not installed here/);
+    node.on('dpkg --purge cri-dockerd cridock; rm -rf /etc/cridock');
+  });
+
   it('switch a node of an archive by the executable, and take it back', () => {
     installByHand(node, TGZ);
+    assert.equal(play('roll-back.yml'), 0, 'a node that was never switched');
+    assert.equal(play('--check switch.yml', 'cridock_executable=/root/cridock-executable'), 0);
+    assert.match(node.started(), /^\/usr\/local\/bin\/cri-dockerd /, 'a look changes nothing');
     assert.ok(play('switch.yml', 'cridock_executable=/root/cridock-executable') > 0);
     assert.match(node.started(), /^\/usr\/local\/bin\/cridock /);
     assert.equal(play('switch.yml', 'cridock_executable=/root/cridock-executable'), 0);
+    const pid = node.mainPid();
+    node.on('cp /root/cridock-executable /root/newer; echo >>/root/newer');
+    assert.ok(play('switch.yml', 'cridock_executable=/root/newer') > 0);
+    assert.notEqual(node.mainPid(), pid, 'another version is started anew');
     assert.ok(play('roll-back.yml') > 0);
     assert.match(node.started(), /^\/usr\/local\/bin\/cri-dockerd /);
     assert.equal(play('roll-back.yml'), 0);

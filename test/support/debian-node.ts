@@ -41,11 +41,13 @@ export function build(script: string, ...args: string[]): string {
   return path.join(ROOT, output.trim().split('\n').at(-1) ?? '');
 }
 
-/** The executable of what is compiled now; it is made again only when something is newer. */
+/** The executable of what is compiled now; it is made again only when that, or how it is made, is newer. */
 export function buildExecutable(): string {
   const newest = Math.max(
-    ...readdirSync(path.join(ROOT, 'dist/src'), { recursive: true, encoding: 'utf8' }).map(
-      (name) => statSync(path.join(ROOT, 'dist/src', name)).mtimeMs,
+    ...['dist/src', 'deploy/package'].flatMap((folder) =>
+      readdirSync(path.join(ROOT, folder), { recursive: true, encoding: 'utf8' }).map(
+        (name) => statSync(path.join(ROOT, folder, name)).mtimeMs,
+      ),
     ),
   );
   if (!existsSync(EXECUTABLE) || statSync(EXECUTABLE).mtimeMs < newest) build('build-executable.sh');

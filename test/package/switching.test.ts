@@ -112,9 +112,10 @@ cut() {
   kill -9 $PPID
   exit 1
 }
-[ "$CUT" != "before $1" ] || cut
+for verb; do case $verb in -*) ;; *) break ;; esac; done
+[ "$CUT" != "before $verb" ] || cut
 /usr/bin/systemctl "$@" || status=$?
-[ "$CUT" != "after $1" ] || cut
+[ "$CUT" != "after $verb" ] || cut
 exit \${status:-0}
 `,
     );

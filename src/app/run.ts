@@ -6,6 +6,7 @@ import { createLogger, isJournal } from '../observability/logger.js';
 import { onSignals } from '../server/signals.js';
 import { EXIT_SOFTWARE, onStrayErrors } from '../server/stray-errors.js';
 import { createServiceNotifier } from '../server/systemd.js';
+import { checkConnections } from './self-check.js';
 import { deferred } from '../util/deferred.js';
 import { optimiseFromNowOn } from '../util/own-program.js';
 
@@ -52,6 +53,7 @@ export async function run(config: Config, readConfig: () => Config): Promise<num
   await app.start();
   await notifier.ready();
   optimiseFromNowOn();
+  void checkConnections(log);
   let exitCode = 0;
   const drain = (): Promise<void> => {
     exitCode = EXIT_SOFTWARE;

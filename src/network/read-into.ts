@@ -31,7 +31,7 @@ export function readInto(
 }
 
 /** True for a connection whose handle can be given to a new socket. */
-function hasKnownHandle(connection: Duplex): connection is Socket {
+export function hasKnownHandle(connection: Duplex): connection is Socket {
   if (!(connection instanceof Socket) || connection instanceof TLSSocket) return false;
   const handle: unknown = Reflect.get(connection, '_handle');
   return (

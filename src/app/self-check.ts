@@ -26,7 +26,8 @@ export async function checkConnections(log: Logger, open = connectTo): Promise<v
   try {
     const pair = await connected(open);
     const isKnown = hasKnownHandle(pair.near);
-    if (!isKnown) log.warn('Node has changed: connections are read with a new buffer each time, which is slower');
+    if (!isKnown)
+      log.warn('Node has changed: connections are read with a new buffer each time, which is slower');
     const received = await readAfterFailedWrites(pair);
     if (received === SENT_BYTES) return;
     log.warn('Node has changed: output that follows a failed write of input may be lost', { received });

@@ -49,7 +49,7 @@ async function session(node: FaultNode, containerId: string, cmd: string[], rand
   const { url } = await node.cridock.client.runtime.Exec(request);
   const { result } = protocol === 'SPDY' ? await openRemote(url) : await openWebSocket(url, protocol);
   const end = result.then(
-    ({ status }) => String(exitOf(status)),
+    ({ status }) => (status === '' ? `no status over ${protocol}` : String(exitOf(status))),
     (error: unknown) => messageOf(error),
   );
   return { end };

@@ -21,7 +21,10 @@ describe('the look at the parts of Node that are not its API', () => {
       return socket;
     });
     assert.equal(log.lines.length, 1);
-    assert.match(String(log.lines[0]?.message), /Node has changed: connections are read with a new buffer each time/);
+    assert.match(
+      String(log.lines[0]?.message),
+      /Node has changed: connections are read with a new buffer each time/,
+    );
   });
 
   it('says in one line that writes go another way', async () => {
@@ -37,7 +40,10 @@ describe('the look at the parts of Node that are not its API', () => {
       return socket;
     });
     assert.equal(log.lines.length, 2);
-    assert.match(String(log.lines[1]?.message), /Node has changed: output that follows a failed write of input may be lost/);
+    assert.match(
+      String(log.lines[1]?.message),
+      /Node has changed: output that follows a failed write of input may be lost/,
+    );
   });
 
   it('says why it could see nothing', async () => {

@@ -4,6 +4,7 @@ import type { Engine } from '../../docker/engine.js';
 import { forEachLimited } from '../../util/concurrency.js';
 import { Code, CriError } from '../../util/cri-error.js';
 import type { Logger } from '../../util/log.js';
+import { unlessAborted } from '../../util/unless-aborted.js';
 import type { Picture } from '../picture.js';
 import { untoldChanges } from '../untold-changes.js';
 
@@ -42,8 +43,8 @@ export class Reconciliation {
   }
 
   /**
-   * Reads everything anew, and forgets what is gone. Answers how many records it had to correct. No object keeps it for
-   * long. Throws when the list fails.
+   * Reads everything anew, and forgets what is gone. Answers how many records it had to correct. No object that is known
+   * keeps it for long, and none longer than a sight of it takes. Throws when the list fails.
    */
   async readAll(signal: AbortSignal): Promise<number> {
     const { engine, picture, readings } = this.#options;
@@ -53,7 +54,9 @@ export class Reconciliation {
     await forEachLimited(ids, READINGS_AT_A_TIME, async (id) => {
       signal.throwIfAborted();
       const before = picture.get(id);
-      await atMost(LONGEST_READING_MS, readings.sight(id));
+      const sighted = readings.sight(id);
+      // What is known is told as it was meanwhile; what is not known yet would be told as gone.
+      await (before === undefined ? unlessAborted(sighted, signal) : atMost(LONGEST_READING_MS, sighted));
       if (before?.status !== picture.get(id)?.status) corrected += 1;
     });
     return corrected;

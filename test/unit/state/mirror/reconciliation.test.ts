@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { setTimeout as delay } from 'node:timers/promises';
 import { beforeEach, describe, it } from 'node:test';
 import { Reconciliation, type Readings } from '../../../../src/state/mirror/reconciliation.js';
 import { Picture } from '../../../../src/state/picture.js';
@@ -16,6 +17,7 @@ describe('Reconciliation', () => {
   let lastEventMs: number;
   /** Objects whose reading never ends. */
   let stuck: Set<string>;
+  const slowMs = new Map<string, number>();
   let leftOut: Set<string>;
   let reconciliation: Reconciliation;
 
@@ -40,6 +42,7 @@ describe('Reconciliation', () => {
   async function sight(id: string): Promise<void> {
     sighted.push(id);
     if (stuck.has(id)) await new Promise(() => undefined);
+    await delay(slowMs.get(id) ?? 0);
     const inspect = await engine.inspectContainer(id).catch(() => undefined);
     const record = inspect && (await readEvery(inspect, picture.get(id)));
     if (record === undefined) picture.delete(id);
@@ -60,11 +63,20 @@ describe('Reconciliation', () => {
     assert.deepEqual(picture.ids().sort(), [stays, changes].sort());
   });
 
-  it('does not wait for an object whose reading takes long', async () => {
+  it('does not wait for an object that is known and whose reading takes long', async () => {
     const [slow, quick] = await Promise.all(['a', 'b'].map((name) => createSandbox(engine, name)));
-    stuck.add(slow ?? '');
     await reconciliation.readAll(never());
-    assert.deepEqual(picture.ids(), [quick]);
+    stuck.add(slow ?? '');
+    await engine.startContainer(quick ?? '');
+    assert.equal(await reconciliation.readAll(never()), 1);
+    assert.equal(picture.get(slow ?? '')?.status, 'created');
+  });
+
+  it('is not over before an object that is not known yet was seen, which would be told as gone', async () => {
+    const [slow] = await Promise.all(['a', 'b'].map((name) => createSandbox(engine, name)));
+    slowMs.set(slow ?? '', 3_000);
+    await reconciliation.readAll(never());
+    assert.equal(picture.ids().length, 2);
   });
 
   it('fails with the list, and reads nothing then', async () => {

@@ -40,7 +40,7 @@ stop_engine() {
 }
 start_engine() {
   local socket status=0
-  socket=$("$support/engine.sh" start "${engine_arguments[@]}" --live-restore) || status=$?
+  socket=$("$support/engine.sh" start "${engine_arguments[@]}" --live-restore 9>&-) || status=$?
   [ "$status" -ne 4 ] || { [ -z "${CI:-}" ] && skip_all 'no Docker Engine can run here'; }
   [ "$status" -eq 0 ] || fail 'the Engine could not be prepared'
   DOCKER=$("$support/engine.sh" docker "${engine_choice%+containerd}")
@@ -48,8 +48,8 @@ start_engine() {
   "$support/images.sh" load "$CRIDOCK_TEST_DOCKER"
   tar -C "$programs" --numeric-owner --owner=0 --group=0 -c agnhost |
     DOCKER_CONFIG=/nonexistent "$DOCKER" -H "$CRIDOCK_TEST_DOCKER" import -c 'ENTRYPOINT ["/agnhost"]' - agnhost:test >/dev/null
-  CRIDOCK_TEST_REGISTRY=$("$support/registry.sh" start --name kubelet-open --port "$((port_base + 2))")
-  CRIDOCK_TEST_REGISTRY_LOGIN=$("$support/registry.sh" start --name kubelet-login --port "$((port_base + 3))" --auth 'tester:secret word')
+  CRIDOCK_TEST_REGISTRY=$("$support/registry.sh" start --name kubelet-open --port "$((port_base + 2))" 9>&-)
+  CRIDOCK_TEST_REGISTRY_LOGIN=$("$support/registry.sh" start --name kubelet-login --port "$((port_base + 3))" --auth 'tester:secret word' 9>&-)
   export CRIDOCK_TEST_REGISTRY CRIDOCK_TEST_REGISTRY_LOGIN
 }
 trap leave EXIT
@@ -76,7 +76,7 @@ run() {
   shift
   [ $# -gt 0 ] || return 0
   node --enable-source-maps --test --test-concurrency="$concurrency" --test-reporter=spec --test-reporter-destination=stdout \
-    --test-reporter=tap --test-reporter-destination="$work/report.tap" "$@" || status=$?
+    --test-reporter=tap --test-reporter-destination="$work/report.tap" "$@" 9>&- || status=$?
   passed=$((passed + $(count pass)))
   failed=$((failed + $(count fail) + $(count cancelled)))
   skipped=$((skipped + $(count skipped) + $(count todo)))
@@ -91,9 +91,13 @@ programs=$(test/kubelet/build.sh "${CRIDOCK_TEST_KUBERNETES:-1.37.2}" \
 [ "$build_status" -eq 0 ] || fail 'the programs of Kubernetes could not be prepared'
 
 deploy/quickstart/install-prerequisites.sh --without-engine >&2
+# Two runs at a time would share one node: the second waits until the first has ended it.
+mkdir -p "$run_dir"
+exec 9>"$run_dir/kubelet.lock"
+flock -w 3600 9 || fail 'another run has had the node for an hour'
 started=true
 if [ -n "${CRIDOCK_TEST_NODE_ENGINE:-}" ]; then export CRIDOCK_TEST_DOCKER=$CRIDOCK_TEST_NODE_ENGINE; else start_engine; fi
-CRIDOCK_TEST_CLUSTER=$(test/kubelet/cluster.sh start kubelet "$CRIDOCK_TEST_DOCKER")
+CRIDOCK_TEST_CLUSTER=$(test/kubelet/cluster.sh start kubelet "$CRIDOCK_TEST_DOCKER" 9>&-)
 export CRIDOCK_TEST_CLUSTER
 
 mapfile -t list < <(files cases)

@@ -37,11 +37,16 @@ export interface SessionDeps {
 type ExecRequest = StreamRequest & { kind: 'exec' };
 type AttachRequest = StreamRequest & { kind: 'attach' };
 
-/** Runs a command with the client's streams. Throws when it cannot be started, or when the client or the Engine goes. */
+/**
+ * Runs a command with the client's streams. Throws when it cannot be started, or when the client or the Engine goes. A command
+ * that is left then is being ended: `outlasting` gets that work, which never rejects, so that no client waits for its outcome
+ * until then.
+ */
 export async function runExec(
   deps: SessionDeps,
   request: ExecRequest,
   streams: RemoteStreams,
+  outlasting: Promise<void>[],
 ): Promise<Outcome> {
   const { engine } = deps;
   const { tty, stdin, stdout, stderr } = request;
@@ -61,6 +66,7 @@ export async function runExec(
   const connection = await engine.startExec(execId, tty);
   resizes.start((newSize) => engine.resizeExec(execId, newSize));
   const held = new HeldFailure(tty);
+  let ending = Promise.resolve();
   try {
     await carry(connection, tty, streams, (stream, piece, passOn) => held.offer(stream, piece, passOn));
     const { exitCode, started } = await execEnd(engine, execId, streams.cut);
@@ -68,10 +74,10 @@ export async function runExec(
     if (!started) throw startFailure(text);
     return { kind: 'exited', exitCode };
   } catch (error) {
-    if (streams.cut.aborted) await endOrphan(deps, container, execId, tty);
+    if (streams.cut.aborted) ending = endOrphan(deps, container, execId, tty);
     throw error;
   } finally {
-    connection.destroy();
+    outlasting.push(ending.finally(() => connection.destroy()));
     resizes.stop();
     held.drop();
   }

@@ -115,13 +115,14 @@ function remoteCommand(deps: SessionDeps, session: RemoteCommand, open: OpenStre
   const log = deps.log.child({ session: session.kind, containerId: session.containerId });
   return async (socket, head, stop) => {
     let tooLong: NodeJS.Timeout | undefined;
+    const outlasting: Promise<void>[] = [];
     try {
       const streams = await open(socket, head, stop);
       const onCut = (): void => {
         tooLong = setTimeout(() => socket.destroy(), TELL_TIMEOUT_MS);
         log.info('streaming session cut off', { reason: messageOf(streams.cut.reason) });
       };
-      const outcome = await outcomeOf(deps, session, streams);
+      const outcome = await outcomeOf(deps, session, streams, outlasting);
       // From here on only a client that reads nothing can be in the way.
       if (streams.cut.aborted) onCut();
       else streams.cut.addEventListener('abort', onCut, { once: true });
@@ -136,6 +137,7 @@ function remoteCommand(deps: SessionDeps, session: RemoteCommand, open: OpenStre
     } finally {
       clearTimeout(tooLong);
     }
+    await Promise.all(outlasting);
   };
 }
 
@@ -144,9 +146,10 @@ async function outcomeOf(
   deps: SessionDeps,
   session: RemoteCommand,
   streams: RemoteStreams,
+  outlasting: Promise<void>[],
 ): Promise<Outcome> {
   try {
-    if (session.kind === 'exec') return await runExec(deps, session, streams);
+    if (session.kind === 'exec') return await runExec(deps, session, streams, outlasting);
     return await runAttach(deps, session, streams);
   } catch (error) {
     return { kind: 'failed', message: messageOf(error) };

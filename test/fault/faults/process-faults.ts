@@ -4,12 +4,15 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { messageOf } from '../../../src/util/cri-error.js';
 import { below, pick, type Random } from '../../support/hostile.js';
 import { exitOf, openRemote, openWebSocket } from '../../support/remote-command.js';
+import { until } from '../../support/until.js';
 import { isRunning } from '../kubelet/pod-actions.js';
 import type { FaultNode } from './fault-node.js';
 import type { FaultKind } from './kinds.js';
 
 const SESSIONS = 50;
 const EXIT_CODE = 5;
+/** What sessions, and the commands that are left of them, take at most on a busy machine. */
+const END_TIMEOUT_MS = 60_000;
 
 /** How many descriptors a process may have, as `prlimit` tells and takes it. */
 function softLimit(pid: number): string {
@@ -74,6 +77,8 @@ export const stoppedWithSessions: FaultKind = {
         );
         process.kill(node.cridock.pid, 'SIGTERM');
         const ends = await Promise.all(open.map(({ end }) => end));
+        // Clients are told before the commands that they leave are ended.
+        await until('cridock to end', () => !node.cridock.isRunning, END_TIMEOUT_MS);
         const wrong = ends.filter((end, index) =>
           index % 2 === 0 ? end !== String(EXIT_CODE) : !end.includes('cridock is being stopped'),
         );

@@ -27,6 +27,7 @@ put 644 deploy/systemd/cri-docker.service lib/systemd/system/cri-docker.service
 put 644 deploy/systemd/cri-docker.socket lib/systemd/system/cri-docker.socket
 put 644 deploy/package/config.yaml etc/cridock/config.yaml
 put 644 deploy/package/debian/copyright usr/share/doc/cridock/copyright
+put 644 NOTICE usr/share/doc/cridock/NOTICE
 gzip -9n <dist/package/third-party-notices.txt >"$root/usr/share/doc/cridock/third-party-notices.txt.gz"
 chmod 644 "$root/usr/share/doc/cridock/third-party-notices.txt.gz"
 # What doctor's remedies and the documentation name.

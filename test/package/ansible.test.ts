@@ -54,10 +54,10 @@ describe('the playbooks', { skip: noEngine }, () => {
 
   it("take a node of cri-dockerd's package back by its package, and say so where there is none", () => {
     const replaced = (): void => {
-      node.on('dpkg -i /root/cri-dockerd.deb; mkdir -p /etc/cridock/conf.d');
-      // What cridock cannot listen on.
+      node.on('dpkg -i /root/cri-dockerd.deb; mkdir -p /etc/systemd/system/cri-docker.service.d');
+      // Whatever cridock's package brings does not start.
       node.on(
-        'printf \'apiVersion: config.cridock.io/v1\\nkind: CridockConfiguration\\nnetworkPlugin: ""\\nmetricsBindAddr: 192.0.2.1:1\\n\' >/etc/cridock/conf.d/99-metrics.yaml',
+        `printf '[Service]\\nExecStartPre=/bin/sh -c "! test -e /usr/bin/cridock"\\n' >/etc/systemd/system/cri-docker.service.d/99-not.conf; systemctl daemon-reload`,
       );
     };
     const tried = (...more: string[]): string =>
@@ -69,7 +69,9 @@ describe('the playbooks', { skip: noEngine }, () => {
     assert.equal(node.on('readlink -f /usr/bin/cri-dockerd').trim(), '/usr/bin/cri-dockerd');
     assert.ok(node.isActive('cri-docker.service'));
     assert.match(tried(), /localhost could not be taken back \(.*cri-dockerd is not installed here/);
-    node.on('dpkg --purge cri-dockerd cridock; rm -rf /etc/cridock');
+    node.on(
+      'dpkg --purge cri-dockerd cridock; rm -rf /etc/systemd/system/cri-docker.service.d; systemctl daemon-reload; systemctl reset-failed',
+    );
   });
 
   it('switch a node of an archive by the executable, and take it back', () => {

@@ -74,12 +74,13 @@ subject('probes', ({ quick, whole }) => {
     const pod = await world.pod({
       containers: [
         {
-          run: 'sleep 3; exec nc -ll -p 7000 -e cat',
+          run: 'until [ -e /tmp/go ]; do sleep 0.2; done; exec nc -ll -p 7000 -e cat',
           readinessProbe: { tcpSocket: { port: 7000 }, ...often },
         },
       ],
     });
     await world.event(pod, 'Unhealthy', 'connection refused');
+    await world.exec(pod, 'touch /tmp/go');
     await world.until(pod, 'a ready pod', isReady);
   });
 

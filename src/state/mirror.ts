@@ -179,7 +179,7 @@ export class Mirror {
 
   /**
    * The object once it is as a write has made it: Docker's event may have brought the picture there already. Otherwise
-   * it is read anew, until the Engine has told of it or a request's time is over.
+   * it is read anew, until all has been told of it or a request's time is over.
    */
   async reach(id: string, isDone: (record: ObjectRecord) => boolean): Promise<ObjectRecord | undefined> {
     await this.#reader.running(id);
@@ -189,7 +189,8 @@ export class Mirror {
     for (;;) {
       await this.#orLost(this.#reader.whole(id));
       const read = this.#picture.get(id);
-      if (read?.problem?.reason !== 'NotAnswered' || performance.now() > giveUpMs) return read;
+      const isLate = read?.problem?.reason === 'NotAnswered' || read?.problem?.isLate === true;
+      if (!isLate || performance.now() > giveUpMs) return read;
     }
   }
 

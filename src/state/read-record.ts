@@ -123,14 +123,21 @@ async function joined<T>(
     return { value: await inTime(source) };
   } catch (error) {
     const sinceMs = last?.problem?.sinceMs ?? Date.now();
-    return { value: standIn, problem: { reason, message: messageOf(error), sinceMs } };
+    const problem = { reason, message: messageOf(error), sinceMs };
+    return { value: standIn, problem: error instanceof TooLong ? { ...problem, isLate: true } : problem };
+  }
+}
+
+class TooLong extends Error {
+  constructor() {
+    super(`no answer for ${LONGEST_JOIN_MS / 1_000}s`);
   }
 }
 
 async function inTime<T>(source: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const tooLong = new Promise<never>((_, reject) => {
-    const tell = (): void => reject(new Error(`no answer for ${LONGEST_JOIN_MS / 1_000}s`));
+    const tell = (): void => reject(new TooLong());
     timer = setTimeout(tell, LONGEST_JOIN_MS);
   });
   try {

@@ -11,6 +11,8 @@ export interface RecordProblem {
   readonly message: string;
   /** Unix ms. */
   readonly sinceMs: number;
+  /** It took too long for others to wait: the next reading may tell. */
+  readonly isLate?: true;
 }
 
 /** The identity of a pod sandbox, as CRI's PodSandboxMetadata. */

@@ -94,7 +94,7 @@ async function makeSandbox(
     signal.throwIfAborted();
     progress('attaching its network');
     await attachSandbox(deps, started, plan.config, signal);
-    const sandbox = await deps.mirror.refresh(id);
+    const sandbox = await deps.mirror.reach(id, (record) => record.kind === 'sandbox' && isReady(record));
     if (sandbox?.kind !== 'sandbox') throw vanished(id);
     if (!isReady(sandbox)) throw new CriError(Code.UNKNOWN, whyNotReady(sandbox));
     return id;

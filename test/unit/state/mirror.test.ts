@@ -2,13 +2,21 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { Mirror, type MirrorOptions } from '../../../src/state/mirror.js';
 import { everySealHolds } from '../../support/recognition.js';
-import { readRecord } from '../../../src/state/read-record.js';
+import { readRecord, type RecordSources } from '../../../src/state/read-record.js';
+import type { ObjectRecord } from '../../../src/state/records.js';
 import { Code, hasCode } from '../../../src/util/cri-error.js';
 import { silentLogger } from '../../../src/util/log.js';
 import { FakeEngine } from '../../support/fake-engine.js';
 import { until } from '../../support/until.js';
 
 const LABELS = { 'io.kubernetes.docker.type': 'podsandbox', 'io.kubernetes.container.name': 'POD' };
+
+const sources: RecordSources = {
+  ...everySealHolds,
+  addresses: () => Promise.resolve(['10.0.0.1']),
+  image: () => Promise.resolve({ name: 'n', ref: 'r', id: 'i' }),
+  log: silentLogger,
+};
 
 describe('Mirror', () => {
   let engine: FakeEngine;
@@ -34,13 +42,7 @@ describe('Mirror', () => {
     return {
       engine,
       log: silentLogger,
-      read: (inspect) =>
-        readRecord(inspect, {
-          ...everySealHolds,
-          addresses: () => Promise.resolve(['10.0.0.1']),
-          image: () => Promise.resolve({ name: 'n', ref: 'r', id: 'i' }),
-          log: silentLogger,
-        }),
+      read: (inspect) => readRecord(inspect, sources),
       reconcileEveryMs: 60_000,
       compareEveryMs: 60_000,
       requestTimeoutMs: 5_000,
@@ -100,6 +102,21 @@ describe('Mirror', () => {
     assert.equal((await mirror.reach(id, ({ status }) => status === 'running'))?.status, 'running');
     await engine.removeContainer(id);
     assert.equal(await mirror.refresh(id), undefined);
+  });
+
+  it('lets a caller wait for what it has made, where others would not: addresses that come late', async () => {
+    await mirror.stop();
+    let asked = 0;
+    const addresses = (): Promise<string[]> =>
+      (asked += 1) === 1 ? new Promise(() => undefined) : Promise.resolve(['10.0.0.1']);
+    begin({ read: (inspect) => readRecord(inspect, { ...sources, addresses }) });
+    await mirror.current();
+    const id = await createSandbox('a');
+    await engine.startContainer(id);
+    const isAttached = (record: ObjectRecord): boolean =>
+      record.kind === 'sandbox' && record.ips !== undefined;
+    const record = await mirror.reach(id, isAttached);
+    assert.ok(record !== undefined && isAttached(record), record?.problem?.message);
   });
 
   it('reads an object once for the events of one change', async (t) => {

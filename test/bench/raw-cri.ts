@@ -12,13 +12,18 @@ const SETTING = { headerTableSize: 1, initialWindowSize: 4 };
 /** The kubelet's client grows its window with the connection: a list never waits for the reader's permission. */
 const WINDOW_BYTES = 16 * 1024 * 1024;
 
-/** Encodes requests of RuntimeService. */
-export function requestEncoder(): (rpc: string, request: object) => Buffer {
+/** The RPCs that are called here and are not RuntimeService's. */
+const IMAGE_RPCS = ['ListImages', 'ImageStatus'];
+
+export type Encode = (rpc: string, request: object) => Buffer;
+
+/** Encodes requests. */
+export function requestEncoder(): Encode {
   // Compiled, this file is <root>/<outDir>/test/bench/raw-cri.js.
   const file = fileURLToPath(new URL('../../../proto/runtime/v1/api.proto', import.meta.url));
-  const service = loadSync(file, { keepCase: true })['runtime.v1.RuntimeService'] as ServiceDefinition;
+  const services = loadSync(file, { keepCase: true });
   return (rpc, request) => {
-    const method = service[rpc];
+    const method = (services[`runtime.v1.${serviceOf(rpc)}`] as ServiceDefinition)[rpc];
     if (method === undefined) throw new Error(`no RPC ${rpc}`);
     return method.requestSerialize(request);
   };
@@ -68,7 +73,7 @@ export class RawCri {
       FRAME.headers,
       FLAG.endHeaders,
       this.#lastStream,
-      callHeaders(`/runtime.v1.RuntimeService/${rpc}`),
+      callHeaders(`/runtime.v1.${serviceOf(rpc)}/${rpc}`),
     );
     const body = frame(FRAME.data, FLAG.endStream, this.#lastStream, grpcFrame(request));
     return new Promise((resolve, reject) => {
@@ -128,6 +133,10 @@ export class RawCri {
     increment.writeUInt32BE(byteCount);
     this.#socket.write(frame(FRAME.windowUpdate, 0, 0, increment));
   }
+}
+
+function serviceOf(rpc: string): string {
+  return IMAGE_RPCS.includes(rpc) ? 'ImageService' : 'RuntimeService';
 }
 
 function refused({ rpc }: Call): Error {

@@ -16,6 +16,8 @@ import { seededRandom } from '../support/random.js';
 const KILLS = 50;
 const CALLERS = 8;
 const LONGEST_LIFE_MS = 1_500;
+/** After so many kills it is looked whether pods get made at all. */
+const LOOK_EVERY = 5;
 const CONTAINERS_PER_POD = 2;
 
 /**
@@ -41,6 +43,8 @@ describe('kill -9 of cridock under load', { skip: noEngine }, () => {
   it(`survives ${KILLS} kills: nothing lost, doubled or orphaned (CRIDOCK_TEST_SEED=${seed})`, async () => {
     let killing = true;
     let made = 0;
+    /** Longer where the machine does not get a pod made in between: kills are to meet pods at every stage. */
+    let longestLifeMs = LONGEST_LIFE_MS;
     const callers = Array.from({ length: CALLERS }, async (_, caller) => {
       for (let round = 0; killing; round += 1) {
         const spec = {
@@ -55,16 +59,21 @@ describe('kill -9 of cridock under load', { skip: noEngine }, () => {
         await removePod(cridock.client, pod, untilAnswered);
       }
     });
+    const failed = Promise.all(callers);
     try {
-      for (let kill = 0; kill < KILLS; kill += 1) {
-        await delay(random() * LONGEST_LIFE_MS);
+      for (let kill = 0, madeBefore = 0; kill < KILLS; kill += 1) {
+        if (kill % LOOK_EVERY === LOOK_EVERY - 1) {
+          if (made === madeBefore) longestLifeMs *= 2;
+          madeBefore = made;
+        }
+        await Promise.race([delay(random() * longestLifeMs), failed]);
         await cridock.kill9();
         await cridock.restart();
       }
     } finally {
       killing = false;
     }
-    await Promise.all(callers);
+    await failed;
     assert.ok(made >= CALLERS, `only ${made} pods were made`);
     assert.deepEqual(added(atStart, await leftovers(engine, cridock)), []);
   });

@@ -25,8 +25,8 @@ const LONGEST_RETRY_MS = 60_000;
 const NOT_ANSWERED = `the Engine has not answered for ${PATIENCE_MS / 1_000}s`;
 
 interface OverdueReading {
-  /** Tells of the object anew by the Engine's list. */
-  readonly lookAgain: () => Promise<void>;
+  /** Tells of the object anew by the Engine's list; false when its inspect has ended meanwhile, which then tells. */
+  readonly lookAgain: () => Promise<boolean>;
   readonly giveUp: () => void;
 }
 
@@ -102,8 +102,8 @@ export class ObjectReader {
   /** As `whole`, but not longer than others can wait: by then its record says that it could not be read now. */
   async sight(id: string): Promise<void> {
     const overdue = this.#overdue.get(id);
-    if (overdue !== undefined) await overdue.lookAgain();
-    else await this.#orOverdue(id, this.#refresher.request(id));
+    if (overdue !== undefined && (await overdue.lookAgain())) return;
+    await this.#orOverdue(id, this.#refresher.request(id));
   }
 
   /** Has the object read for an event or as a retry; nobody waits. An inspect that hangs is given up for it. */
@@ -133,13 +133,16 @@ export class ObjectReader {
     const given = new AbortController();
     this.#inspects.add(given);
     let isOver = false;
-    const lookAgain = (): Promise<void> => this.#setAside(reading, 'NotAnswered', NOT_ANSWERED, () => isOver);
+    const lookAgain = (): Promise<boolean> =>
+      this.#setAside(reading, 'NotAnswered', NOT_ANSWERED, () => isOver);
     const timer = setTimeout(() => {
       release();
       this.#overdue.set(id, { lookAgain, giveUp: () => given.abort() });
       const waiters = (): Iterable<Deferred> => this.#waiters.get(id) ?? [];
       lookAgain().then(
-        () => [...waiters()].forEach((waiter) => waiter.resolve()),
+        (told) => {
+          if (told) for (const waiter of [...waiters()]) waiter.resolve();
+        },
         (error: unknown) => {
           for (const waiter of waiters()) waiter.reject(error);
           this.#options.onEngineLost(error);
@@ -152,7 +155,11 @@ export class ObjectReader {
     clearTimeout(timer);
     release();
     this.#overdue.delete(id);
-    if (given.signal.aborted) return; // the next reading takes its place
+    if (given.signal.aborted) {
+      // The next reading takes its place; those who wait for this one learn what the list tells.
+      if (!this.#options.stopping.aborted) await this.#setAside(reading, 'NotAnswered', NOT_ANSWERED);
+      return;
+    }
     if (inspect === 'gone') this.#forget(reading);
     else if ('failure' in inspect) await this.#setAside(reading, 'CannotBeRead', inspect.failure);
     else await this.#take(reading, inspect);
@@ -191,30 +198,31 @@ export class ObjectReader {
   }
 
   /**
-   * The Engine cannot tell of the object, or not now: its list says whether it is there, and in which state. `isOver` says that
-   * the Engine has told of it meanwhile.
+   * The Engine cannot tell of the object, or not now: its list says whether it is there, and in which state. Answers false, and
+   * does nothing, once `isOver` says that its inspect has ended meanwhile.
    */
   async #setAside(
     reading: Reading,
     reason: RecordProblem['reason'],
     message: string,
     isOver: () => boolean = () => false,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const { id } = reading;
     await this.#lists.request('list');
-    if (isOver()) return;
+    if (isOver()) return false;
     const entry = this.#listed.find(({ Id: listedId }) => listedId === id);
     if (entry === undefined) {
       this.#forget(reading);
-      return;
+      return true;
     }
     const last = this.#options.picture.get(id);
     const record = await this.#record(listedInspect(entry, last?.inspect), last);
-    if (isOver()) return;
+    if (isOver()) return false;
     if (record === undefined) this.#leftOut.add(id);
     else if (!('failure' in record)) this.#putAside(reading, record, reason, message);
     else if (last !== undefined) this.#putAside(reading, last, reason, message);
     else this.#retryLater(id);
+    return true;
   }
 
   /** Whose it is may have to be asked, of the image for one: that can fail too. */

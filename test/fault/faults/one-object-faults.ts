@@ -33,8 +33,7 @@ function oneInspect(name: string, treatment: Treatment): FaultKind {
             await node.cridock.client.runtime.ListContainers({}); // it waits for the connection
           }
           // An event has it read.
-          await engineCall(node, 'POST', `/containers/${id}/pause`);
-          await engineCall(node, 'POST', `/containers/${id}/unpause`);
+          await engineCall(node, 'POST', `/containers/${id}/update`, {});
         },
         end: () => {
           node.proxy.treat = undefined;

@@ -22,8 +22,18 @@ export function victim(
 }
 
 /** A call of somebody else's. The kubelet's own may have been first: then there is nothing to do or undo. */
-export async function engineCall(node: FaultNode, method: string, path: string): Promise<void> {
-  const { status, body } = await dockerRequest(`unix://${node.engine.socketPath}`, method, path);
-  if (status < 300 || status === 404 || status === 409 || body.includes('is not paused')) return;
-  throw new Error(`${method} ${path}: ${status} ${body}`);
+export async function engineCall(
+  node: FaultNode,
+  method: string,
+  path: string,
+  body?: object,
+): Promise<void> {
+  const { status, body: answer } = await dockerRequest(
+    `unix://${node.engine.socketPath}`,
+    method,
+    path,
+    body,
+  );
+  if (status < 300 || status === 404 || status === 409 || answer.includes('is not paused')) return;
+  throw new Error(`${method} ${path}: ${status} ${answer}`);
 }

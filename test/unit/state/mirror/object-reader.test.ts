@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import type { CallOptions } from '../../../../src/docker/engine.js';
 import type { ContainerInspect } from '../../../../src/docker/types.js';
 import { EventLedger } from '../../../../src/state/event-ledger.js';
 import { KillCauses } from '../../../../src/state/mirror/kill-causes.js';
@@ -9,6 +10,7 @@ import type { Change } from '../../../../src/state/transitions.js';
 import { Code, CriError, hasCode } from '../../../../src/util/cri-error.js';
 import { deferred, type Deferred } from '../../../../src/util/deferred.js';
 import { silentLogger } from '../../../../src/util/log.js';
+import { unlessAborted } from '../../../../src/util/unless-aborted.js';
 import { FakeEngine } from '../../../support/fake-engine.js';
 import { until } from '../../../support/until.js';
 import { createSandbox, readEvery } from './mirror-parts.js';
@@ -20,9 +22,9 @@ class TroubledEngine extends FakeEngine {
   readonly failing = new Set<string>();
   readonly hanging = new Map<string, Deferred>();
 
-  override async inspectContainer(id: string, options = {}): Promise<ContainerInspect> {
+  override async inspectContainer(id: string, options: CallOptions = {}): Promise<ContainerInspect> {
     if (this.failing.has(id)) throw FAILURE;
-    await this.hanging.get(id)?.promise;
+    await unlessAborted(this.hanging.get(id)?.promise ?? Promise.resolve(), options.signal);
     return super.inspectContainer(id, options);
   }
 }
@@ -123,6 +125,18 @@ describe('ObjectReader', () => {
     await engine.startContainer(id);
     await reader.sight(id);
     assert.equal(picture.get(id)?.status, 'running');
+  });
+
+  it('forgets one that was removed before who removed it reads, also when its inspect hangs and is given up then', async () => {
+    const id = await createSandbox(engine, 'a');
+    engine.hanging.set(id, deferred());
+    await reader.sight(id);
+    assert.equal(picture.get(id)?.problem?.reason, 'NotAnswered');
+    await engine.removeContainer(id);
+    const sight = reader.sight(id);
+    reader.note(id); // for the event
+    await sight;
+    assert.equal(picture.get(id), undefined);
   });
 
   it('calls the Engine lost when the list fails too', async () => {

@@ -3,10 +3,11 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import type { ImageInspect, ImageListEntry } from '../../../src/docker/types.js';
 import { KnownImages } from '../../../src/images/known-images.js';
 import { EngineNews } from '../../../src/state/engine-news.js';
-import { Mirror } from '../../../src/state/mirror.js';
+import type { Mirror } from '../../../src/state/mirror.js';
 import { Code } from '../../../src/util/cri-error.js';
 import { silentLogger } from '../../../src/util/log.js';
 import { FakeEngine } from '../../support/fake-engine.js';
+import { mirrorOf } from '../../support/mirror-parts.js';
 import { until } from '../../support/until.js';
 
 /** An Engine that notes what it was asked, and that may be held up. */
@@ -38,14 +39,7 @@ describe('KnownImages', () => {
     engine = new AskedEngine();
     nowMs = 1_000_000;
     images = new KnownImages(engine, () => nowMs);
-    mirror = new Mirror({
-      engine,
-      log: silentLogger,
-      read: () => Promise.resolve(undefined),
-      reconcileEveryMs: 60_000,
-      compareEveryMs: 60_000,
-      requestTimeoutMs: 5_000,
-    });
+    mirror = mirrorOf(engine, { read: () => Promise.resolve(undefined) });
     news = new EngineNews(engine, mirror, silentLogger);
     images.follow(news);
   });

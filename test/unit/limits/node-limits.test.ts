@@ -5,14 +5,13 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { NO_NODE_LIMITS } from '../../../src/convert/limits/node-limits.js';
 import { heldLimitsStore, settleLimits, type NodeLimitsDeps } from '../../../src/limits/node-limits.js';
-import { Mirror } from '../../../src/state/mirror.js';
+import type { Mirror } from '../../../src/state/mirror.js';
 import { podLockKey } from '../../../src/state/picture.js';
-import { readRecord } from '../../../src/state/read-record.js';
 import { deferred } from '../../../src/util/deferred.js';
 import { KeyedMutex } from '../../../src/util/keyed-mutex.js';
 import { silentLogger } from '../../../src/util/log.js';
 import { FakeEngine } from '../../support/fake-engine.js';
-import { everySealHolds } from '../../support/recognition.js';
+import { mirrorOf } from '../../support/mirror-parts.js';
 import { until } from '../../support/until.js';
 
 const LABELS = {
@@ -31,21 +30,7 @@ describe('limits that are kept of a container', () => {
   before(async () => {
     root = await mkdtemp(join(tmpdir(), 'cridock-limits-'));
     engine.addImage('a:1');
-    mirror = new Mirror({
-      engine,
-      log: silentLogger,
-      read: (inspect) =>
-        readRecord(inspect, {
-          ...everySealHolds,
-          addresses: () => Promise.resolve([]),
-          image: () => Promise.resolve({ name: 'n', ref: 'r', id: 'i' }),
-          log: silentLogger,
-        }),
-      // Longer than the test: nothing but the Engine's word tells that a container is gone.
-      reconcileEveryMs: 3_600_000,
-      compareEveryMs: 3_600_000,
-      requestTimeoutMs: 5_000,
-    });
+    mirror = mirrorOf(engine); // nothing but the Engine's word tells that a container is gone
     const heldLimits = heldLimitsStore(root, silentLogger);
     await heldLimits.prepare();
     deps = { heldLimits, mirror, podLocks: new KeyedMutex(), log: silentLogger };

@@ -1,22 +1,12 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { Mirror, type MirrorOptions } from '../../../src/state/mirror.js';
-import { everySealHolds } from '../../support/recognition.js';
-import { readRecord, type RecordSources } from '../../../src/state/read-record.js';
+import type { Mirror, MirrorOptions } from '../../../src/state/mirror.js';
+import { readRecord } from '../../../src/state/read-record.js';
 import type { ObjectRecord } from '../../../src/state/records.js';
 import { Code, hasCode } from '../../../src/util/cri-error.js';
-import { silentLogger } from '../../../src/util/log.js';
 import { FakeEngine } from '../../support/fake-engine.js';
+import { createSandbox, mirrorOf, recordSources } from '../../support/mirror-parts.js';
 import { until } from '../../support/until.js';
-
-const LABELS = { 'io.kubernetes.docker.type': 'podsandbox', 'io.kubernetes.container.name': 'POD' };
-
-const sources: RecordSources = {
-  ...everySealHolds,
-  addresses: () => Promise.resolve(['10.0.0.1']),
-  image: () => Promise.resolve({ name: 'n', ref: 'r', id: 'i' }),
-  log: silentLogger,
-};
 
 describe('Mirror', () => {
   let engine: FakeEngine;
@@ -33,28 +23,9 @@ describe('Mirror', () => {
 
   /** Replaces the mirror by one that counts what a full reading had to correct. */
   function begin(changed: Partial<MirrorOptions> = {}): void {
-    mirror = new Mirror({ ...options(), ...changed });
+    mirror = mirrorOf(engine, changed);
     mirror.subscribe({ onResync: (_reason, count) => corrected.push(count) });
     mirror.start();
-  }
-
-  function options(): MirrorOptions {
-    return {
-      engine,
-      log: silentLogger,
-      read: (inspect) => readRecord(inspect, sources),
-      reconcileEveryMs: 60_000,
-      compareEveryMs: 60_000,
-      requestTimeoutMs: 5_000,
-    };
-  }
-
-  function createSandbox(name: string): Promise<string> {
-    return engine.createContainer(`k8s_POD_${name}_ns_uid_0`, {
-      Image: 'pause:1',
-      Labels: LABELS,
-      HostConfig: { NetworkMode: 'none', IpcMode: 'shareable' },
-    });
   }
 
   async function statusOf(id: string): Promise<string | undefined> {
@@ -64,7 +35,7 @@ describe('Mirror', () => {
   it('finds changes that no event has told', async () => {
     await mirror.stop();
     begin({ compareEveryMs: 50 });
-    const id = await createSandbox('a');
+    const id = await createSandbox(engine, 'a');
     await engine.startContainer(id);
     await until('the start', async () => (await statusOf(id)) === 'running');
     engine.silenceEvents();
@@ -74,7 +45,7 @@ describe('Mirror', () => {
 
   it('reads what is there when it connects, and leaves out what is not ours', async () => {
     await engine.createContainer('foreign', { Image: 'pause:1', HostConfig: {} });
-    const id = await createSandbox('a');
+    const id = await createSandbox(engine, 'a');
     await mirror.stop();
     begin();
     const picture = await mirror.current();
@@ -83,7 +54,7 @@ describe('Mirror', () => {
 
   it('follows what others do to containers', async () => {
     await mirror.current();
-    const id = await createSandbox('a');
+    const id = await createSandbox(engine, 'a');
     await until('created', async () => (await statusOf(id)) === 'created');
     await engine.startContainer(id);
     await until('running', async () => (await statusOf(id)) === 'running');
@@ -95,7 +66,7 @@ describe('Mirror', () => {
 
   it('lets a caller read what it has written', async () => {
     await mirror.current();
-    const id = await createSandbox('a');
+    const id = await createSandbox(engine, 'a');
     mirror.expect(id);
     assert.equal(await statusOf(id), 'created');
     await engine.startContainer(id);
@@ -109,9 +80,9 @@ describe('Mirror', () => {
     let asked = 0;
     const addresses = (): Promise<string[]> =>
       (asked += 1) === 1 ? new Promise(() => undefined) : Promise.resolve(['10.0.0.1']);
-    begin({ read: (inspect) => readRecord(inspect, { ...sources, addresses }) });
+    begin({ read: (inspect) => readRecord(inspect, { ...recordSources, addresses }) });
     await mirror.current();
-    const id = await createSandbox('a');
+    const id = await createSandbox(engine, 'a');
     await engine.startContainer(id);
     const isAttached = (record: ObjectRecord): boolean =>
       record.kind === 'sandbox' && record.ips !== undefined;
@@ -120,7 +91,7 @@ describe('Mirror', () => {
   });
 
   it('reads an object once for the events of one change', async (t) => {
-    const id = await createSandbox('a');
+    const id = await createSandbox(engine, 'a');
     await mirror.current();
     await until('created', async () => (await statusOf(id)) === 'created');
     const inspects = t.mock.method(engine, 'inspectContainer').mock;
@@ -131,7 +102,7 @@ describe('Mirror', () => {
   });
 
   it('serves nothing while the Engine is away, says why, and is right again afterwards', async () => {
-    const id = await createSandbox('a');
+    const id = await createSandbox(engine, 'a');
     await mirror.current();
     engine.down = true;
     await until('the loss', () => mirror.problem !== undefined);

@@ -8,15 +8,14 @@ import { readHeldLimits } from '../../../../src/limits/node-limits.js';
 import type { ContainerEventResponse__Output } from '../../../../src/gen/runtime/v1/ContainerEventResponse.js';
 import { ContainerState } from '../../../../src/gen/runtime/v1/ContainerState.js';
 import { JsonStore } from '../../../../src/state/json-store.js';
-import { Mirror } from '../../../../src/state/mirror.js';
-import { everySealHolds } from '../../../support/recognition.js';
-import { readRecord } from '../../../../src/state/read-record.js';
+import type { Mirror } from '../../../../src/state/mirror.js';
 import { forEachLimited } from '../../../../src/util/concurrency.js';
 import { Code } from '../../../../src/util/cri-error.js';
 import { silentLogger } from '../../../../src/util/log.js';
 import type { CriStream } from '../../../support/cri-client.js';
 import { serveCri } from '../../../support/cri-fixture.js';
 import { FakeEngine } from '../../../support/fake-engine.js';
+import { mirrorOf } from '../../../support/mirror-parts.js';
 import { until } from '../../../support/until.js';
 
 const CREATED = 0;
@@ -39,20 +38,7 @@ class Node {
 
   constructor(t: TestContext) {
     this.engine.addImage('busybox:latest');
-    this.mirror = new Mirror({
-      engine: this.engine,
-      log: silentLogger,
-      read: (inspect) =>
-        readRecord(inspect, {
-          ...everySealHolds,
-          addresses: () => Promise.resolve(['10.0.0.1']),
-          image: () => Promise.resolve({ name: 'busybox', ref: 'busybox', id: 'busybox' }),
-          log: silentLogger,
-        }),
-      reconcileEveryMs: 3_600_000,
-      compareEveryMs: 3_600_000,
-      requestTimeoutMs: 10_000,
-    });
+    this.mirror = mirrorOf(this.engine, { requestTimeoutMs: 10_000 });
     this.events = new EventFeed(this.mirror, () => undefined);
     t.after(() => this.mirror.stop());
   }

@@ -7,13 +7,12 @@ import { updateContainerResources } from '../../../../src/cri/container/update-r
 import type { UpdateResourcesDeps } from '../../../../src/cri/container/update-resources.js';
 import type { UpdateContainerResourcesRequest__Output } from '../../../../src/gen/runtime/v1/UpdateContainerResourcesRequest.js';
 import { heldLimitsStore } from '../../../../src/limits/node-limits.js';
-import { Mirror } from '../../../../src/state/mirror.js';
-import { everySealHolds } from '../../../support/recognition.js';
-import { readRecord } from '../../../../src/state/read-record.js';
+import type { Mirror } from '../../../../src/state/mirror.js';
 import { Code } from '../../../../src/util/cri-error.js';
 import { KeyedMutex } from '../../../../src/util/keyed-mutex.js';
 import { silentLogger } from '../../../../src/util/log.js';
 import { FakeEngine } from '../../../support/fake-engine.js';
+import { mirrorOf } from '../../../support/mirror-parts.js';
 
 const MIB = 1024 * 1024;
 const LABELS = {
@@ -33,20 +32,7 @@ describe('UpdateContainerResources on cgroup v2', () => {
   before(async () => {
     root = await mkdtemp(join(tmpdir(), 'cridock-update-'));
     engine.addImage('a:1');
-    mirror = new Mirror({
-      engine,
-      log: silentLogger,
-      read: (inspect) =>
-        readRecord(inspect, {
-          ...everySealHolds,
-          addresses: () => Promise.resolve([]),
-          image: () => Promise.resolve({ name: 'n', ref: 'r', id: 'i' }),
-          log: silentLogger,
-        }),
-      reconcileEveryMs: 60_000,
-      compareEveryMs: 60_000,
-      requestTimeoutMs: 5_000,
-    });
+    mirror = mirrorOf(engine);
     mirror.start();
     const heldLimits = heldLimitsStore(root, silentLogger);
     await heldLimits.prepare();

@@ -2,14 +2,14 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { removePodSandbox, type RemoveSandboxDeps } from '../../../../src/cri/sandbox/remove.js';
 import { stopPodSandbox } from '../../../../src/cri/sandbox/stop.js';
-import { Mirror } from '../../../../src/state/mirror.js';
+import type { Mirror } from '../../../../src/state/mirror.js';
 import type { CallContext } from '../../../../src/util/call-context.js';
 import { deferred, type Deferred } from '../../../../src/util/deferred.js';
 import { KeyedMutex } from '../../../../src/util/keyed-mutex.js';
 import { silentLogger } from '../../../../src/util/log.js';
 import { FakeEngine } from '../../../support/fake-engine.js';
+import { createSandbox, mirrorOf } from '../../../support/mirror-parts.js';
 import { until } from '../../../support/until.js';
-import { createSandbox, readEvery } from '../../state/mirror/mirror-parts.js';
 
 const ctx = { signal: new AbortController().signal } as CallContext;
 
@@ -24,14 +24,7 @@ describe('a sandbox that is removed while a call waits for its pod', () => {
 
   beforeEach(async () => {
     engine = new FakeEngine();
-    mirror = new Mirror({
-      engine,
-      log: silentLogger,
-      read: readEvery,
-      reconcileEveryMs: 60_000,
-      compareEveryMs: 60_000,
-      requestTimeoutMs: 5_000,
-    });
+    mirror = mirrorOf(engine);
     mirror.start();
     await mirror.current();
     id = await createSandbox(engine, 'a');

@@ -6,7 +6,7 @@ import { Code, CriError, hasCode } from '../../../../src/util/cri-error.js';
 import { silentLogger } from '../../../../src/util/log.js';
 import { FakeEngine } from '../../../support/fake-engine.js';
 import { until } from '../../../support/until.js';
-import { createSandbox } from './mirror-parts.js';
+import { createSandbox } from '../../../support/mirror-parts.js';
 
 describe('EngineConnection', () => {
   let engine: FakeEngine;

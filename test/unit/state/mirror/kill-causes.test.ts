@@ -1,11 +1,9 @@
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { Mirror } from '../../../../src/state/mirror.js';
-import { readRecord } from '../../../../src/state/read-record.js';
-import { silentLogger } from '../../../../src/util/log.js';
+import type { Mirror } from '../../../../src/state/mirror.js';
 import { FakeEngine } from '../../../support/fake-engine.js';
-import { everySealHolds } from '../../../support/recognition.js';
+import { mirrorOf } from '../../../support/mirror-parts.js';
 import { until } from '../../../support/until.js';
 
 const LABELS = {
@@ -36,20 +34,7 @@ describe('the end of a container that was killed', () => {
   afterEach(() => mirror.stop());
 
   function begin(): Mirror {
-    const sources = {
-      ...everySealHolds,
-      addresses: () => Promise.resolve(undefined),
-      image: () => Promise.resolve({ name: 'n', ref: 'r', id: 'i' }),
-      log: silentLogger,
-    };
-    const made = new Mirror({
-      engine,
-      log: silentLogger,
-      read: (inspect) => readRecord(inspect, sources),
-      reconcileEveryMs: 60_000,
-      compareEveryMs: 60_000,
-      requestTimeoutMs: 5_000,
-    });
+    const made = mirrorOf(engine);
     made.subscribe({
       onChange: ({ after }) => {
         if (after?.kind === 'container') told.push(`${after.status} ${after.phase.reason}`);

@@ -13,7 +13,7 @@ import { silentLogger } from '../../../../src/util/log.js';
 import { unlessAborted } from '../../../../src/util/unless-aborted.js';
 import { FakeEngine } from '../../../support/fake-engine.js';
 import { until } from '../../../support/until.js';
-import { createSandbox, readEvery } from './mirror-parts.js';
+import { createSandbox, readEvery } from '../../../support/mirror-parts.js';
 
 const FAILURE = new CriError(Code.UNKNOWN, 'lstat /var/lib/docker/overlay2/x: no such file or directory');
 

@@ -6,7 +6,7 @@ import { Picture } from '../../../../src/state/picture.js';
 import { Code, hasCode } from '../../../../src/util/cri-error.js';
 import { silentLogger } from '../../../../src/util/log.js';
 import { FakeEngine } from '../../../support/fake-engine.js';
-import { createSandbox, readEvery } from './mirror-parts.js';
+import { createSandbox, readEvery } from '../../../support/mirror-parts.js';
 
 const COMPARE_EVERY_MS = 5_000;
 

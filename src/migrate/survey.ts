@@ -76,18 +76,17 @@ export async function surveyPods(engine: Engine, config: Config, direction: 'fro
     pods.push({ namespace, name: podName, sandboxId: sandbox.Id, running, containers, remarks });
   }
   const leftAlone = inspected
-    .filter(({ Id: id }) => !claimed.has(id))
-    .map(({ Name: name }) => name.slice(1))
-    .filter((name) => !unreadable.some((what) => what.startsWith(`${name}: `)));
-  return { pods, leftAlone, unreadable };
+    .filter(({ Id: id }) => !claimed.has(id) && !unreadable.has(id))
+    .map(({ Name: name }) => name.slice(1));
+  return { pods, leftAlone, unreadable: [...unreadable.values()] };
 }
 
-/** Of what cannot be told it says why in `unreadable`. Without those that were renamed: neither program is told their metadata by the name that they have now. */
+/** Of what cannot be told it says why in `unreadable`, by id. Without those that were renamed: neither program is told their metadata by the name that they have now. */
 async function recogniseAll(
   engine: Engine,
   { rootDirectory }: Config,
   inspected: readonly ContainerInspect[],
-  unreadable: string[],
+  unreadable: Map<string, string>,
 ): Promise<Found[]> {
   const sealKey = new SealKey(rootDirectory, silentLogger);
   await sealKey.read();
@@ -100,23 +99,25 @@ async function recogniseAll(
       if (recognised?.name === name) found.push({ inspect, recognised });
     } catch (error) {
       // Such as an image that cannot be inspected.
-      unreadable.push(`${name}: ${messageOf(error)}`);
+      unreadable.set(inspect.Id, `${name}: ${messageOf(error)}`);
     }
   }
   return found;
 }
 
-async function inspectAll(engine: Engine): Promise<{ inspected: ContainerInspect[]; unreadable: string[] }> {
+async function inspectAll(
+  engine: Engine,
+): Promise<{ inspected: ContainerInspect[]; unreadable: Map<string, string> }> {
   const listed = await engine.listContainers([KIND_LABEL]);
   const byId = new Map<string, ContainerInspect>();
-  const unreadable: string[] = [];
+  const unreadable = new Map<string, string>();
   await forEachLimited(listed, INSPECTS_AT_A_TIME, async ({ Id: id, Names }) => {
     try {
       byId.set(id, await engine.inspectContainer(id, { signal: AbortSignal.timeout(INSPECT_TIMEOUT_MS) }));
     } catch (error) {
       // else removed meanwhile
       if (!hasCode(error, Code.NOT_FOUND)) {
-        unreadable.push(`${Names[0]?.slice(1) ?? id}: ${messageOf(error)}`);
+        unreadable.set(id, `${Names[0]?.slice(1) ?? id}: ${messageOf(error)}`);
       }
     }
   });

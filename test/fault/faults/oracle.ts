@@ -117,8 +117,8 @@ function lastLine(path: string): number {
   return lines.length - 1;
 }
 
-/** The idle connections to the Engine that are kept, of short calls and of long ones, with a few to spare for what is under way. */
-const MORE_FDS = 2 * 8 + 4;
+/** Idle connections to the Engine are kept, eight of short calls and eight of long ones, so that these many more are let be. */
+const MORE_FDS = 16;
 
 /** What cridock holds besides its pods is bounded, and back where it was when they are gone. */
 export async function checkHoldings(node: FaultNode, before: ProcessHoldings): Promise<void> {

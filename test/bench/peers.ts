@@ -9,6 +9,8 @@ const ALONE_PODS = 15;
 const TOGETHER_PODS = 32;
 const FILL_PODS = 50;
 const READS = 100;
+/** What a failure tells of the server's log. */
+const LOG_TAIL_CHARS = 4_000;
 const READ_RPCS = ['ListPodSandbox', 'ListContainers', 'ListImages', 'ImageStatus', 'Status', 'Version'];
 
 /** What was measured: by what it is called, then by server. All in ms, but for those that say otherwise. */
@@ -17,7 +19,8 @@ type Figures = Map<string, Map<string, number[]>>;
 /**
  * `npm run bench:peers [-- ROUNDS]`: cridock beside cri-dockerd and containerd, in turn, ROUNDS times (default 3), on one Engine
  * (CRIDOCK_TEST_DOCKER, with DOCKER as its command) and the same CNI network; see `peers`. The client does not decode what it
- * reads. Prints the median of each figure, and what cridock's is of each peer's.
+ * reads. Prints the median of each figure, and what cridock's is of each peer's. Where the machine refuses a negative
+ * oom_score_adj, cri-dockerd needs an Engine with the runc of test/support/clamped-runc.sh.
  */
 async function main(): Promise<void> {
   const rounds = Number(process.argv[2] ?? 3);
@@ -44,6 +47,9 @@ async function measure(peer: Peer, figures: Figures): Promise<void> {
     await alone(running, note);
     await together(running, note);
     await fill(running, note);
+  } catch (error) {
+    console.error(running.log().slice(-LOG_TAIL_CHARS));
+    throw error;
   } finally {
     await running.stop();
   }

@@ -26,6 +26,8 @@ export interface RunningPeer {
   readonly pid: number;
   /** As requests name it. */
   readonly image: string;
+  /** What it has written until now. */
+  log(): string;
   stop(): Promise<void>;
 }
 
@@ -159,7 +161,12 @@ async function run(
     child.kill('SIGKILL');
     throw new Error(`${String(error)}\n${readFileSync(logPath, 'utf8').slice(-4000)}`, { cause: error });
   }
-  return { ...place, pid: child.pid ?? 0, stop: () => stop(child, place.directory) };
+  return {
+    ...place,
+    pid: child.pid ?? 0,
+    log: () => readFileSync(logPath, 'utf8'),
+    stop: () => stop(child, place.directory),
+  };
 }
 
 /** True once its network is ready too: cri-dockerd looks for one every few seconds. */

@@ -15,5 +15,6 @@ export function buildEngine(config: Config, metrics: MetricsSink, log: Logger): 
     onCall: (operation, durationMs, code) => {
       metrics.engineCall(operation, nameOfCode(code), durationMs);
     },
+    onFetched: (bytes) => metrics.imageFetched(bytes),
   });
 }

@@ -1,3 +1,4 @@
+import { readBuildInfo } from '../cli/version.js';
 import { logProblems } from '../cri/container/log.js';
 import type { CriDeps } from '../cri/deps.js';
 import type { Metrics } from '../observability/metrics.js';
@@ -18,10 +19,12 @@ export function countResyncs(mirror: Mirror, metrics: MetricsSink): void {
 /** What an operator wants to see besides the rates of calls. */
 export function watchState(
   metrics: Metrics,
-  deps: Pick<CriDeps, 'mirror' | 'events' | 'logs'>,
+  deps: Pick<CriDeps, 'mirror' | 'events' | 'logs' | 'pulls'>,
   streaming: StreamingServer,
 ): void {
-  const { mirror, events, logs } = deps;
+  const { mirror, events, logs, pulls } = deps;
+  const { version, commit } = readBuildInfo();
+  metrics.tellBuild({ version, commit, node: process.version });
   metrics.watchProcess();
   metrics.watch('cri_engine_up', '1 while the picture is kept in step with the Engine.', () =>
     mirror.problem === undefined ? 1 : 0,
@@ -34,6 +37,7 @@ export function watchState(
     'Open exec, attach and port-forward sessions.',
     () => streaming.sessionCount,
   );
+  metrics.watch('cri_image_pulls', 'Image pulls that go on.', () => pulls.size);
   metrics.watch('cri_logs_followed', 'Containers whose log is followed.', () => logs.followed);
   metrics.watch(
     'cri_objects_unreadable',

@@ -17,6 +17,7 @@ import { isRemovalInProgress } from './errors.js';
 import { parseEvent, sinceNow } from './events.js';
 import { LogReader } from './log-reader.js';
 import { compareApiVersions } from './api-version.js';
+import { PullProgress } from './pull-progress.js';
 import { pullImage } from './pull.js';
 import { Session } from './session.js';
 import type { SessionRequest } from './session.js';
@@ -45,6 +46,8 @@ export interface DockerodeEngineOptions {
   requestTimeoutMs?: number;
   /** Called after each call, with the code it failed with; the event stream is no call. */
   onCall?: (operation: string, durationMs: number, code: Code | undefined) => void;
+  /** Called after each pull with the bytes that came from the registry, also when it failed. */
+  onFetched?: (bytes: number) => void;
 }
 
 /** The real Engine, over its HTTP API. */
@@ -52,12 +55,21 @@ export class DockerodeEngine implements Engine {
   readonly #transport: Transport;
   readonly #session: Session;
   readonly #onCall: DockerodeEngineOptions['onCall'];
+  readonly #onFetched: DockerodeEngineOptions['onFetched'];
 
   /** Connects to nothing yet. Throws INVALID_ARGUMENT for a bad endpoint. */
-  constructor({ endpoint, env, log, requestTimeoutMs = Infinity, onCall }: DockerodeEngineOptions) {
+  constructor({
+    endpoint,
+    env,
+    log,
+    requestTimeoutMs = Infinity,
+    onCall,
+    onFetched,
+  }: DockerodeEngineOptions) {
     this.#transport = new Transport(parseEndpoint(endpoint, env));
     this.#session = new Session(this.#transport, log, requestTimeoutMs);
     this.#onCall = onCall;
+    this.#onFetched = onFetched;
   }
 
   get negotiated(): Negotiated | undefined {
@@ -246,7 +258,12 @@ export class DockerodeEngine implements Engine {
   }
 
   async pullImage(reference: string, options: PullOptions): Promise<void> {
-    await this.#measured('pull_image', () => pullImage(this.#session, reference, options));
+    const progress = new PullProgress();
+    try {
+      await this.#measured('pull_image', () => pullImage(this.#session, reference, options, progress));
+    } finally {
+      this.#onFetched?.(progress.fetchedBytes);
+    }
   }
 
   async imageDiskUsageBytes({ signal }: CallOptions = {}): Promise<number> {

@@ -62,21 +62,30 @@ export class PullProgress {
     return unfinished.length > 0 && unfinished.every(({ status }) => unpackingStatuses.has(status));
   }
 
+  /** What has come from the registry so far, packed as it comes. */
+  get fetchedBytes(): number {
+    return [...this.#layers.values()].reduce((sum, layer) => sum + fetchedOf(layer), 0);
+  }
+
   /** Such as `3 of 7 layers, 120 of 310 MB`; the bytes are of the layers whose download has begun. */
   toString(): string {
     if (this.#layers.size === 0) return this.#lastStatus;
     let layersDone = 0;
-    let currentBytes = 0;
     let totalBytes = 0;
     for (const layer of this.#layers.values()) {
-      const done = doneStatuses.has(layer.status);
-      if (done) layersDone += 1;
-      currentBytes += done || unpackingStatuses.has(layer.status) ? layer.totalBytes : layer.currentBytes;
+      if (doneStatuses.has(layer.status)) layersDone += 1;
       totalBytes += layer.totalBytes;
     }
     const layers = `${layersDone} of ${this.#layers.size} layers`;
-    return totalBytes === 0 ? layers : `${layers}, ${megabytes(currentBytes)} of ${megabytes(totalBytes)} MB`;
+    return totalBytes === 0
+      ? layers
+      : `${layers}, ${megabytes(this.fetchedBytes)} of ${megabytes(totalBytes)} MB`;
   }
+}
+
+/** A layer that was there already has no bytes to fetch. */
+function fetchedOf({ status, currentBytes, totalBytes }: Layer): number {
+  return doneStatuses.has(status) || unpackingStatuses.has(status) ? totalBytes : currentBytes;
 }
 
 function megabytes(bytes: number): number {

@@ -13,11 +13,15 @@ const PROGRESS_INTERVAL_MS = 5_000;
 /** Longer timers fire at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** `Engine.pullImage`. Closing the request, as an abort or the progress deadline does, ends the Engine's pull. */
-export async function pullImage(session: Session, reference: string, options: PullOptions): Promise<void> {
+/** `Engine.pullImage`, whose course `progress` is told. Closing the request, as an abort or the progress deadline does, ends the Engine's pull. */
+export async function pullImage(
+  session: Session,
+  reference: string,
+  options: PullOptions,
+  progress = new PullProgress(),
+): Promise<void> {
   if (!/@|:[^/]+$/.test(reference))
     throw invalidArgument('image', `"${reference}" has neither tag nor digest`);
-  const progress = new PullProgress();
   const guard = guardProgress(reference, options, progress);
   const report = reporter(options.onProgress);
   const onLine = (line: string) => {

@@ -3,6 +3,8 @@ import type { MetricsSink } from '../util/metrics-sink.js';
 
 /** The process's metrics. */
 export interface Metrics extends MetricsSink {
+  /** Says what runs here: the labels of `cri_build_info`, whose value is 1. */
+  tellBuild(labels: { version: string; commit: string; node: string }): void;
   /** A figure that is asked for whenever the metrics are. */
   watch(name: string, help: string, read: () => number): void;
   /** Adds the figures of this process: memory, CPU time, open files, the event loop. */
@@ -34,6 +36,11 @@ export function createMetrics(): Metrics {
     'operation',
     'code',
   ]);
+  const fetchedBytes = new Counter({
+    name: 'cri_image_fetched_bytes_total',
+    help: 'Bytes of images that came from registries, as they come.',
+    registers: [registry],
+  });
   const resyncs = new Counter({
     name: 'cri_state_resyncs_total',
     help: 'Times that the picture of sandboxes and containers was read anew.',
@@ -63,6 +70,7 @@ export function createMetrics(): Metrics {
   return {
     rpc: (rpc, code, durationMs) => rpcs.observe({ rpc, code }, durationMs / 1000),
     engineCall: (operation, code, durationMs) => engineCalls.observe({ operation, code }, durationMs / 1000),
+    imageFetched: (bytes) => fetchedBytes.inc(bytes),
     cniOperation: (operation, code, durationMs) =>
       cniOperations.observe({ operation, code }, durationMs / 1000),
     stateResync: (reason) => resyncs.inc({ reason }),
@@ -70,6 +78,16 @@ export function createMetrics(): Metrics {
     streamingRefused: (reason) => refusals.inc({ reason }),
     streamingSession: (kind, durationMs) => sessions.observe({ kind }, durationMs / 1000),
     lifeEvent: (transition) => lifeEvents.inc({ transition }),
+    tellBuild: (labels) => {
+      const names = Object.keys(labels);
+      const build = new Gauge({
+        name: 'cri_build_info',
+        help: 'What runs here; always 1.',
+        labelNames: names,
+        registers: [registry],
+      });
+      build.set(labels, 1);
+    },
     watch: (name, help, read) => {
       const gauge: Gauge = new Gauge({ name, help, registers: [registry], collect: () => gauge.set(read()) });
     },

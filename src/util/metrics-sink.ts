@@ -4,6 +4,8 @@ export interface MetricsSink {
   rpc(rpc: string, code: string, durationMs: number): void;
   /** A request to the Engine ended; `code` is `OK` or a CriError's code name. */
   engineCall(operation: string, code: string, durationMs: number): void;
+  /** So many bytes of an image came from a registry. */
+  imageFetched(bytes: number): void;
   /** A CNI operation (ADD, DEL, CHECK, STATUS, GC) ended. */
   cniOperation(operation: string, code: string, durationMs: number): void;
   /** The picture of sandboxes and containers was read anew; `reason` is a short constant such as `reconnect`. */
@@ -22,6 +24,7 @@ export interface MetricsSink {
 export const silentMetrics: MetricsSink = {
   rpc: () => undefined,
   engineCall: () => undefined,
+  imageFetched: () => undefined,
   cniOperation: () => undefined,
   stateResync: () => undefined,
   stateDivergence: () => undefined,

@@ -21,6 +21,11 @@ interface SharedCall<T> {
 export class SharedCalls<T> {
   readonly #calls = new Map<string, SharedCall<T>>();
 
+  /** How many run. */
+  get size(): number {
+    return this.#calls.size;
+  }
+
   /** Joins the call under `key` or starts it. Throws the signal's reason when this caller gives up. */
   async join(
     key: string,

@@ -8,12 +8,15 @@ import type { Logger } from '../util/log.js';
 import { listen } from './accept.js';
 import type { OnConnection } from './accept.js';
 
-/** The group that may use Docker may use the runtime: whoever can do the one can do the other. */
+/**
+ * Who may connect besides root. The group that may use Docker may use the runtime: whoever can do the one can do the other.
+ */
+export type SocketAccess = 'docker-group' | 'root';
 const GROUP = 'docker';
-const MODE = 0o660;
+const MODES: Readonly<Record<SocketAccess, number>> = { 'docker-group': 0o660, root: 0o600 };
 
 /**
- * Listens on a socket file of our own: mode 0660, group docker where the host has one. The file is made under
+ * Listens on a socket file of our own: mode 0660 and group docker where the host has one, or 0600. The file is made under
  * another name and moved into place when its mode is right, so nobody connects to it before that. A socket file
  * that nobody listens on is replaced; anything else at `path` is left alone.
  */
@@ -21,6 +24,7 @@ export async function listenOnUnixSocket(
   path: string,
   onConnection: OnConnection,
   log: Logger,
+  access: SocketAccess = 'docker-group',
 ): Promise<{ close(): Promise<void> }> {
   await mkdir(dirname(path), { recursive: true });
   await refuseIfTaken(path);
@@ -31,8 +35,8 @@ export async function listenOnUnixSocket(
   await rm(draft, { force: true });
   const server = await listen({ path: draft }, onConnection, log);
   try {
-    await giveToGroup(draft, log);
-    await chmod(draft, MODE);
+    if (access === 'docker-group') await giveToGroup(draft, log);
+    await chmod(draft, MODES[access]);
     const own = await lstat(draft);
     await rename(draft, path);
     log.info('listening', { endpoint: `unix://${path}` });

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { buildDebug } from './app/build-debug.js';
 import { buildEngine } from './app/build-engine.js';
 import { buildMirror } from './app/build-mirror.js';
 import { buildNetwork } from './app/build-network.js';
@@ -6,6 +7,7 @@ import { buildSettings } from './app/live-settings.js';
 import { countResyncs, watchState } from './app/watch-state.js';
 import type { Config } from './cli/config.js';
 import type { ReloadableConfig } from './cli/reload.js';
+import { readBuildInfo } from './cli/version.js';
 import { dropLogsAfterResync } from './cri/container/log.js';
 import { noSharedWork, type CriDeps } from './cri/deps.js';
 import { imageService } from './cri/image-service.js';
@@ -21,6 +23,7 @@ import { KnownImages } from './images/known-images.js';
 import { heldLimitsStore, settleLimits } from './limits/node-limits.js';
 import { ContainerLogs } from './logs/container-logs.js';
 import { StatusEndpoint } from './observability/status-endpoint.js';
+import type { Tracing } from './observability/tracing.js';
 import { loadProtocol } from './server/descriptor.js';
 import { CriServer } from './server/grpc-server.js';
 import { CheckpointStore } from './state/checkpoint.js';
@@ -34,6 +37,7 @@ import { StreamingServer } from './streaming/server.js';
 import { sessions } from './streaming/sessions.js';
 import { NetnsDialers } from './network/netns-dialer.js';
 import type { Logger } from './util/log.js';
+import { noCallTraces } from './util/call-traces.js';
 import { silentMetrics } from './util/metrics-sink.js';
 
 /** What calls in flight get when cridock is asked to stop; systemd's own limit is longer. */
@@ -59,7 +63,10 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
   const { rootDirectory } = config;
   // Whoever does not want the figures does not pay for the library that keeps them.
   const watched = config.metricsAddress && (await import('./observability/metrics.js')).createMetrics();
-  const metrics = watched ?? silentMetrics;
+  // Nor for those that send traces.
+  const traces = config.tracing && (await startTracing(config.tracing, log));
+  const figures = watched ?? silentMetrics;
+  const metrics = traces?.beside(figures) ?? figures;
   const protocol = loadProtocol();
   const live = await buildSettings(config);
 
@@ -117,6 +124,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
     streams: streamService(deps),
     log,
     metrics,
+    traces: traces ?? noCallTraces,
   });
   let serving: 'not yet' | 'now' | 'no longer' = 'not yet';
   const status =
@@ -127,10 +135,12 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
       whyNotReady: async () => (serving === 'now' ? whyNotReady(deps) : `the CRI is served ${serving}`),
     });
   if (watched) watchState(watched, deps, streaming);
+  const debug = config.debugSocket === '' ? undefined : await buildDebug(config.debugSocket, server, log);
 
   return {
     start: async () => {
       if (config.metricsAddress !== undefined) await status?.listen(config.metricsAddress);
+      await debug?.start();
       await sealKey.prepare();
       await checkpoints.prepare();
       await heldLimits.prepare();
@@ -155,11 +165,18 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
       await mirror.stop();
       await logs.stop();
       await status?.close();
+      await debug?.stop();
       await statistics.stop();
       await imageParts.imageInodes.stop();
       await network.stop();
       await sessionsEnd;
       engine.close();
+      await traces?.stop();
     },
   };
+}
+
+async function startTracing(settings: NonNullable<Config['tracing']>, log: Logger): Promise<Tracing> {
+  const { Tracing } = await import('./observability/tracing.js');
+  return new Tracing({ ...settings, version: readBuildInfo().version, log });
 }

@@ -11,6 +11,7 @@ import {
   parseBoolean,
   parseChoice,
   parseCidr,
+  parseCollector,
   parseDockerEndpoint,
   parseDurationMs,
   parseImage,
@@ -20,6 +21,7 @@ import {
   parseLogSize,
   parseMtu,
   parseNetworkPlugin,
+  parsePerMillion,
   parsePositiveDurationMs,
 } from './values.js';
 import type { BindAddress, NetworkPlugin } from './values.js';
@@ -36,6 +38,10 @@ export interface Config {
   readonly execOrphan: 'kill' | 'kill-tty' | 'leave';
   /** Where to serve metrics and health; undefined for nowhere. */
   readonly metricsAddress: BindAddress | undefined;
+  /** The path to serve debug data at, '' for nowhere. */
+  readonly debugSocket: string;
+  /** Where to send traces, as a URL, and how many of a million calls that no caller decides on; undefined for none. */
+  readonly tracing: { readonly endpoint: string; readonly samplesPerMillion: number } | undefined;
   readonly runtimeRequestTimeoutMs: number;
   /** What streaming sessions get to end by themselves at a stop. */
   readonly shutdownGraceMs: number;
@@ -109,6 +115,8 @@ export function loadConfig(sources: SettingSources): Config {
   if ((certFile === '') !== (keyFile === '')) {
     problems.push('--streaming-tls-cert-file and --streaming-tls-private-key-file belong together');
   }
+  const tracingEndpoint = read('tracing-endpoint', (text) => (text === '' ? '' : parseCollector(text)));
+  const samplesPerMillion = read('tracing-sampling-rate-per-million', parsePerMillion);
   const config: Config = {
     endpoint: read('container-runtime-endpoint', parseEndpoint),
     dockerEndpoint: read('docker-endpoint', parseDockerEndpoint),
@@ -116,6 +124,8 @@ export function loadConfig(sources: SettingSources): Config {
     streamingTls: certFile === '' ? undefined : { certFile, keyFile },
     execOrphan: read('exec-orphan', (text) => parseChoice(text, ['kill', 'kill-tty', 'leave'])),
     metricsAddress: read('metrics-bind-addr', (text) => (text === '' ? undefined : parseBindAddress(text))),
+    debugSocket: read('debug-socket', optionalPath),
+    tracing: tracingEndpoint === '' ? undefined : { endpoint: tracingEndpoint, samplesPerMillion },
     shutdownGraceMs: read('shutdown-grace', parseDurationMs),
     runtimeRequestTimeoutMs: read('runtime-request-timeout', parseDurationMs) || DEFAULT_REQUEST_TIMEOUT_MS,
     rootDirectory: read('cri-dockerd-root-directory', parseAbsolutePath),

@@ -22,7 +22,7 @@ export interface Option {
 
 /**
  * Every flag that the config file knows too, by name. They are cri-dockerd's, with its meanings and defaults, but for
- * `metrics-bind-addr`, `exec-orphan`, `streaming-tls-...`, `container-log-...`, `pinned-image`,
+ * `metrics-bind-addr`, `debug-socket`, `tracing-...`, `exec-orphan`, `streaming-tls-...`, `container-log-...`, `pinned-image`,
  * `pod-infra-container-image-auth`, `restrict-oom-score-adj` and `log-format`, which are our own.
  */
 export const OPTIONS = {
@@ -52,6 +52,27 @@ export const OPTIONS = {
     group: 'Endpoints',
     describe:
       'IP:port that serves Prometheus metrics, /healthz and /readyz to anyone who reaches it; nothing is served when empty',
+  },
+  'debug-socket': {
+    kind: 'text',
+    default: '',
+    group: 'Endpoints',
+    describe:
+      'Path of a socket, for root alone, that serves calls in flight, CPU profiles and heap snapshots of cridock over HTTP; nothing is served when empty',
+  },
+  'tracing-endpoint': {
+    kind: 'text',
+    default: '',
+    group: 'Endpoints',
+    describe:
+      "host:port, or https://host:port for TLS, of a collector that takes the traces of CRI calls as OTLP over gRPC, as the kubelet's tracing.endpoint; none are made when empty",
+  },
+  'tracing-sampling-rate-per-million': {
+    kind: 'text',
+    default: '0',
+    group: 'Endpoints',
+    describe:
+      'How many of a million calls are traced whose caller sends no trace context; those of a caller that does are traced as it says',
   },
   'streaming-tls-cert-file': {
     kind: 'text',

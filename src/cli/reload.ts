@@ -47,6 +47,7 @@ const FILE_KEYS: Readonly<Partial<Record<keyof Config, OptionName>>> = {
   streamingAddress: 'streaming-bind-addr',
   streamingTls: 'streaming-tls-cert-file',
   metricsAddress: 'metrics-bind-addr',
+  tracing: 'tracing-endpoint',
   runtimeRequestTimeoutMs: 'runtime-request-timeout',
   shutdownGraceMs: 'shutdown-grace',
   rootDirectory: 'cri-dockerd-root-directory',

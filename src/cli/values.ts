@@ -84,6 +84,23 @@ export function parseBindAddress(text: string): BindAddress {
   return { host: bracketed ?? plain ?? '', port };
 }
 
+/** `host:port`, without TLS as the kubelet dials it, or a URL; answered as a URL. */
+export function parseCollector(text: string): string {
+  const [, scheme = 'http', host, digits = ''] =
+    /^(?:(https?):\/\/)?([\w.-]+|\[[\da-fA-F:.]+\]):(\d{1,5})$/.exec(text) ?? [];
+  if (host === undefined || Number(digits) > 65_535) {
+    throw new Error(`${quote(text)} is no collector; write it as 127.0.0.1:4317 or https://collector:4317`);
+  }
+  return `${scheme}://${host}:${digits}`;
+}
+
+/** A whole number of millionths. */
+export function parsePerMillion(text: string): number {
+  const count = /^\d{1,7}$/.test(text) ? Number(text) : Infinity;
+  if (count > 1e6) throw new Error(`${quote(text)} is not a number from 0 to 1000000`);
+  return count;
+}
+
 export function parseAbsolutePath(text: string): string {
   if (!text.startsWith('/') || text.includes('\0')) throw new Error(`${quote(text)} is not an absolute path`);
   return text;

@@ -1,12 +1,13 @@
 import type { Socket } from 'node:net';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import type { MethodDefinition, ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
+import type { CallTraces } from '../util/call-traces.js';
 import type { Endpoint } from '../util/endpoint.js';
 import type { ImageHandlers, RuntimeHandlers, StreamHandlers } from '../util/handler.js';
 import type { Logger } from '../util/log.js';
 import type { MetricsSink } from '../util/metrics-sink.js';
 import { within } from '../util/within.js';
-import { CallsInFlight } from './calls-in-flight.js';
+import { CallsInFlight, type CallInFlight } from './calls-in-flight.js';
 import type { Method, Protocol } from './descriptor.js';
 import { openListener } from './listener.js';
 import type { Listener } from './listener.js';
@@ -24,6 +25,7 @@ export interface CriServerOptions {
   readonly streams: StreamHandlers;
   readonly log: Logger;
   readonly metrics: MetricsSink;
+  readonly traces: CallTraces;
 }
 
 /** The kubelet and crictl take messages of up to 16 MiB; so do we. */
@@ -46,7 +48,7 @@ export class CriServer {
   readonly #sockets = new Set<Socket>();
   #listener: Listener | undefined;
 
-  constructor({ protocol, runtime, image, streams, log, metrics }: CriServerOptions) {
+  constructor({ protocol, runtime, image, streams, log, metrics, traces }: CriServerOptions) {
     this.#log = log;
     this.#grpc = new Server({
       'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
@@ -56,12 +58,17 @@ export class CriServer {
       'grpc.enable_channelz': 0,
     });
     watchCallHeaders(this.#grpc, log);
-    const deps = { log, metrics, inFlight: this.#inFlight, stopping: this.#stopping.signal };
+    const deps = { log, metrics, traces, inFlight: this.#inFlight, stopping: this.#stopping.signal };
     const streamHandlers = new Map<string, AnyStreamHandler>(Object.entries(streams));
     this.#addService(protocol.runtime, new Map(Object.entries(runtime)), streamHandlers, deps);
     this.#addService(protocol.image, new Map(Object.entries(image)), streamHandlers, deps);
     const injector = this.#grpc.createConnectionInjector(ServerCredentials.createInsecure());
     this.#inject = (socket) => injector.injectConnection(socket);
+  }
+
+  /** Calls whose handlers run, the oldest first. */
+  get callsInFlight(): readonly CallInFlight[] {
+    return this.#inFlight.all;
   }
 
   /** Listens and serves. Throws an Error that says why the endpoint cannot be had. */

@@ -31,13 +31,15 @@ export function serverStream(
     if (deps.stopping.aborted) stop();
     deps.stopping.addEventListener('abort', stop);
     call.on('error', () => undefined); // a broken connection also comes as `cancelled`
-    void serve(method, handler, call, serving.ctx).then((served) => {
-      deps.stopping.removeEventListener('abort', stop);
-      serving.end(served, () => {
-        if (served.failure === undefined) call.end();
-        else call.emit('error', toGrpcStatus(served.failure));
+    void serving
+      .run(() => serve(method, handler, call, serving.ctx))
+      .then((served) => {
+        deps.stopping.removeEventListener('abort', stop);
+        serving.end(served, () => {
+          if (served.failure === undefined) call.end();
+          else call.emit('error', toGrpcStatus(served.failure));
+        });
       });
-    });
   };
 }
 

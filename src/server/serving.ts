@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
-import type { Deadline } from '@grpc/grpc-js';
+import type { Deadline, Metadata } from '@grpc/grpc-js';
 import type { CallContext } from '../util/call-context.js';
+import type { CallTraces } from '../util/call-traces.js';
 import { Code, CriError } from '../util/cri-error.js';
 import type { Logger } from '../util/log.js';
 import type { MetricsSink } from '../util/metrics-sink.js';
@@ -13,6 +14,7 @@ import type { Served } from './failure.js';
 export interface ServingDeps {
   readonly log: Logger;
   readonly metrics: MetricsSink;
+  readonly traces: CallTraces;
   readonly inFlight: CallsInFlight;
   /** Aborts when the server stops: streams, which may be endless, end then. */
   readonly stopping: AbortSignal;
@@ -22,11 +24,14 @@ export interface ServingDeps {
 interface Call {
   on(event: 'cancelled', listener: () => void): unknown;
   getDeadline(): Deadline;
+  readonly metadata: Pick<Metadata, 'get'>;
 }
 
 /** One call from its arrival to its end. */
 export interface Serving {
   readonly ctx: CallContext;
+  /** Does the call's work, which is followed where calls are. */
+  run<T>(work: () => T): T;
   /** Gives the call up, as if the client had. */
   abort(reason: CriError): void;
   /** Ends the call: `answer` gives the client its status, then the call is measured and logged. */
@@ -34,8 +39,13 @@ export interface Serving {
 }
 
 /** Begins to serve a call: gives its handler a signal for cancel and deadline, and counts it. */
-export function beginServing(method: Method, call: Call, { log, metrics, inFlight }: ServingDeps): Serving {
+export function beginServing(
+  method: Method,
+  call: Call,
+  { log, metrics, traces, inFlight }: ServingDeps,
+): Serving {
   const startedAtMs = performance.now();
+  const trace = traces.begin(method.path, (name) => call.metadata.get(name)[0]?.toString());
   const abort = new AbortController();
   setMaxListeners(0, abort.signal); // one for each request to the Engine: a pod may have many containers
   let ended = false;
@@ -43,17 +53,19 @@ export function beginServing(method: Method, call: Call, { log, metrics, inFligh
   call.on('cancelled', () => {
     if (!ended) abort.abort(whyGone(call.getDeadline()));
   });
-  inFlight.begin();
+  const endInFlight = inFlight.begin(method.rpc);
   return {
     ctx: { rpc: method.rpc, signal: abort.signal, log },
+    run: (work) => trace.run(work),
     abort: (reason) => abort.abort(reason),
     end: (served, answer) => {
       ended = true;
       answer();
       const durationMs = performance.now() - startedAtMs;
+      trace.end(served.failure?.status.code);
       metrics.rpc(method.rpc, codeName(served.failure), durationMs);
       logCall(log, method.rpc, served, durationMs, abort.signal.aborted);
-      inFlight.end();
+      endInFlight();
     },
   };
 }

@@ -25,7 +25,8 @@ export function unary(
   const log = deps.log.child({ rpc: method.rpc });
   return (call, reply) => {
     const serving = beginServing(method, call, { ...deps, log });
-    void serve(method, handler, call.request, serving.ctx).then(({ request, result }) => {
+    const served = serving.run(() => serve(method, handler, call.request, serving.ctx));
+    void served.then(({ request, result }) => {
       const failure = Buffer.isBuffer(result) ? undefined : result;
       serving.end({ request, failure }, () => {
         if (Buffer.isBuffer(result)) reply(null, result);

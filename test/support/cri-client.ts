@@ -16,6 +16,8 @@ export interface CriCallOptions {
   readonly timeoutMs?: number;
   /** Cancels the call: it then rejects with code CANCELLED (1). */
   readonly signal?: AbortSignal;
+  /** gRPC metadata to send along, such as `traceparent`. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** One unary RPC. Rejects with a ServiceError that holds the gRPC `code` and `details`. */
@@ -192,24 +194,18 @@ function unary<Request, Response>(
   request: Request,
   options: CriCallOptions = {},
 ): Promise<Response> {
-  const { timeoutMs, signal } = options;
+  const { timeoutMs, signal, headers = {} } = options;
   return new Promise((resolve, reject) => {
     const callOptions: CallOptions = timeoutMs === undefined ? {} : { deadline: Date.now() + timeoutMs };
+    const metadata = new Metadata();
+    for (const [name, value] of Object.entries(headers)) metadata.set(name, value);
     const done = (error: ServiceError | null, response?: Response): void => {
       signal?.removeEventListener('abort', cancel);
       if (error) reject(error);
       else if (response === undefined) reject(new Error(`${path}: neither an error nor a reply`));
       else resolve(response);
     };
-    const call = channel.makeUnaryRequest(
-      path,
-      serialize,
-      deserialize,
-      request,
-      new Metadata(),
-      callOptions,
-      done,
-    );
+    const call = channel.makeUnaryRequest(path, serialize, deserialize, request, metadata, callOptions, done);
     const cancel = (): void => call.cancel();
     if (signal?.aborted === true) cancel();
     else signal?.addEventListener('abort', cancel, { once: true });

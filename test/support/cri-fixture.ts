@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { loadProtocol } from '../../src/server/descriptor.js';
 import { CriServer } from '../../src/server/grpc-server.js';
+import { noCallTraces, type CallTraces } from '../../src/util/call-traces.js';
 import type { ImageHandlers, RuntimeHandlers, StreamHandlers } from '../../src/util/handler.js';
 import { silentMetrics } from '../../src/util/metrics-sink.js';
 import type { MetricsSink } from '../../src/util/metrics-sink.js';
@@ -28,13 +29,14 @@ export async function serveCri(
     image?: ImageHandlers;
     streams?: StreamHandlers;
     metrics?: MetricsSink;
+    traces?: CallTraces;
   },
 ): Promise<CriFixture> {
   const directory = await mkdtemp(join(tmpdir(), 'cri-server-'));
   const socketPath = join(directory, 'cri.sock');
   const log = captureLog();
-  const { runtime = {}, image = {}, streams = {}, metrics = silentMetrics } = handlers;
-  const server = new CriServer({ protocol, runtime, image, streams, log, metrics });
+  const { runtime = {}, image = {}, streams = {}, metrics = silentMetrics, traces = noCallTraces } = handlers;
+  const server = new CriServer({ protocol, runtime, image, streams, log, metrics, traces });
   await server.start({ kind: 'unix', path: socketPath });
   const client = connectCri(socketPath);
   t.after(async () => {

@@ -1,6 +1,7 @@
 import { CriServer } from '../../src/server/grpc-server.js';
 import { loadProtocol } from '../../src/server/descriptor.js';
 import { onSignals } from '../../src/server/signals.js';
+import { noCallTraces } from '../../src/util/call-traces.js';
 import { silentLogger } from '../../src/util/log.js';
 import { silentMetrics } from '../../src/util/metrics-sink.js';
 
@@ -20,6 +21,7 @@ const server = new CriServer({
   streams: {},
   log: silentLogger,
   metrics: silentMetrics,
+  traces: noCallTraces,
 });
 onSignals(
   {

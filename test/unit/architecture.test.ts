@@ -34,6 +34,11 @@ const HOMES: Record<string, string[]> = {
   ws: ['streaming'],
   winston: ['observability'],
   'prom-client': ['observability'],
+  '@opentelemetry/api': ['observability'],
+  '@opentelemetry/core': ['observability'],
+  '@opentelemetry/exporter-trace-otlp-grpc': ['observability'],
+  '@opentelemetry/resources': ['observability'],
+  '@opentelemetry/sdk-trace': ['observability'],
   yaml: ['cli'],
   yargs: ['cli'],
 };

@@ -4,8 +4,10 @@ import {
   parseBindAddress,
   parseBoolean,
   parseCidr,
+  parseCollector,
   parseDockerEndpoint,
   parseDurationMs,
+  parsePerMillion,
 } from '../../../src/cli/values.js';
 
 describe('parseDurationMs', () => {
@@ -65,6 +67,24 @@ describe('parseBindAddress', () => {
     for (const text of ['localhost:1', ':1', '127.0.0.1:', '127.0.0.1:65536', '[127.0.0.1]:1', 'x']) {
       assert.throws(() => parseBindAddress(text), text);
     }
+  });
+});
+
+describe('parseCollector', () => {
+  it('takes an address as the kubelet does, and a URL that says whether there is TLS', () => {
+    assert.equal(parseCollector('127.0.0.1:4317'), 'http://127.0.0.1:4317');
+    assert.equal(parseCollector('[::1]:4317'), 'http://[::1]:4317');
+    assert.equal(parseCollector('https://collector.example:4317'), 'https://collector.example:4317');
+    for (const text of ['collector', 'ftp://x:1', 'x:65536', 'http://x:1/v1/traces', 'user@x:1']) {
+      assert.throws(() => parseCollector(text), text);
+    }
+  });
+});
+
+describe('parsePerMillion', () => {
+  it('takes whole numbers up to a million', () => {
+    assert.deepEqual([parsePerMillion('0'), parsePerMillion('1000000')], [0, 1_000_000]);
+    for (const text of ['', '-1', '0.5', '1000001', 'all']) assert.throws(() => parsePerMillion(text), text);
   });
 });
 

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import type { handleUnaryCall } from '@grpc/grpc-js';
-import type { TestContext } from 'node:test';
 import protobuf from 'protobufjs';
 import { until } from './until.js';
 
@@ -66,10 +65,11 @@ export interface OtlpCollector {
   readonly spans: readonly CollectedSpan[];
   /** Waits until a span of this name has come, in whose trace it may be told to look; answers it. */
   span(name: string, traceId?: string): Promise<CollectedSpan>;
+  close(): void;
 }
 
-/** A collector of traces on loopback that keeps what it is sent (OTLP over gRPC), until the test ends. */
-export async function startOtlpCollector(t: TestContext): Promise<OtlpCollector> {
+/** A collector of traces on loopback that keeps what it is sent (OTLP over gRPC). */
+export async function startOtlpCollector(): Promise<OtlpCollector> {
   const request = protobuf.parse(PROTO, { keepCase: true }).root.lookupType('Request');
   const spans: CollectedSpan[] = [];
   const take: handleUnaryCall<Buffer, Buffer> = (call, reply) => {
@@ -100,10 +100,10 @@ export async function startOtlpCollector(t: TestContext): Promise<OtlpCollector>
       else reject(error);
     });
   });
-  t.after(() => server.forceShutdown());
   return {
     port,
     spans,
+    close: () => server.forceShutdown(),
     span: async (name, traceId) => {
       let found: CollectedSpan | undefined;
       await until(

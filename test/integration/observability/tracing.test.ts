@@ -10,7 +10,8 @@ const CALLER = 'b7ad6b7169203331';
 
 describe('traces', { skip: noEngine }, () => {
   it("show of a RunPodSandbox the caller's span above it, the Engine's requests and CNI's below", async (t) => {
-    const collector = await startOtlpCollector(t);
+    const collector = await startOtlpCollector();
+    t.after(() => collector.close());
     const node = await TestNode.start([`--tracing-endpoint=127.0.0.1:${collector.port}`]);
     t.after(() => node.close());
     const config = podConfig('traced', node.cridock.directory);

@@ -1,45 +1,11 @@
 import assert from 'node:assert/strict';
-import { rmSync, statfsSync, writeFileSync } from 'node:fs';
-import path from 'node:path';
+import { statfsSync } from 'node:fs';
 import { api, isReady } from '../support/api.js';
-import { NODE, cluster, docker, kubectl, restartProgram } from '../support/cluster.js';
+import { NODE, cluster, docker, kubectl } from '../support/cluster.js';
+import { nodeStatus, withKubelet } from '../support/kubelet-settings.js';
 import { RUN_ON, podSpec, subject, waitFor } from '../support/pod-case.js';
 import { makeImage } from '../support/own-image.js';
 import type { KubeObject } from '../support/api.js';
-
-interface NodeStatus {
-  readonly status: { readonly conditions: readonly { readonly type: string; readonly status: string }[] };
-  readonly spec: { readonly taints?: readonly { readonly key: string }[] };
-}
-
-const dropIn = (): string => path.join(cluster.run, 'kubelet.conf.d/50-case.conf');
-const node = (): Promise<NodeStatus> => api<NodeStatus>('GET', `/api/v1/nodes/${NODE}`);
-
-/** The kubelet with other settings while `body` runs. */
-async function withKubelet(settings: object, body: () => Promise<void>): Promise<void> {
-  writeFileSync(
-    dropIn(),
-    JSON.stringify({
-      apiVersion: 'kubelet.config.k8s.io/v1beta1',
-      kind: 'KubeletConfiguration',
-      ...settings,
-    }),
-  );
-  try {
-    await restartProgram('kubelet');
-    await body();
-  } finally {
-    rmSync(dropIn());
-    await restartProgram('kubelet');
-    await waitFor('a node without pressure', async () => {
-      const { status, spec } = await node();
-      const free = status.conditions.every(
-        ({ type, status: is }) => is === (type === 'Ready' ? 'True' : 'False'),
-      );
-      return free && (spec.taints ?? []).length === 0 ? true : undefined;
-    });
-  }
-}
 
 /** The free part of the file system that images are on, in bytes, and all of it. */
 function disk(): { free: number; whole: number } {
@@ -97,10 +63,12 @@ subject(
         );
         assert.equal(status.reason, 'Evicted');
         assert.match(status.message ?? '', /low on resource: ephemeral-storage|DiskPressure/);
-        const now = await node();
+        const now = await nodeStatus();
         assert.equal(now.status.conditions.find(({ type }) => type === 'DiskPressure')?.status, 'True');
         await waitFor('the taint', async () =>
-          (await node()).spec.taints?.some(({ key }) => key.endsWith('disk-pressure')) ? true : undefined,
+          (await nodeStatus()).spec.taints?.some(({ key }) => key.endsWith('disk-pressure'))
+            ? true
+            : undefined,
         );
       });
     });

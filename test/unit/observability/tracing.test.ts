@@ -18,7 +18,8 @@ interface Traced {
 }
 
 async function trace(t: TestContext, samplesPerMillion: number): Promise<Traced> {
-  const collector = await startOtlpCollector(t);
+  const collector = await startOtlpCollector();
+  t.after(() => collector.close());
   const endpoint = `http://127.0.0.1:${collector.port}`;
   const tracing = new Tracing({ endpoint, samplesPerMillion, version: '1.2.3', log: captureLog() });
   return { collector, tracing, metrics: tracing.beside(silentMetrics) };

@@ -6,6 +6,7 @@ import { imageNames } from '../images/names.js';
 import type { ContainerLogs } from '../logs/container-logs.js';
 import type { PodNetwork } from '../network/network.js';
 import { podAddresses } from '../network/pod-addresses.js';
+import { MemoryKills } from '../node/memory-kills.js';
 import { Mirror } from '../state/mirror.js';
 import { readRecord, type RecordSources } from '../state/read-record.js';
 import { recognitionOn } from '../state/recognise.js';
@@ -34,10 +35,12 @@ export function buildMirror(config: Config, parts: MirrorParts): Mirror {
     image: (container, labels) => imageNames(container, labels, images),
     log,
   };
+  const memoryKills = new MemoryKills();
   return new Mirror({
     engine,
     log,
     read: (inspect, last) => readRecord(inspect, sources, last),
+    isKernelsKill: (id) => memoryKills.has(id),
     beforeTold: async (record) => {
       if (record.kind === 'container') await observeLog(logs, record);
     },

@@ -18,6 +18,8 @@ export interface MirrorOptions {
   log: Logger;
   /** Reads an inspect into a record; undefined for containers that are not ours. `last` is what was known until now. */
   read: (inspect: ContainerInspect, last: ObjectRecord | undefined) => Promise<ObjectRecord | undefined>;
+  /** Whether the kernel tells that it has killed in this container because memory ran out. Never rejects. */
+  isKernelsKill: (id: string) => Promise<boolean>;
   /** What must be done before others learn of a reading. Never throws. */
   beforeTold?: (record: ObjectRecord) => Promise<void>;
   /** Full reconciliation period: the Engine drops events for readers that stall. */
@@ -85,7 +87,7 @@ export class Mirror {
         });
       },
     });
-    const killCauses = new KillCauses(this.#connection.stopping);
+    const killCauses = new KillCauses(this.#connection.stopping, options.isKernelsKill);
     this.#reader = new ObjectReader({
       engine,
       log,

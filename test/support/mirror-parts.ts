@@ -31,6 +31,7 @@ export function mirrorOf(engine: FakeEngine, changed: Partial<MirrorOptions> = {
     engine,
     log: silentLogger,
     read: readEvery,
+    isKernelsKill: () => Promise.resolve(false),
     reconcileEveryMs: 3_600_000,
     compareEveryMs: 3_600_000,
     requestTimeoutMs: 5_000,

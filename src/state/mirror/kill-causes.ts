@@ -12,6 +12,7 @@ const SIGKILL = /^(9|(SIG)?KILL)$/;
 /** What the Engine has told of the present run of a container. */
 interface Run {
   ranOutOfMemory: boolean;
+  wasAskedFor: boolean;
   /** Resolves when memory ran out, or somebody asked the Engine for a SIGKILL. */
   readonly explained: Deferred;
 }
@@ -19,15 +20,19 @@ interface Run {
 /**
  * Why containers were killed. That memory ran out is told by a process of its own (a watcher of the cgroup in containerd's
  * shim), which a busy machine runs after the one that tells of the end: then the Engine's inspect knows of a kill only, for
- * a moment, or for good (Engine 20.10 takes no note of an `oom` that comes after the end). The kubelet reads a status once:
- * an end by a SIGKILL that nobody has asked for is held back until that event came, for a while at most.
+ * a moment, or for good (Engine 20.10 takes no note of an `oom` that comes after the end, and no watcher tells of a kill that
+ * comes before it has begun to watch). The kubelet reads a status once: for an end by a SIGKILL that nobody has asked for
+ * the kernel itself is asked, and then it is held back until that event came, for a while at most.
  */
 export class KillCauses {
   readonly #runs = new Map<string, Run>();
   readonly #stopping: AbortSignal;
+  readonly #isKernelsKill: (id: string) => Promise<boolean>;
 
-  constructor(stopping: AbortSignal) {
+  /** @param isKernelsKill whether the kernel tells that it has killed in this container for memory. Never rejects. */
+  constructor(stopping: AbortSignal, isKernelsKill: (id: string) => Promise<boolean>) {
     this.#stopping = stopping;
+    this.#isKernelsKill = isKernelsKill;
   }
 
   /** Takes note of an event. The Engine tells that it kills before it tells of the end. */
@@ -38,6 +43,7 @@ export class KillCauses {
     const run = this.#runOf(id);
     run.explained.resolve();
     if (action === 'oom') run.ranOutOfMemory = true;
+    else run.wasAskedFor = true;
   }
 
   /**
@@ -54,7 +60,10 @@ export class KillCauses {
     if (!isEnd || state.OOMKilled) return inspect;
     const isNews = before?.status !== 'exited' && before?.status !== 'dead';
     const isSandbox = inspect.Config.Labels?.[KIND_LABEL] === SANDBOX_KIND;
-    if (state.ExitCode === KILLED && isNews && areEventsLive && !isSandbox) await this.#explanation(id);
+    if (state.ExitCode === KILLED && !isSandbox) {
+      await this.#askKernel(id);
+      if (isNews && areEventsLive) await this.#explanation(id);
+    }
     if (this.#runs.get(id)?.ranOutOfMemory !== true) return inspect;
     return { ...inspect, State: { ...state, OOMKilled: true } };
   }
@@ -63,6 +72,15 @@ export class KillCauses {
   forget(id: string): void {
     this.#runs.get(id)?.explained.resolve();
     this.#runs.delete(id);
+  }
+
+  async #askKernel(id: string): Promise<void> {
+    const known = this.#runs.get(id);
+    if (known?.ranOutOfMemory === true || known?.wasAskedFor === true) return;
+    if (!(await this.#isKernelsKill(id))) return;
+    const run = this.#runOf(id);
+    run.ranOutOfMemory = true;
+    run.explained.resolve();
   }
 
   async #explanation(id: string): Promise<void> {
@@ -81,7 +99,7 @@ export class KillCauses {
   #runOf(id: string): Run {
     let run = this.#runs.get(id);
     if (run === undefined) {
-      run = { ranOutOfMemory: false, explained: deferred() };
+      run = { ranOutOfMemory: false, wasAskedFor: false, explained: deferred() };
       this.#runs.set(id, run);
     }
     return run;

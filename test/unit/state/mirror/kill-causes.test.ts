@@ -18,11 +18,14 @@ describe('the end of a container that was killed', () => {
   let id: string;
   /** Each reading that others were told of, as `status reason`. */
   let told: string[];
+  /** Containers that the kernel tells to have killed in. */
+  let killed: Set<string>;
 
   beforeEach(async () => {
     engine = new FakeEngine();
     engine.addImage('image:1');
     told = [];
+    killed = new Set();
     mirror = begin();
     await mirror.current();
     const hostConfig = { NetworkMode: `container:${LABELS['io.kubernetes.sandbox.id']}` };
@@ -34,7 +37,7 @@ describe('the end of a container that was killed', () => {
   afterEach(() => mirror.stop());
 
   function begin(): Mirror {
-    const made = mirrorOf(engine);
+    const made = mirrorOf(engine, { isKernelsKill: (one) => Promise.resolve(killed.has(one)) });
     made.subscribe({
       onChange: ({ after }) => {
         if (after?.kind === 'container') told.push(`${after.status} ${after.phase.reason}`);
@@ -78,6 +81,26 @@ describe('the end of a container that was killed', () => {
     await engine.stopContainer(id, 0);
     await mirror.reach(id, ({ status }) => status === 'exited');
     assert.ok(performance.now() - beganMs < 1_000);
+    assert.deepEqual(ends(), ['exited Error']);
+  });
+
+  it('is OOMKilled at once where the kernel says so, though Docker never does', async () => {
+    const beganMs = performance.now();
+    killed.add(id);
+    engine.exit(id, 137);
+    await until('the end', () => ends().length > 0);
+    assert.ok(performance.now() - beganMs < 1_000);
+    await mirror.refresh(id);
+    await mirror.stop();
+    mirror = begin();
+    await mirror.current();
+    assert.deepEqual(new Set(ends()), new Set(['exited OOMKilled']));
+  });
+
+  it('is no OOM kill when the Engine was asked for it, whatever the kernel has told of the container', async () => {
+    killed.add(id);
+    await engine.stopContainer(id, 0);
+    await mirror.reach(id, ({ status }) => status === 'exited');
     assert.deepEqual(ends(), ['exited Error']);
   });
 

@@ -56,7 +56,7 @@ describe('ObjectReader', () => {
       log: silentLogger,
       picture,
       ledger: new EventLedger(),
-      killCauses: new KillCauses(stopping.signal),
+      killCauses: new KillCauses(stopping.signal, () => Promise.resolve(false)),
       areEventsLive: () => true,
       read: readEvery,
       beforeTold: () => Promise.resolve(),

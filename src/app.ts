@@ -9,6 +9,7 @@ import type { Config } from './cli/config.js';
 import type { ReloadableConfig } from './cli/reload.js';
 import { readBuildInfo } from './cli/version.js';
 import { dropLogsAfterResync } from './cri/container/log.js';
+import { Companion } from './companion/companion.js';
 import { noSharedWork, type CriDeps } from './cri/deps.js';
 import { imageService } from './cri/image-service.js';
 import { buildReplies } from './cri/replies/build-replies.js';
@@ -75,6 +76,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
   const network = buildNetwork(config, metrics, log);
   const images = new KnownImages(engine);
   const logs = new ContainerLogs(engine, log);
+  const companion = new Companion(rootDirectory, (apiVersion) => engine.supports(apiVersion), log);
   const sealKey = new SealKey(rootDirectory, log);
   const seal = new Seal(sealKey);
   const mirror = buildMirror(config, { engine, network, images, seal, logs, log });
@@ -109,7 +111,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
     ...noSharedWork(),
     ...buildReplies(protocol.encodeReply, heldLimits),
     ...imageParts,
-    ...{ engine, network, images, logs, mirror, statistics, events, streaming },
+    ...{ engine, companion, network, images, logs, mirror, statistics, events, streaming },
     ...{ checkpoints, heldLimits, podResources, seal, log },
     sandboxMetrics: new SandboxMetrics(statistics),
     settings: live.settings,
@@ -167,6 +169,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
       await status?.close();
       await debug?.stop();
       await statistics.stop();
+      await companion.stop();
       await imageParts.imageInodes.stop();
       await network.stop();
       await sessionsEnd;

@@ -1,3 +1,4 @@
+import type { Companion } from '../companion/companion.js';
 import type { ContainerLogSettings } from '../convert/container/log-config.js';
 import type { Engine } from '../docker/engine.js';
 import type { EventFeed } from '../events/event-feed.js';
@@ -64,6 +65,7 @@ export function noSharedWork(): SharedWork {
 /** All that RPCs work with, built once in app.ts. The signature of each says what of it it may touch. */
 export interface CriDeps extends SharedWork, Images, KeptReplies {
   readonly engine: Engine;
+  readonly companion: Companion;
   readonly mirror: Mirror;
   readonly network: PodNetwork;
   readonly logs: ContainerLogs;

@@ -37,6 +37,8 @@ export interface EngineInfo {
   LoggingDriver: string;
   LiveRestoreEnabled?: boolean;
   CDISpecDirs?: Nullable<string[]>;
+  /** API 1.46. */
+  Containerd?: Nullable<{ Address?: string }>;
   KernelVersion: string;
   OperatingSystem?: string;
   ServerVersion: string;

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { mkdir, readdir, readFile, realpath, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { holdingMount } from '../node/mount-propagation.js';
+import { holdingMount, parseMountinfo } from '../convert/text/mountinfo.js';
 
 const run = promisify(execFile);
 
@@ -67,7 +67,7 @@ export class ImageFolders {
 async function isMountPoint(path: string): Promise<boolean> {
   try {
     const [real, mountinfo] = await Promise.all([realpath(path), readFile('/proc/self/mountinfo', 'utf8')]);
-    return holdingMount(mountinfo, real)?.mountPoint === real;
+    return holdingMount(parseMountinfo(mountinfo), real)?.mountPoint === real;
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return false;
     throw error;

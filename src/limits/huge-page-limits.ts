@@ -20,17 +20,24 @@ const UNITS = ['KB', 'MB', 'GB'];
 export async function needsSetting(limits: NodeLimits, paths = PATHS): Promise<boolean> {
   if (limits.oomScoreAdj !== undefined) return true;
   if (limits.cgroup.some(({ required }) => required)) return true;
-  if (limits.cgroup.length === 0 || !(await hasController(paths))) return false;
+  if (limits.cgroup.length === 0) return false;
+  const sizes = await limitedSizes(paths);
+  return limits.cgroup.some(({ file }) => sizes.has(file.split('.')[1] ?? ''));
+}
+
+/** The page sizes, such as `2MB`, that the kernel has and can limit. */
+export async function limitedSizes(paths = PATHS): Promise<ReadonlySet<string>> {
+  if (!(await hasController(paths))) return new Set();
   const names = await readdir(paths.sizes).catch(() => []);
-  const sizes = new Set(names.map(sizeOf));
-  return limits.cgroup.some(({ file }) => sizes.has(file.split('.')[1]));
+  return new Set(names.flatMap((name) => sizeOf(name) ?? []));
 }
 
 async function hasController({ mountinfo }: HugePagePaths): Promise<boolean> {
   const roots = controllerRoots(await readFile(mountinfo, 'utf8'));
   if (roots.has('hugetlb')) return true;
   const unified = roots.get('');
-  if (unified === undefined) return false;
+  // Beside hierarchies of cgroup v1 it is not where containers are.
+  if (unified === undefined || roots.has('memory')) return false;
   const controllers = await readFile(join(unified.mountPoint, 'cgroup.controllers'), 'utf8').catch(() => '');
   return controllers.trim().split(' ').includes('hugetlb');
 }

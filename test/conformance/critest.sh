@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Runs critest, the CRI's validation suite, against cridock.
 #
-# Usage:  critest.sh [--all | --logs | --streaming | --websocket | --stats] [ENGINE]
+# Usage:  critest.sh [--all | --logs | --streaming | --websocket | --stats | --userns] [ENGINE]
 #                      ENGINE: 20.10, 26.1, 28.5.2 (default), 29.8; with +containerd for its image store
 #         --all        every group, not only those in groups.txt
 #         --logs       the groups whose specs read container logs only
 #         --streaming  the Streaming group and execSync only, over SPDY
 #         --websocket  the Streaming group only, over WebSocket
 #         --stats      the specs of statistics and metrics only; those of metrics are in no release up to v1.36.0
+#         --userns     the specs of user namespaces only, with the companion runtime (needs a C compiler)
 # Input:  a finished build in dist/; Go, where critest is not built yet; groups.txt and exceptions.txt beside this,
 #         and exceptions-ENGINE.txt for one Engine.
 # Output: the names of the specs that failed; the last line is "N passed, N failed, N skipped", where known
@@ -24,6 +25,11 @@ case ${1:-} in
   --logs) focus=(-ginkgo.focus 'support log|Security Context|Multiple Containers') && shift ;;
   --streaming) focus=(-ginkgo.focus 'Streaming|execSync') && shift ;;
   --stats) focus=(-ginkgo.focus ' stats | metrics') && shift ;;
+  --userns)
+    focus=(-ginkgo.focus 'UserNamespaces')
+    export CRIDOCK_TEST_COMPANION=1
+    shift
+    ;;
   --websocket)
     focus=(-ginkgo.focus Streaming -websocket-exec -websocket-attach -websocket-portforward)
     shift

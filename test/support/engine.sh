@@ -16,6 +16,8 @@
 #            --registry HOST:PORT   pulls go to this plain registry, whatever registry.k8s.io, k8s.gcr.io or gcr.io
 #                                   reference they name (not with 26.1's containerd store)
 # Input:  DOCKER_MIN_API_VERSION, if set, reaches the daemon: 1.44 imitates the floor of Engine 29.
+#         CRIDOCK_TEST_COMPANION, if set, has the companion runtime (dist/libexec) found by the daemon's containerd, and a
+#         runc that maps the owners of mounts.
 #         CRIDOCK_TEST_RUNC, a folder with a runc that the daemon uses instead of Debian 12's (with 29.8: Debian unstable's).
 # Output: stdout the path; progress on stderr. Log: /run/cridock-test/<name>/dockerd.log. Images stay in
 #         /var/lib/cridock-test/<name> for the next start.
@@ -130,7 +132,7 @@ start() {
     return
   fi
   program=$(daemon)
-  [ "$version" != 29.8 ] || runc_folder=${runc_folder:-$(newer_runc)}
+  [ "$version" != 29.8 ] && [ -z "$companion" ] || runc_folder=${runc_folder:-$(newer_runc)}
   [ "${1:-}" = keep ] || end_processes
   # With live-restore containers may run on in their mounts.
   [ "$live_restore" = true ] || unmount_left
@@ -146,6 +148,9 @@ start() {
   # A config file of our own: the machine's /etc/docker/daemon.json is for its own Engine.
   # Runtimes for pods that name one as their handler. Debian 12's crun is too old for the newer Engines.
   settings='"runtimes": {"crun": {"path": "'$repo_root'/test/support/crun.sh"}, "second-runc": {"path": "runc"}}, "live-restore": '$live_restore
+  # Before 23 the Engine knows no shims by name.
+  [ -z "$companion" ] || [ "$version" != 20.10 ] ||
+    settings=${settings/'"second-runc"'/'"cridock": {"path": "'$repo_root'/dist/libexec/oci/runc"}, "second-runc"'}
   printf '{%s, "features": {"containerd-snapshotter": %s}}\n' "$settings" "$containerd_store" >"$run/daemon.json"
   [ "$version" != 20.10 ] || echo "{$settings}" >"$run/daemon.json"
   arguments=(--config-file "$run/daemon.json" --data-root "$data" --exec-root "$run/exec"
@@ -153,7 +158,7 @@ start() {
     --containerd-namespace "cridock-$name" --containerd-plugins-namespace "cridock-$name-plugins")
   for host in registry.k8s.io k8s.gcr.io gcr.io; do arguments+=(--insecure-registry "$host"); done
   (
-    export PATH="${runc_folder:+$runc_folder:}$bin/usr/bin:$bin/usr/sbin:$PATH"
+    export PATH="${companion:+$companion:}${runc_folder:+$runc_folder:}$bin/usr/bin:$bin/usr/sbin:$PATH"
     libraries=("$bin"/lib/*-linux-gnu) # 20.10 needs one that the machine may lack
     [ ! -d "${libraries[0]}" ] || export LD_LIBRARY_PATH="${libraries[0]}"
     if [ -n "$registry" ]; then
@@ -218,6 +223,7 @@ data=$state_dir/$name
 socket=$run/docker.sock
 bridge=crdk$(echo "$scope$name" | sha256sum | cut -c1-8)
 runc_folder=${CRIDOCK_TEST_RUNC:-}
+companion=${CRIDOCK_TEST_COMPANION:+$repo_root/dist/libexec}
 bin=$(binaries)
 
 case $command in

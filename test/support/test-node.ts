@@ -33,6 +33,9 @@ export interface TestContainer {
   pid: number;
 }
 
+/** Why a test of a node without the companion runtime does not run. */
+export const WITH_COMPANION = 'the Engine has the companion runtime: test/companion has the tests';
+
 /** What tests add to a container: security context and resources beside the other members. */
 export interface ContainerChanges extends Omit<ContainerConfig, 'linux'> {
   security?: LinuxContainerConfig['security_context'];
@@ -70,6 +73,12 @@ export class TestNode {
     const known = (1n << (BigInt(readFileSync('/proc/sys/kernel/cap_last_cap', 'utf8')) + 1n)) - 1n;
     const own = BigInt(`0x${statusOf('self').get('CapBnd') ?? '0'}`);
     return own === known ? undefined : 'this machine lacks capabilities, which this Engine does not see';
+  }
+
+  /** Whether pods can have user namespaces here. */
+  async hasCompanion(): Promise<boolean> {
+    const { runtime_handlers: handlers } = await this.runtime.Status({});
+    return handlers.some(({ features }) => features?.user_namespaces === true);
   }
 
   get runtime(): CridockProcess['client']['runtime'] {

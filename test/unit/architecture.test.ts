@@ -15,7 +15,7 @@ const LAYERS = [
   ['unit'],
   ['cli', 'server', 'streaming'],
   ['cri'],
-  ['images', 'events', 'limits', 'stats'],
+  ['images', 'events', 'limits', 'stats', 'companion'],
   ['docker', 'state', 'network', 'logs', 'node', 'observability', 'client'],
   ['convert'],
   ['util'],

@@ -17,6 +17,10 @@ import { clampOomScoreAdj, requireOomScoreAdj } from '../limits/oom-score.js';
 import { createResources } from '../limits/resources.js';
 import type { SandboxFacts } from '../sandbox/sandbox-facts.js';
 import { containerSecurity } from '../security/security.js';
+import { checkSameUserNamespace } from '../security/user-namespace.js';
+import { adjustmentsFact, type Adjustments } from '../companion/adjustments.js';
+import { askedAdjustments, type CompanionUse } from '../companion/asked-adjustments.js';
+import type { IdMaps } from '../companion/id-maps.js';
 import { stopSignalName } from './stop-signal.js';
 import { identityText, NO_USER_FIELDS, userAndGroups, type ImageUsers } from '../security/user.js';
 import { checkAbsolutePath, checkArguments, requireContainerConfig } from '../text/validate.js';
@@ -35,6 +39,10 @@ export interface ContainerSandbox {
 /** What a container depends on beside the request's config. */
 export interface ContainerBodyOptions {
   sandbox: ContainerSandbox;
+  /** Mappings of the pod's user namespace, if it has one. */
+  userNamespace: IdMaps | undefined;
+  /** The companion runtime for this pod. */
+  companion: CompanionUse;
   /** The image's id, resolved by the caller. */
   imageId: string;
   imageUsers: ImageUsers;
@@ -80,6 +88,9 @@ export function containerBody(
     config.linux?.resources ?? null,
     options.cgroupVersion,
   );
+  checkSameUserNamespace(context?.namespace_options ?? null, options.userNamespace);
+  const adjustments = askedAdjustments(config, { ...options, writes });
+  const mounts = { ...options, isAdjusted: adjustments !== undefined };
   const stopSignal = stopSignalName(config.stop_signal);
   const name = containerName(metadata, options.sandbox.identity);
   const body: ContainerCreateBody = {
@@ -99,6 +110,7 @@ export function containerBody(
         ...options.own,
         ...nodeLimitsFact({ cgroup: writes }),
         ...imageVolumesFact(config.mounts),
+        ...(adjustments && adjustmentsFact(adjustments)),
         [USER]: identityText(identity),
       },
       sandboxId: options.sandbox.id,
@@ -110,10 +122,10 @@ export function containerBody(
     // The kubelet has probes of its own: an image's health check would only cost.
     Healthcheck: { Test: ['NONE'] },
     HostConfig: {
-      ...podHostConfig(config.linux, options),
+      ...podHostConfig(config.linux, options, adjustments),
       ...resources,
       GroupAdd,
-      ...mountMembers(config.mounts, options, options.hasSelinux),
+      ...mountMembers(config.mounts, mounts, options.hasSelinux),
       Devices: deviceMappings(config.devices),
       DeviceRequests: cdiRequests(config, options.supports),
       ...(options.logConfig && { LogConfig: options.logConfig }),
@@ -130,9 +142,11 @@ export function containerBody(
 function podHostConfig(
   linux: LinuxContainerConfig__Output | null,
   options: ContainerBodyOptions,
+  adjustments: Adjustments | undefined,
 ): HostConfig {
-  const { sandbox } = options;
-  const { Runtime, CgroupParent } = sandbox.inspect.HostConfig;
+  const { sandbox, companion } = options;
+  const { CgroupParent } = sandbox.inspect.HostConfig;
+  const Runtime = adjustments === undefined ? sandbox.inspect.HostConfig.Runtime : companion.runtime;
   const context = linux?.security_context ?? null;
   const oomScoreAdj = requireOomScoreAdj(
     'config.linux.resources.oom_score_adj',

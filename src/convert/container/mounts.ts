@@ -3,6 +3,8 @@ import type { BindPropagation, ContainerInspect, MountPoint, MountSpec } from '.
 import type { Mount, Mount__Output } from '../../gen/runtime/v1/Mount.js';
 import { MountPropagation } from '../../gen/runtime/v1/MountPropagation.js';
 import { Code, CriError, invalidArgument } from '../../util/cri-error.js';
+import type { Adjustments, MountAdjustment } from '../companion/adjustments.js';
+import { idMappings } from '../security/user-namespace.js';
 import type { ImageVolumeMount, ImageVolumeMounts } from './image-volume-mounts.js';
 import { checkAbsolutePath, checkText, unsupported } from '../text/validate.js';
 
@@ -19,6 +21,8 @@ export interface MountAbilities {
   supports: (apiVersion: string) => boolean;
   /** True when the pod's runtime handler can mount recursively read-only. */
   recursiveReadOnly: boolean;
+  /** True when the companion runtime adds what Docker's mounts cannot have (`Adjustments`). */
+  isAdjusted: boolean;
   /** Where the files of an image mount are; the caller has looked them up. */
   imageFiles: (mount: Mount__Output) => ImageFiles | undefined;
 }
@@ -28,6 +32,8 @@ const READ_ONLY_CHOICE_API_VERSION = '1.44';
 /** Since this version the Engine mounts images itself. */
 export const IMAGE_MOUNT_API_VERSION = '1.48';
 const MAX_SUB_PATH_BYTES = 4095;
+/** OCI's option for recursively read-only. */
+const RECURSIVE = 'rro';
 
 /**
  * `HostConfig.Mounts`. The last mount of a target wins; those that are made elsewhere are left out. The caller makes sources
@@ -61,12 +67,6 @@ export function mountSpecs(
 
 function checkCommon(field: string, mount: Mount__Output): void {
   checkAbsolutePath(`${field}.container_path`, mount.container_path);
-  if (mount.uidMappings.length > 0)
-    throw unsupported(`${field}.uidMappings`, 'Docker has no id-mapped mounts');
-  if (mount.gidMappings.length > 0)
-    throw unsupported(`${field}.gidMappings`, 'Docker has no id-mapped mounts');
-  if (mount.mount_options.length > 0)
-    throw unsupported(`${field}.mount_options`, 'Docker has none for binds');
 }
 
 function bindMount(field: string, mount: Mount__Output, abilities: MountAbilities): MountSpec {
@@ -81,6 +81,8 @@ function bindMount(field: string, mount: Mount__Output, abilities: MountAbilitie
   };
   if (mount.recursive_read_only) {
     checkRecursiveReadOnly(`${field}.recursive_read_only`, mount, abilities);
+  }
+  if (mount.recursive_read_only && !abilities.isAdjusted) {
     return { ...spec, BindOptions: { Propagation: 'rprivate', ReadOnlyForceRecursive: true } };
   }
   const readOnlyChoice = mount.readonly && abilities.supports(READ_ONLY_CHOICE_API_VERSION);
@@ -115,6 +117,7 @@ function checkRecursiveReadOnly(field: string, mount: Mount__Output, abilities: 
   if (mount.propagation !== MountPropagation.PROPAGATION_PRIVATE) {
     throw invalidArgument(field, 'needs propagation PRIVATE');
   }
+  if (abilities.isAdjusted) return;
   if (!abilities.recursiveReadOnly || !abilities.supports(READ_ONLY_CHOICE_API_VERSION)) {
     throw unsupported(field, "RROUnsupported: the pod's runtime cannot mount recursively read-only");
   }
@@ -157,18 +160,31 @@ function imageMount(
 
 /**
  * The mounts of a container in CRI's words: as they were asked for where Docker keeps that (`HostConfig.Mounts`), else,
- * for the `Binds` of older cri-dockerd versions, as they are. `volumes` are those of the container's label.
+ * for the `Binds` of older cri-dockerd versions, as they are. `volumes` and `adjustments` are those of the container's labels.
  */
 export function criMounts(
   { HostConfig: { Mounts: specs }, Mounts: points }: Pick<ContainerInspect, 'HostConfig' | 'Mounts'>,
   volumes: ImageVolumeMounts,
+  adjustments: Adjustments['mounts'] = {},
 ): Mount[] {
-  const asAsked = (specs ?? []).filter(isPodMount).map((spec) => mountOfSpec(spec, volumes[spec.Target]));
+  const asAsked = (specs ?? [])
+    .filter(isPodMount)
+    .map((spec) => ({ ...mountOfSpec(spec, volumes[spec.Target]), ...adjusted(adjustments[spec.Target]) }));
   const targets = new Set((specs ?? []).map(({ Target }) => Target));
   const binds = (points ?? []).filter(
     ({ Type, Destination }) => Type === 'bind' && !targets.has(Destination),
   );
   return [...asAsked, ...binds.map(mountOfPoint)];
+}
+
+function adjusted(adjustment: MountAdjustment | undefined): Mount {
+  if (adjustment === undefined) return {};
+  const { idMaps, options = [] } = adjustment;
+  return {
+    ...(idMaps && { uidMappings: idMappings(idMaps.uids), gidMappings: idMappings(idMaps.gids) }),
+    ...(options.includes(RECURSIVE) && { recursive_read_only: true }),
+    mount_options: options.filter((option) => option !== RECURSIVE),
+  };
 }
 
 function isPodMount({ Type }: MountSpec): boolean {

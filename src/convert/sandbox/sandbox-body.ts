@@ -19,9 +19,13 @@ import {
 } from '../security/security-profile.js';
 import { selinuxOptions } from '../security/selinux.js';
 import { sandboxSysctls } from './sysctls.js';
+import { adjustmentsFact } from '../companion/adjustments.js';
+import type { CompanionUse } from '../companion/asked-adjustments.js';
+import type { IdMaps } from '../companion/id-maps.js';
+import { askedUserNamespace, USERNS_FIELD } from '../security/user-namespace.js';
 import { NO_ACCOUNTS } from '../security/accounts.js';
 import { checkGroupsPolicy, NO_USER_FIELDS, userAndGroups } from '../security/user.js';
-import { checkText, requireSandboxConfig } from '../text/validate.js';
+import { checkText, requireSandboxConfig, unsupported } from '../text/validate.js';
 
 /** What a sandbox's container depends on beside the request's config. */
 export interface SandboxBodyOptions {
@@ -32,6 +36,8 @@ export interface SandboxBodyOptions {
   /** Network mode of pods that are not in the host's network. */
   podNetworkMode: 'none' | 'default';
   cgroupDriver: EngineInfo['CgroupDriver'];
+  /** The companion runtime for this handler. */
+  companion: CompanionUse;
   /** The lowest oom_score_adj that may be asked of the Engine. */
   minOomScoreAdj: number;
   /** Text of the file at `sandboxSeccompProfilePath`. */
@@ -61,11 +67,16 @@ export function sandboxSeccompProfilePath(config: PodSandboxConfig__Output): str
 export function sandboxBody(
   config: PodSandboxConfig__Output,
   options: SandboxBodyOptions,
-): { name: string; body: ContainerCreateBody } {
+): { name: string; body: ContainerCreateBody; userNamespace: IdMaps | undefined } {
   const { metadata } = requireSandboxConfig(config);
   checkText('config.hostname', config.hostname, MAX_HOSTNAME_BYTES);
   const context = config.linux?.security_context ?? null;
   const namespaces = sandboxNamespaces(context?.namespace_options ?? null, options.podNetworkMode);
+  const userNamespace = askedUserNamespace(context?.namespace_options ?? null);
+  if (userNamespace !== undefined && !options.companion.userNamespaces) {
+    throw unsupported(USERNS_FIELD, options.companion.missing);
+  }
+  const runtime = userNamespace === undefined ? options.runtimeHandler : options.companion.runtime;
   const isHostNetwork = namespaces.NetworkMode === 'host';
   const { User, GroupAdd } = pauseUser(context);
   const published = publishedPorts(isHostNetwork ? [] : podPortMappings(config.port_mappings));
@@ -81,7 +92,11 @@ export function sandboxBody(
     Labels: sandboxLabels({
       labels: config.labels,
       annotations: config.annotations,
-      own: { [NAME]: name, ...sandboxOwnFacts(config, options.runtimeHandler) },
+      own: {
+        [NAME]: name,
+        ...sandboxOwnFacts(config, options.runtimeHandler),
+        ...(userNamespace && adjustmentsFact({ userNamespace })),
+      },
     }),
     Healthcheck: { Test: ['NONE'] },
     ExposedPorts: Object.fromEntries(Object.keys(published).map((port) => [port, {}])),
@@ -96,10 +111,10 @@ export function sandboxBody(
       GroupAdd,
       Sysctls: sysctls,
       PortBindings: published,
-      ...(options.runtimeHandler !== '' && { Runtime: options.runtimeHandler }),
+      ...(runtime && { Runtime: runtime }),
     },
   };
-  return { name, body };
+  return { name, body, userNamespace };
 }
 
 const FIXED_HOST_CONFIG: HostConfig = {

@@ -3,8 +3,6 @@ import type { HostConfig } from '../../docker/types.js';
 import { NamespaceMode } from '../../gen/runtime/v1/NamespaceMode.js';
 import type { NamespaceOption__Output } from '../../gen/runtime/v1/NamespaceOption.js';
 import type { PodSandboxConfig__Output } from '../../gen/runtime/v1/PodSandboxConfig.js';
-import type { UserNamespace__Output } from '../../gen/runtime/v1/UserNamespace.js';
-import { unsupported } from '../text/validate.js';
 
 /** What a client that leaves `namespace_options` out asks for: every field at its zero value. */
 const ALL_POD: NamespaceOption__Output = {
@@ -30,8 +28,7 @@ export function sandboxNamespaces(
   options: NamespaceOption__Output | null,
   podNetworkMode: string,
 ): Pick<HostConfig, 'NetworkMode' | 'IpcMode' | 'PidMode'> {
-  const { network, pid, ipc, userns_options: userns } = options ?? ALL_POD;
-  checkUserNamespace(userns);
+  const { network, pid, ipc } = options ?? ALL_POD;
   checkMode('network', network, [NamespaceMode.POD, NamespaceMode.NODE]);
   checkMode('ipc', ipc, [NamespaceMode.POD, NamespaceMode.CONTAINER, NamespaceMode.NODE]);
   checkMode('pid', pid, [NamespaceMode.POD, NamespaceMode.CONTAINER, NamespaceMode.NODE]);
@@ -59,8 +56,7 @@ export function containerNamespaces(
   options: NamespaceOption__Output | null,
   sources: NamespaceSources,
 ): Pick<HostConfig, 'NetworkMode' | 'IpcMode' | 'PidMode' | 'UTSMode'> {
-  const { network, pid, ipc, target_id: targetId, userns_options: userns } = options ?? ALL_POD;
-  checkUserNamespace(userns);
+  const { network, pid, ipc, target_id: targetId } = options ?? ALL_POD;
   checkMode('network', network, [NamespaceMode.POD, NamespaceMode.NODE]);
   if (pid === NamespaceMode.TARGET && targetId === '') {
     throw invalidArgument(`${FIELD}.target_id`, 'must be set for PID mode TARGET');
@@ -111,10 +107,4 @@ function pidMode(
 function checkMode(namespace: string, mode: number, allowed: number[]): void {
   if (!allowed.includes(mode))
     throw invalidArgument(`${FIELD}.${namespace}`, `mode ${mode} is not allowed here`);
-}
-
-/** Docker remaps users for all containers or none. Absent or NODE means no user namespace of the pod's own. */
-function checkUserNamespace(userns: UserNamespace__Output | null): void {
-  if (userns === null || userns.mode === NamespaceMode.NODE) return;
-  throw unsupported(`${FIELD}.userns_options`, 'Docker has no user namespaces per pod');
 }

@@ -10,7 +10,6 @@ import {
   type Profile,
 } from './security-profile.js';
 import { selinuxOptions } from './selinux.js';
-import { unsupported } from '../text/validate.js';
 
 const FIELD = 'config.linux.security_context';
 
@@ -59,9 +58,6 @@ export function containerSecurity(
   if (!context) return {};
   if (context.privileged && !surroundings.podPrivileged) {
     throw invalidArgument(`${FIELD}.privileged`, 'the pod sandbox is not privileged');
-  }
-  if (context.capabilities && context.capabilities.add_ambient_capabilities.length > 0) {
-    throw unsupported(`${FIELD}.capabilities.add_ambient_capabilities`, 'Docker has no ambient capabilities');
   }
   return {
     Privileged: context.privileged,

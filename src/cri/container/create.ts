@@ -18,6 +18,8 @@ import { isAlive, isReady, ownFact, type SandboxRecord } from '../../state/recor
 import type { CallContext } from '../../util/call-context.js';
 import { Code, CriError, hasCode } from '../../util/cri-error.js';
 import { checkOnNode, makeMountSources } from './checks.js';
+import { userNamespaceOf } from '../../state/adjustments.js';
+import { companionUse } from '../companion/use.js';
 import type { CriDeps } from '../deps.js';
 import { findImage } from '../../images/lookup.js';
 import { resolveMounts, type ResolvedMounts, type ImageMountDeps } from './image-mounts.js';
@@ -29,6 +31,7 @@ import { SECCOMP_FIELD, readSeccompProfile } from '../seccomp-profile.js';
 /** What it takes to create a container. */
 export type CreateContainerDeps = Pick<
   CriDeps,
+  | 'companion'
   | 'containerCreates'
   | 'engine'
   | 'imageAccounts'
@@ -118,6 +121,8 @@ async function planContainer(
   await checkOnNode(config, info);
   const { name, body } = containerBody(config, {
     sandbox,
+    userNamespace: userNamespaceOf(sandbox),
+    companion: await companionUse(deps, info, sandbox.facts.runtimeHandler),
     imageId: image.Id,
     logPath: containerLogPath(logDirectory, config.log_path),
     targetContainerId: pidTarget(picture, sandbox, config),
@@ -130,10 +135,7 @@ async function planContainer(
     },
     logConfig: logConfig(deps.settings.containerLogs, (apiVersion) => deps.engine.supports(apiVersion)),
     supports: (apiVersion) => deps.engine.supports(apiVersion),
-    recursiveReadOnly: canMountRecursiveReadOnly(
-      info,
-      sandbox.inspect.HostConfig.Runtime || info.DefaultRuntime,
-    ),
+    recursiveReadOnly: canMountRecursiveReadOnly(info, sandbox.facts.runtimeHandler || info.DefaultRuntime),
     imageFiles,
     cgroupVersion: info.CgroupVersion === '2' ? 2 : 1,
     hasSelinux: hasSecurityOption(info, 'selinux'),

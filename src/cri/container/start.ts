@@ -10,12 +10,15 @@ import { logModeOf, logSourceOf } from './log.js';
 import type { CriDeps } from '../deps.js';
 import { containerOrThrow } from '../lookup.js';
 import { podLockKey } from '../../state/picture.js';
+import { isCompanionRuntime } from '../../companion/examine.js';
+import { needsSettingAfterwards } from '../../limits/limits-before-start.js';
+import { startMember } from '../companion/start.js';
 import { holdNodeLimits, nodeLimitsOf, setHeldLimits } from '../../limits/node-limits.js';
 
 /** What it takes to start a container. */
 export type StartContainerDeps = Pick<
   CriDeps,
-  'engine' | 'heldLimits' | 'log' | 'logs' | 'mirror' | 'podLocks'
+  'companion' | 'engine' | 'heldLimits' | 'log' | 'logs' | 'mirror' | 'podLocks'
 >;
 
 /**
@@ -47,9 +50,9 @@ async function start(deps: StartContainerDeps, id: string, ctx: CallContext): Pr
   }
   await prepareLog(deps, container);
   await prepareSysfs(deps, container);
-  await holdNodeLimits(deps, container, nodeLimitsOf(deps, container));
+  await holdLimits(deps, container);
   try {
-    await deps.engine.startContainer(id);
+    await startMember(deps, container);
   } catch (error) {
     // Docker keeps such a container as "created" with an error, which CRI calls exited.
     await deps.mirror.refresh(id);
@@ -61,6 +64,14 @@ async function start(deps: StartContainerDeps, id: string, ctx: CallContext): Pr
     await reportLog(deps, started, linkDockerLog(started.labels.logPath, started.inspect.LogPath ?? ''));
   }
   if (isAlive(started)) await setLimitsOrStop(deps, started);
+}
+
+/** Those that the companion runtime has set before the program runs are not written again. */
+async function holdLimits(deps: StartContainerDeps, container: ContainerRecord): Promise<void> {
+  const limits = nodeLimitsOf(deps, container);
+  const isSetBefore = isCompanionRuntime(container.inspect.HostConfig.Runtime);
+  if (isSetBefore && !(await needsSettingAfterwards(limits))) return;
+  await holdNodeLimits(deps, container, limits);
 }
 
 /** A container must not run with less confinement than was asked for. */

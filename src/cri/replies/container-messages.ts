@@ -8,6 +8,7 @@ import type { Container } from '../../gen/runtime/v1/Container.js';
 import type { ContainerStats } from '../../gen/runtime/v1/ContainerStats.js';
 import type { ContainerStatus } from '../../gen/runtime/v1/ContainerStatus.js';
 import { nodeLimitsOf, type NodeLimitsDeps } from '../../limits/node-limits.js';
+import { toldAdjustments } from '../../state/adjustments.js';
 import type { ContainerRecord } from '../../state/records.js';
 
 /** The record in CRI's words. */
@@ -31,7 +32,11 @@ export function containerStatusOf(
     image_id: image.id,
     labels: labels.labels,
     annotations: labels.annotations,
-    mounts: criMounts(inspect, parseImageVolumes(labels.own[IMAGE_VOLUMES])),
+    mounts: criMounts(
+      inspect,
+      parseImageVolumes(labels.own[IMAGE_VOLUMES]),
+      toldAdjustments(container).mounts,
+    ),
     log_path: labels.logPath,
     resources: { linux: criResources(inspect.HostConfig, nodeLimitsOf(deps, container)) },
     user: containerUser(labels.own[USER]),

@@ -1,13 +1,17 @@
+import { userNamespaceMessage } from '../../convert/security/user-namespace.js';
 import type { PodSandbox } from '../../gen/runtime/v1/PodSandbox.js';
 import { PodSandboxState } from '../../gen/runtime/v1/PodSandboxState.js';
 import type { PodSandboxStats } from '../../gen/runtime/v1/PodSandboxStats.js';
 import type { PodSandboxStatus } from '../../gen/runtime/v1/PodSandboxStatus.js';
+import { toldAdjustments } from '../../state/adjustments.js';
 import { isReady, type SandboxRecord } from '../../state/records.js';
 
 /** The record in CRI's words. */
 export function sandboxStatusOf(sandbox: SandboxRecord): PodSandboxStatus {
   const [ip = '', ...others] = sandbox.ips ?? [];
   const { network, pid, ipc } = sandbox.facts;
+  const { userNamespace } = toldAdjustments(sandbox);
+  const userns = userNamespace && { userns_options: userNamespaceMessage(userNamespace) };
   return {
     id: sandbox.id,
     metadata: sandbox.identity,
@@ -15,7 +19,7 @@ export function sandboxStatusOf(sandbox: SandboxRecord): PodSandboxStatus {
     created_at: String(sandbox.createdAtNs),
     // A pod in the host's network has no address of its own: the kubelet knows the node's.
     network: { ip, additional_ips: others.map((other) => ({ ip: other })) },
-    linux: { namespaces: { options: { network, pid, ipc } } },
+    linux: { namespaces: { options: { network, pid, ipc, ...userns } } },
     labels: sandbox.labels.labels,
     annotations: sandbox.labels.annotations,
     runtime_handler: sandbox.facts.runtimeHandler,

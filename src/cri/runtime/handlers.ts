@@ -1,5 +1,12 @@
+import { isCompanionRuntime } from '../../companion/examine.js';
+import type { EngineInfo } from '../../docker/types.js';
 import { invalidArgument } from '../../util/cri-error.js';
 import type { CriDeps } from '../deps.js';
+
+/** The Engine's runtimes that pods may name. The companion is none of them: it takes only what cridock starts by it. */
+export function handlerNames(info: EngineInfo): string[] {
+  return Object.keys(info.Runtimes ?? {}).filter((name) => !isCompanionRuntime(name));
+}
 
 /** '' asks for the default runtime; any other must be one of the Engine's (CRI: unknown handlers are refused). */
 export async function checkRuntimeHandler(
@@ -9,7 +16,7 @@ export async function checkRuntimeHandler(
   signal: AbortSignal,
 ): Promise<void> {
   if (handler === '') return;
-  const known = Object.keys((await deps.mirror.currentFacts(signal)).info.Runtimes ?? {});
+  const known = handlerNames((await deps.mirror.currentFacts(signal)).info);
   if (known.includes(handler)) return;
   throw invalidArgument(field, `"${handler}" is not a runtime of this Engine (${known.join(', ')})`);
 }

@@ -1,3 +1,4 @@
+import { isPlainRunc, type CompanionAbilities } from '../../companion/examine.js';
 import { canMountRecursiveReadOnly, usesContainerdStore } from '../../convert/engine-info.js';
 import type { EngineInfo } from '../../docker/types.js';
 import type { RuntimeCondition } from '../../gen/runtime/v1/RuntimeCondition.js';
@@ -7,9 +8,13 @@ import type { StatusResponse } from '../../gen/runtime/v1/StatusResponse.js';
 import type { CallContext } from '../../util/call-context.js';
 import { logProblems } from '../container/log.js';
 import type { CriDeps } from '../deps.js';
+import { handlerNames } from './handlers.js';
 
 /** What it takes to tell the node's conditions. */
-export type StatusDeps = Pick<CriDeps, 'engine' | 'logs' | 'mirror' | 'network' | 'settings' | 'streaming'>;
+export type StatusDeps = Pick<
+  CriDeps,
+  'companion' | 'engine' | 'logs' | 'mirror' | 'network' | 'settings' | 'streaming'
+>;
 
 /** A condition names so many objects; the others it counts. */
 const MOST_NAMED = 10;
@@ -24,6 +29,7 @@ export async function runtimeStatus(
   ctx: CallContext,
 ): Promise<StatusResponse> {
   const facts = deps.mirror.facts;
+  const companion = facts && (await deps.companion.abilities(facts.info));
   return {
     status: {
       conditions: [
@@ -33,8 +39,13 @@ export async function runtimeStatus(
         objectsReadable(deps),
       ],
     },
-    runtime_handlers: facts === undefined ? [] : runtimeHandlers(facts.info, deps.engine.supports('1.44')),
-    features: { supplemental_groups_policy: true, user_namespaces_host_network: false },
+    runtime_handlers:
+      facts && companion ? runtimeHandlers(facts.info, deps.engine.supports('1.44'), companion) : [],
+    features: {
+      supplemental_groups_policy: true,
+      user_namespaces_host_network: false,
+      mount_options: facts !== undefined && companion?.runtime !== undefined && hasOnlyRunc(facts.info),
+    },
     info: request.verbose ? { config: JSON.stringify(verboseInfo(deps)) } : {},
   };
 }
@@ -82,17 +93,24 @@ function objectsReadable({ mirror }: Pick<CriDeps, 'mirror'>): RuntimeCondition 
 }
 
 /** One handler for each of the Engine's runtimes and '' for its default one. */
-function runtimeHandlers(info: EngineInfo, tellsFeatures: boolean): RuntimeHandler[] {
-  const runtimes = Object.entries(info.Runtimes ?? {});
+function runtimeHandlers(
+  info: EngineInfo,
+  tellsFeatures: boolean,
+  companion: CompanionAbilities,
+): RuntimeHandler[] {
   const handler = (name: string, runtime: string): RuntimeHandler => ({
     name,
     features: {
       recursive_read_only_mounts: tellsFeatures && canMountRecursiveReadOnly(info, runtime),
-      // Docker maps users for the whole daemon only, never for one pod.
-      user_namespaces: false,
+      user_namespaces: companion.userNamespaces && isPlainRunc(info, name),
     },
   });
-  return [handler('', info.DefaultRuntime), ...runtimes.map(([name]) => handler(name, name))];
+  return [handler('', info.DefaultRuntime), ...handlerNames(info).map((name) => handler(name, name))];
+}
+
+/** A feature of the whole runtime is one of every handler. */
+function hasOnlyRunc(info: EngineInfo): boolean {
+  return handlerNames(info).every((name) => isPlainRunc(info, name));
 }
 
 /** What `crictl info` shows besides the conditions. */

@@ -1,4 +1,5 @@
 import { sandboxBody, sandboxSeccompProfilePath } from '../../convert/sandbox/sandbox-body.js';
+import type { IdMaps } from '../../convert/companion/id-maps.js';
 import { SPEC_HASH, withSpecHash } from '../../convert/text/spec-hash.js';
 import type { ContainerCreateBody } from '../../docker/types.js';
 import type { PodSandboxConfig__Output } from '../../gen/runtime/v1/PodSandboxConfig.js';
@@ -10,6 +11,8 @@ import type { CallContext } from '../../util/call-context.js';
 import { Code, CriError, hasCode, invalidArgument, messageOf } from '../../util/cri-error.js';
 import { checkProfiles } from '../container/checks.js';
 import type { Progress } from '../../util/shared-calls.js';
+import { startSandboxContainer } from '../companion/start.js';
+import { companionUse } from '../companion/use.js';
 import type { CriDeps } from '../deps.js';
 import { pullShared, type PullDeps } from '../image/pull.js';
 import { SECCOMP_FIELD, readSeccompProfile } from '../seccomp-profile.js';
@@ -21,7 +24,16 @@ import { removeSandbox, type RemoveSandboxDeps } from './remove.js';
 /** What it takes to make a sandbox. */
 export type RunSandboxDeps = Pick<
   CriDeps,
-  'checkpoints' | 'engine' | 'log' | 'mirror' | 'network' | 'podLocks' | 'sandboxRuns' | 'seal' | 'settings'
+  | 'checkpoints'
+  | 'companion'
+  | 'engine'
+  | 'log'
+  | 'mirror'
+  | 'network'
+  | 'podLocks'
+  | 'sandboxRuns'
+  | 'seal'
+  | 'settings'
 > &
   RemoveSandboxDeps &
   PullDeps;
@@ -45,7 +57,8 @@ export async function runPodSandbox(
   await checkRuntimeHandler(deps, 'runtime_handler', runtimeHandler, ctx.signal);
   await checkProfiles(config.linux?.security_context ?? null, info);
   const seccompPath = sandboxSeccompProfilePath(config);
-  const { name, body } = sandboxBody(config, {
+  const { name, body, userNamespace } = sandboxBody(config, {
+    companion: await companionUse(deps, info, runtimeHandler),
     image: deps.settings.podInfraContainerImage,
     runtimeHandler,
     podNetworkMode: deps.network.sandboxNetworkMode,
@@ -54,7 +67,7 @@ export async function runPodSandbox(
     seccompProfileText: seccompPath && (await readSeccompProfile(seccompPath, SECCOMP_FIELD)),
   });
   const { body: whole, specHash } = withSpecHash(body);
-  const plan: SandboxPlan = { name, config, body: deps.seal.onto(name, whole), specHash };
+  const plan: SandboxPlan = { name, config, userNamespace, body: deps.seal.onto(name, whole), specHash };
   const id = await deps.sandboxRuns.join(
     `${name} ${plan.specHash}`,
     (signal, progress) => {
@@ -71,6 +84,7 @@ interface SandboxPlan {
   readonly config: PodSandboxConfig__Output;
   readonly body: ContainerCreateBody;
   readonly specHash: string;
+  readonly userNamespace: IdMaps | undefined;
 }
 
 async function makeSandbox(
@@ -88,7 +102,7 @@ async function makeSandbox(
     signal.throwIfAborted();
     await deps.checkpoints.write(id, checkpointOf(plan.config));
     progress('starting its container');
-    await deps.engine.startContainer(id);
+    await startSandboxContainer(deps, id, plan.userNamespace);
     const started = await deps.mirror.reach(id, ({ pid }) => pid !== 0);
     if (started?.kind !== 'sandbox') throw vanished(id);
     signal.throwIfAborted();

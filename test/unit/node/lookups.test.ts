@@ -6,7 +6,6 @@ import { after, before, describe, it } from 'node:test';
 import { isProfileLoaded } from '../../../src/node/apparmor-profiles.js';
 import { isCdiDeviceKnown } from '../../../src/node/cdi-specs.js';
 import { hasSelinux } from '../../../src/node/selinux.js';
-import { holdingMount } from '../../../src/node/mount-propagation.js';
 
 describe('what is looked up on the node', () => {
   let folder: string;
@@ -43,19 +42,5 @@ describe('what is looked up on the node', () => {
     for (const name of ['nvidia.com/gpu=0', 'nvidia.com/gpu=all', 'x.org/y=z'])
       assert.ok(await known(name), name);
     for (const name of ['nvidia.com/gpu=1', 'x.org/y=0', 'x.org/z=z']) assert.ok(!(await known(name)), name);
-  });
-
-  it('how the mount that holds a path propagates', () => {
-    const mountinfo = [
-      '1 0 8:1 / / rw shared:1 - ext4 /dev/sda1 rw',
-      '2 1 0:9 / /a\\040b rw master:1 - tmpfs tmpfs rw',
-      '3 1 0:9 / /priv rw - tmpfs tmpfs rw',
-      '4 1 0:9 / /twice rw - tmpfs tmpfs rw',
-      '5 1 0:9 / /twice rw shared:7 - tmpfs tmpfs rw',
-    ].join('\n');
-    assert.deepEqual(holdingMount(mountinfo, '/a b/c'), { mountPoint: '/a b', shared: false, slave: true });
-    assert.deepEqual(holdingMount(mountinfo, '/private'), { mountPoint: '/', shared: true, slave: false });
-    assert.deepEqual(holdingMount(mountinfo, '/priv'), { mountPoint: '/priv', shared: false, slave: false });
-    assert.equal(holdingMount(mountinfo, '/twice/x')?.shared, true);
   });
 });

@@ -11,7 +11,7 @@ import { makeImage } from '../../../support/images.js';
 import { untilAnswered } from '../../../support/pod-worker.js';
 import { until } from '../../../support/until.js';
 import { mountsOf } from '../../../support/process-truth.js';
-import { refusal, TestNode, type TestPod } from '../../../support/test-node.js';
+import { refusal, TestNode, WITH_COMPANION, type TestPod } from '../../../support/test-node.js';
 
 const SOCKET = testDockerEndpoint.replace(/^unix:\/\//, '');
 const IMAGE = 'cridock.test/volume:latest';
@@ -184,10 +184,15 @@ describe('mounts and devices of a container', { skip: noEngine }, () => {
     await refuse({ host_path: shared, propagation: 9 as never }, 'INVALID_ARGUMENT', 'propagation');
   });
 
-  it('uidMappings, gidMappings and mount_options are refused', async () => {
+  it('uidMappings, gidMappings and mount_options are refused without the companion runtime', async (t) => {
+    if (await node.hasCompanion()) {
+      t.skip(WITH_COMPANION);
+      return;
+    }
     const mapping = [{ host_id: 1, container_id: 0, length: 1 }];
-    await refuse({ host_path: shared, uidMappings: mapping }, 'UNIMPLEMENTED', 'uidMappings');
-    await refuse({ host_path: shared, gidMappings: mapping }, 'UNIMPLEMENTED', 'gidMappings');
+    const mappings = { uidMappings: mapping, gidMappings: mapping };
+    await refuse({ host_path: shared, ...mappings }, 'UNIMPLEMENTED', 'uidMappings');
+    await refuse({ host_path: shared, gidMappings: mapping }, 'INVALID_ARGUMENT', 'uidMappings');
     await refuse({ host_path: shared, mount_options: ['noexec'] }, 'UNIMPLEMENTED', 'mount_options');
     const { features } = await node.runtime.Status({});
     assert.equal(features?.mount_options, false);

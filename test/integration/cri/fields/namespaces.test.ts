@@ -6,7 +6,7 @@ import { NamespaceMode } from '../../../../src/gen/runtime/v1/NamespaceMode.js';
 import { noEngine } from '../../../support/cridock-process.js';
 import type { ServiceError } from '../../../support/cri-client.js';
 import { cgroupValue, namespaceOf, removeCgroup, statusOf } from '../../../support/process-truth.js';
-import { refusal, TestNode, type TestPod } from '../../../support/test-node.js';
+import { refusal, TestNode, WITH_COMPANION, type TestPod } from '../../../support/test-node.js';
 
 const { POD, CONTAINER, NODE, TARGET } = NamespaceMode;
 const CGROUP = `/cridock-test-${process.pid}`;
@@ -72,8 +72,13 @@ describe('namespaces, sysctls and runtime of a pod', { skip: noEngine }, () => {
     assert.deepEqual([network, pid, ipc], [NODE, NODE, NODE]);
   });
 
-  it('userns_options of a pod are refused', async () => {
-    const { code, text } = await refusal(podWith({ userns_options: { mode: POD } }));
+  it('userns_options of a pod are refused without the companion runtime', async (t) => {
+    if (await node.hasCompanion()) {
+      t.skip(WITH_COMPANION);
+      return;
+    }
+    const uids = [{ host_id: 200000, container_id: 0, length: 65536 }];
+    const { code, text } = await refusal(podWith({ userns_options: { mode: POD, uids, gids: uids } }));
     assert.equal(code, 'UNIMPLEMENTED');
     assert.match(text, /userns_options/);
   });

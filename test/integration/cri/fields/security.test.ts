@@ -9,7 +9,7 @@ import { NamespaceMode } from '../../../../src/gen/runtime/v1/NamespaceMode.js';
 import { _runtime_v1_SecurityProfile_ProfileType as ProfileType } from '../../../../src/gen/runtime/v1/SecurityProfile.js';
 import { noEngine } from '../../../support/cridock-process.js';
 import { hasCapability, identityOf, mountsOf, statusOf } from '../../../support/process-truth.js';
-import { refusal, TestNode, type TestPod } from '../../../support/test-node.js';
+import { refusal, TestNode, WITH_COMPANION, type TestPod } from '../../../support/test-node.js';
 
 /** `/proc/<pid>/status` Seccomp: 2 is a filter. */
 const FILTERED = '2';
@@ -67,12 +67,14 @@ describe('security context of a container', { skip: noEngine }, () => {
     assert.ok(hasCapability(all.pid, 'SYS_ADMIN') && !hasCapability(all.pid, 'MKNOD'));
   });
 
-  it('add_ambient_capabilities are refused', () =>
-    refuse(
-      { capabilities: { add_ambient_capabilities: ['CHOWN'] } },
-      'UNIMPLEMENTED',
-      'add_ambient_capabilities',
-    ));
+  it('add_ambient_capabilities are refused without the companion runtime', async (t) => {
+    if (await node.hasCompanion()) {
+      t.skip(WITH_COMPANION);
+      return;
+    }
+    const capabilities = { add_ambient_capabilities: ['CHOWN'] };
+    await refuse({ capabilities }, 'UNIMPLEMENTED', 'add_ambient_capabilities');
+  });
 
   it('privileged', async (t) => {
     await refuse({ privileged: true }, 'INVALID_ARGUMENT', 'privileged');
@@ -199,10 +201,14 @@ describe('security context of a container', { skip: noEngine }, () => {
     assert.throws(() => readFileSync(`/proc/${pid}/attr/current`), /EINVAL/);
   });
 
-  it('userns_options are refused, and the feature flags say so', async () => {
+  it('userns_options are refused without the companion runtime, and the feature flags say so', async (t) => {
+    if (await node.hasCompanion()) {
+      t.skip(WITH_COMPANION);
+      return;
+    }
     const mapping = { host_id: 1, container_id: 0, length: 1 };
     const userns_options = { mode: NamespaceMode.POD, uids: [mapping], gids: [mapping] };
-    await refuse({ namespace_options: { userns_options } }, 'UNIMPLEMENTED', 'userns_options');
+    await refuse({ namespace_options: { userns_options } }, 'INVALID_ARGUMENT', 'userns_options');
     const { runtime_handlers: handlers, features } = await node.runtime.Status({});
     assert.ok(features);
     assert.ok(handlers.every((handler) => handler.features?.user_namespaces === false));

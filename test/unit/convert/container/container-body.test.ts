@@ -33,6 +33,8 @@ const options: ContainerBodyOptions = {
   imageFiles: () => undefined,
   cgroupVersion: 1,
   hasSelinux: false,
+  userNamespace: undefined,
+  companion: { runtime: undefined, userNamespaces: false, missing: 'not installed' },
   minOomScoreAdj: 0,
 };
 const SECURITY = 'config.linux.security_context';
@@ -130,7 +132,12 @@ describe('containerBody', () => {
     assertRefused(() => modes({ pid: 42 }), `${field}.pid`);
     assertRefused(() => modes({ pid: TARGET }), `${field}.target_id`);
     assertRefused(() => modes(target), `${field}.target_id`, 'FAILED_PRECONDITION');
-    assertRefused(() => modes({ userns_options: {} }), `${field}.userns_options`, 'UNIMPLEMENTED');
+    assertRefused(() => modes({ userns_options: {} }), `${field}.userns_options.uids`);
+    const mapping = [{ host_id: 1, container_id: 0, length: 1 }];
+    assertRefused(
+      () => modes({ userns_options: { uids: mapping, gids: mapping } }),
+      `${field}.userns_options`,
+    );
   });
 
   it('maps devices, and asks for CDI devices by name', () => {

@@ -20,6 +20,7 @@ const options: SandboxBodyOptions = {
   runtimeHandler: '',
   podNetworkMode: 'none',
   cgroupDriver: 'cgroupfs',
+  companion: { runtime: undefined, userNamespaces: false, missing: 'not installed' },
   minOomScoreAdj: -1000,
 };
 
@@ -220,8 +221,9 @@ describe('sandboxBody', () => {
     );
     assertRefused(context({ namespace_options: { pid: NamespaceMode.TARGET } }), `${namespaces}.pid`);
     assertRefused(context({ namespace_options: { ipc: 42 as 0 } }), `${namespaces}.ipc`);
+    const uids = [{ host_id: 1, container_id: 0, length: 1 }];
     assertRefused(
-      context({ namespace_options: { userns_options: { mode: NamespaceMode.POD } } }),
+      context({ namespace_options: { userns_options: { mode: NamespaceMode.POD, uids, gids: uids } } }),
       `${namespaces}.userns_options`,
       'UNIMPLEMENTED',
     );

@@ -112,11 +112,6 @@ describe('containerSecurity', () => {
   });
 
   it('refuses what is malformed or cannot be had', () => {
-    assertRefused(
-      () => build({ capabilities: { add_ambient_capabilities: ['NET_RAW'] } }),
-      `${FIELD}.capabilities.add_ambient_capabilities`,
-      'UNIMPLEMENTED',
-    );
     assertRefused(() => build({ seccomp: { profile_type: 7 as 0 } }), `${FIELD}.seccomp.profile_type`);
     assertRefused(
       () => build({ seccomp: { profile_type: ProfileType.Localhost } }),

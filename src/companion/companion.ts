@@ -1,0 +1,97 @@
+import { readFile } from 'node:fs/promises';
+import type { Adjustments } from '../convert/companion/adjustments.js';
+import { answerText } from '../convert/companion/answer.js';
+import { editConfig, type ConfigEdit, type OciConfig } from '../convert/companion/edit-config.js';
+import { readExactJson } from '../convert/companion/exact-json.js';
+import { imageOverlay, rootOverlay, type Overlay } from '../convert/companion/overlay.js';
+import { parseMountinfo } from '../convert/text/mountinfo.js';
+import type { EngineInfo } from '../docker/types.js';
+import type { Logger } from '../util/log.js';
+import { ownHelper } from '../util/own-program.js';
+import { examineCompanion, type CompanionAbilities } from './examine.js';
+import { Questions } from './questions.js';
+
+/** What a start adds to what the container was made with. */
+export interface StartFacts {
+  readonly adjustments: Adjustments;
+  /** As in `ConfigEdit`. */
+  readonly userNamespacePath?: string | undefined;
+  readonly hugePages: Readonly<Record<string, string>>;
+  readonly unified: Readonly<Record<string, string>>;
+}
+
+/** systemd's form of a cgroup path: slice, prefix and name. */
+const SYSTEMD_CGROUP = /^[^/:]*:[^/:]*:[^/:]+$/;
+
+/**
+ * The companion OCI runtime (deploy/companion): what it can do here, and the starts of containers through it. It is optional:
+ * where anything of it is missing, so are the abilities.
+ */
+export class Companion {
+  readonly #questions: Questions;
+  readonly #supports: (apiVersion: string) => boolean;
+  readonly #log: Logger;
+  #examined: { readonly info: EngineInfo; readonly abilities: Promise<CompanionAbilities> } | undefined;
+
+  constructor(rootDirectory: string, supports: (apiVersion: string) => boolean, log: Logger) {
+    this.#questions = new Questions(rootDirectory, log);
+    this.#supports = supports;
+    this.#log = log;
+  }
+
+  /** Found out anew for each description of the Engine. */
+  abilities(info: EngineInfo): Promise<CompanionAbilities> {
+    if (this.#examined?.info !== info) {
+      const place = { companion: ownHelper('oci/runc'), supports: this.#supports };
+      this.#examined = { info, abilities: this.#told(examineCompanion(info, place)) };
+    }
+    return this.#examined.abilities;
+  }
+
+  /** Does `work`, which has the Engine start the container; the companion is answered meanwhile. */
+  async starting<T>(id: string, facts: StartFacts, work: () => Promise<T>): Promise<T> {
+    const mapsTmpfs = (await this.#examined?.abilities)?.mapsTmpfs ?? false;
+    return this.#questions.answering(id, (config) => this.#answer(config, { ...facts, mapsTmpfs }), work);
+  }
+
+  async stop(): Promise<void> {
+    await this.#questions.close();
+  }
+
+  async #told(examined: Promise<CompanionAbilities>): Promise<CompanionAbilities> {
+    const abilities = await examined;
+    const { runtime, missing, userNamespaces, isAbsent } = abilities;
+    if (isAbsent) this.#log.debug('no companion runtime', { missing });
+    else this.#log.info('the companion runtime', { runtime, userNamespaces, missing });
+    return abilities;
+  }
+
+  async #answer(text: string, facts: StartFacts & Pick<ConfigEdit, 'mapsTmpfs'>): Promise<Buffer> {
+    const { adjustments, ...others } = facts;
+    const json = readExactJson(text);
+    // An object with the members that OCI's specification gives it: the daemon has made it.
+    const config = json.value as OciConfig & { readonly linux?: { readonly cgroupsPath?: string } };
+    const { userNamespace } = adjustments;
+    const overlays = userNamespace === undefined ? [] : await this.#overlays(config, adjustments);
+    const rootPath = userNamespace && this.#questions.rootfs;
+    return answerText({
+      config: json.write(editConfig(config, { ...adjustments, ...others, rootPath })),
+      systemdCgroup: SYSTEMD_CGROUP.test(config.linux?.cgroupsPath ?? ''),
+      overlays,
+      idMaps: userNamespace,
+    });
+  }
+
+  /** Of the root file system, and of the images that are mounted in it. */
+  async #overlays(
+    { root, mounts = [] }: OciConfig,
+    { mounts: adjusted = {} }: Adjustments,
+  ): Promise<Overlay[]> {
+    const mountinfo = parseMountinfo(await readFile('/proc/self/mountinfo', 'utf8'));
+    const images = mounts.filter(({ destination }) => adjusted[destination]?.isImage);
+    return [
+      ...images.map(({ source = '' }) => imageOverlay(mountinfo, source)),
+      rootOverlay(mountinfo, root?.path ?? '', this.#questions.rootfs),
+    ];
+  }
+}

@@ -1,0 +1,200 @@
+import { execFile } from 'node:child_process';
+import { access, constants, readFile, readlink } from 'node:fs/promises';
+import { release } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { hasSecurityOption, usesContainerdStore } from '../convert/engine-info.js';
+import type { EngineInfo } from '../docker/types.js';
+import { messageOf } from '../util/cri-error.js';
+
+/** What can be done with the companion runtime on this node. */
+export interface CompanionAbilities {
+  /** `HostConfig.Runtime` of containers that need it; undefined where it cannot be used at all, as `missing` says. */
+  readonly runtime: string | undefined;
+  /** Why it cannot be used, or not for user namespaces; '' when nothing is missing. */
+  readonly missing: string;
+  readonly userNamespaces: boolean;
+  /** Whether the kernel maps owners on tmpfs. */
+  readonly mapsTmpfs: boolean;
+  /** True where nothing of it is installed: that is no fault. */
+  readonly isAbsent: boolean;
+}
+
+/** The name that containerd makes the shim's of: `containerd-shim-cridock-v2`. */
+const SHIM_RUNTIME = 'io.containerd.cridock.v2';
+const SHIM = 'containerd-shim-cridock-v2';
+/** How it may be registered with an Engine whose API is older than names of shims (before 1.42), in daemon.json. */
+const REGISTERED = 'cridock';
+const SHIM_API_VERSION = '1.42';
+const PROTOCOL = 'cridock-companion 1';
+const PROBE = 'cridock-probe';
+const PROBE_TIMEOUT_MS = 10_000;
+/** Where containerd serves when the Engine does not tell: of the system, and of the daemon's own. */
+const USUAL_CONTAINERD = ['/run/containerd/containerd.sock', '/var/run/docker/containerd/containerd.sock'];
+const TMPFS_KERNEL = [6, 3] as const;
+
+/** What is looked at beside the Engine's word. */
+export interface CompanionPlace {
+  /** The companion that cridock brings, if it is there: it finds containerd's process. */
+  readonly companion: string;
+  readonly supports: (apiVersion: string) => boolean;
+}
+
+/** True for the names of runtimes that the companion stands in front of: the runc that is on containerd's PATH. */
+export function isPlainRunc(info: EngineInfo, handler: string): boolean {
+  const name = handler === '' ? info.DefaultRuntime : handler;
+  return name === 'runc' || name === 'io.containerd.runc.v2';
+}
+
+/** True for the runtime of containers that the companion starts. */
+export function isCompanionRuntime(name: string | undefined): boolean {
+  return name === SHIM_RUNTIME || name === REGISTERED;
+}
+
+/**
+ * Finds out what the companion can do here, by having it tried as containerd would: changes nothing. Everything that has to be
+ * there has to be seen, else it counts as missing.
+ */
+export async function examineCompanion(info: EngineInfo, place: CompanionPlace): Promise<CompanionAbilities> {
+  const nothing = { runtime: undefined, userNamespaces: false, mapsTmpfs: false, isAbsent: false };
+  if (!(await isExecutable(place.companion))) {
+    return { ...nothing, missing: 'the companion runtime is not installed', isAbsent: true };
+  }
+  try {
+    const found = await find(info, place);
+    const lacking = await whyNoUserNamespaces(info, found);
+    return {
+      runtime: found.runtime,
+      missing: lacking,
+      userNamespaces: lacking === '',
+      mapsTmpfs: isKernelFrom(TMPFS_KERNEL),
+      isAbsent: false,
+    };
+  } catch (error) {
+    return { ...nothing, missing: messageOf(error) };
+  }
+}
+
+interface Found {
+  readonly runtime: string;
+  /** PATH of containerd, which the shims have too. */
+  readonly path: string;
+  /** What the companion says of the kernel and the disk: `ok`, or why owners cannot be mapped. */
+  readonly idmap: string;
+}
+
+async function find(info: EngineInfo, place: CompanionPlace): Promise<Found> {
+  const { pid, address } = await containerdOf(info, place);
+  const [own, others] = await Promise.all([readlink('/proc/self/ns/mnt'), readlink(`/proc/${pid}/ns/mnt`)]);
+  if (own !== others) throw new Error('cridock and containerd have different mount namespaces');
+  const path = await pathOf(pid);
+  const registered = info.Runtimes?.[REGISTERED];
+  if (registered !== undefined) {
+    const program = registered.path ?? '';
+    const { idmap } = await probe(program, address, info.DockerRootDir, path);
+    return { runtime: REGISTERED, path, idmap };
+  }
+  if (!place.supports(SHIM_API_VERSION)) {
+    throw new Error(
+      `the Engine's API is older than ${SHIM_API_VERSION}, and no runtime "${REGISTERED}" is registered with it`,
+    );
+  }
+  const shim = await onPath(SHIM, path);
+  if (shim === undefined) throw new Error(`${SHIM} is not on containerd's PATH (${path})`);
+  const { idmap } = await probe(shim, address, info.DockerRootDir, path);
+  return { runtime: SHIM_RUNTIME, path, idmap };
+}
+
+async function whyNoUserNamespaces(info: EngineInfo, { path, idmap }: Found): Promise<string> {
+  for (const option of ['userns', 'rootless']) {
+    if (hasSecurityOption(info, option)) return `the Engine itself maps users (${option})`;
+  }
+  const driver = usesContainerdStore(info) ? 'overlayfs' : 'overlay2';
+  if (info.Driver !== driver) return `the Engine's storage driver is ${info.Driver}, and not ${driver}`;
+  if (idmap !== 'ok') return `the owners of ${info.DockerRootDir} cannot be mapped: ${idmap}`;
+  const runc = await onPath('runc', path);
+  if (runc === undefined) return `no runc is on containerd's PATH (${path})`;
+  if (!(await mapsMounts(runc))) return `${runc} does not map the owners of mounts (runc 1.2 does)`;
+  return '';
+}
+
+async function containerdOf(
+  info: EngineInfo,
+  { companion }: CompanionPlace,
+): Promise<{ pid: number; address: string }> {
+  const told = info.Containerd?.Address;
+  const problems: string[] = [];
+  for (const address of told === undefined || told === '' ? USUAL_CONTAINERD : [told]) {
+    const { containerd } = await probe(companion, address, info.DockerRootDir, process.env['PATH'] ?? '');
+    const pid = Number(containerd);
+    if (Number.isInteger(pid) && pid > 0) return { pid, address };
+    problems.push(`${address}: ${pid === 0 ? 'served in another PID namespace' : containerd}`);
+  }
+  throw new Error(`containerd is not found (${problems.join(', ')})`);
+}
+
+interface Probed {
+  readonly containerd: string;
+  readonly idmap: string;
+}
+
+/** Asks a companion, or a shim that leads to one. Throws where it is none, or an older one. */
+async function probe(program: string, address: string, folder: string, path: string): Promise<Probed> {
+  const { stdout } = await promisify(execFile)(program, [PROBE, address, folder], {
+    timeout: PROBE_TIMEOUT_MS,
+    env: { PATH: path },
+  }).catch((error: unknown) => {
+    throw new Error(`${program} is no companion of cridock: ${messageOf(error)}`);
+  });
+  const [protocol, ...lines] = stdout.split('\n');
+  const valueOf = (word: string): string =>
+    lines.find((line) => line.startsWith(`${word} `))?.slice(word.length + 1) ?? 'not told';
+  if (protocol !== PROTOCOL) throw new Error(`${program} is of another version of cridock (${protocol})`);
+  return { containerd: valueOf('containerd'), idmap: valueOf('idmap') };
+}
+
+async function pathOf(pid: number): Promise<string> {
+  const environment = await readFile(`/proc/${pid}/environ`, 'utf8');
+  return (
+    environment
+      .split('\0')
+      .find((entry) => entry.startsWith('PATH='))
+      ?.slice('PATH='.length) ?? ''
+  );
+}
+
+async function onPath(name: string, path: string): Promise<string | undefined> {
+  for (const folder of path.split(':')) {
+    const file = join(folder, name);
+    if (folder !== '' && (await isExecutable(file))) return file;
+  }
+  return undefined;
+}
+
+async function isExecutable(file: string): Promise<boolean> {
+  return access(file, constants.X_OK).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** By its own report, which names `linux.mountExtensions.idmap.enabled` since runc 1.2. */
+async function mapsMounts(runc: string): Promise<boolean> {
+  try {
+    const { stdout } = await promisify(execFile)(runc, ['features'], { timeout: PROBE_TIMEOUT_MS });
+    const features: unknown = JSON.parse(stdout);
+    let member: unknown = features;
+    for (const name of ['linux', 'mountExtensions', 'idmap', 'enabled']) {
+      member =
+        typeof member === 'object' && member !== null ? (member as Record<string, unknown>)[name] : undefined;
+    }
+    return member === true;
+  } catch {
+    return false;
+  }
+}
+
+function isKernelFrom([wantedMajor, wantedMinor]: readonly [number, number]): boolean {
+  const [major = 0, minor = 0] = release().split('.').map(Number);
+  return major > wantedMajor || (major === wantedMajor && minor >= wantedMinor);
+}

@@ -1,0 +1,27 @@
+import { randomBytes } from 'node:crypto';
+
+const STRING_OR_NUMBER = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
+/** Numbers of fewer characters are told exactly by a double. */
+const EXACT_CHARS = 15;
+
+/** A decoded JSON text that may be changed and written again. */
+export interface ExactJson {
+  readonly value: unknown;
+  /** The text of `changed`, a value made of this one's parts. */
+  write(changed: unknown): string;
+}
+
+/**
+ * Decodes JSON for a change of some of its members: numbers that a double does not hold, such as the largest of 64 bits,
+ * come out as they went in. Throws a SyntaxError.
+ */
+export function readExactJson(text: string): ExactJson {
+  const mark = `number ${randomBytes(12).toString('hex')} `;
+  const marked = text.replace(STRING_OR_NUMBER, (token) =>
+    token.startsWith('"') || token.length <= EXACT_CHARS ? token : `"${mark}${token}"`,
+  );
+  return {
+    value: JSON.parse(marked),
+    write: (changed) => JSON.stringify(changed).replace(new RegExp(`"${mark}([^"]+)"`, 'g'), '$1'),
+  };
+}

@@ -1,0 +1,54 @@
+import { isCompanionRuntime } from '../../companion/examine.js';
+import type { Adjustments } from '../../convert/companion/adjustments.js';
+import { limitsBeforeStart } from '../../limits/limits-before-start.js';
+import { nodeLimitsOf } from '../../limits/node-limits.js';
+import { adjustmentsOf } from '../../state/adjustments.js';
+import type { ContainerRecord } from '../../state/records.js';
+import { Code, CriError } from '../../util/cri-error.js';
+import type { CriDeps } from '../deps.js';
+
+/** What it takes to start what needs the companion runtime. */
+export type CompanionStartDeps = Pick<CriDeps, 'companion' | 'engine' | 'heldLimits' | 'mirror'>;
+
+/** Has the Engine start a sandbox's container, with the pod's user namespace where it has one. */
+export async function startSandboxContainer(
+  { companion, engine }: Pick<CriDeps, 'companion' | 'engine'>,
+  id: string,
+  userNamespace: Adjustments['userNamespace'],
+): Promise<void> {
+  if (userNamespace === undefined) return engine.startContainer(id);
+  const facts = { adjustments: { userNamespace }, hugePages: {}, unified: {} };
+  await companion.starting(id, facts, () => engine.startContainer(id));
+}
+
+/**
+ * Has the Engine start a member of a pod. FAILED_PRECONDITION for one that needs the companion and was not made by this
+ * node's cridock, or whose pod is not there to be joined.
+ */
+export async function startMember(deps: CompanionStartDeps, container: ContainerRecord): Promise<void> {
+  const { companion, engine } = deps;
+  const { id } = container;
+  if (!isCompanionRuntime(container.inspect.HostConfig.Runtime)) return engine.startContainer(id);
+  const adjustments = adjustmentsOf(container);
+  if (adjustments === undefined) {
+    throw new CriError(
+      Code.FAILED_PRECONDITION,
+      `container_id: what container ${id} was made to be is not known`,
+    );
+  }
+  const limits = await limitsBeforeStart(nodeLimitsOf(deps, container));
+  const userNamespacePath = adjustments.userNamespace && podUserNamespace(deps, container);
+  await companion.starting(id, { adjustments, userNamespacePath, ...limits }, () =>
+    engine.startContainer(id),
+  );
+}
+
+/** By the pid of the moment: the caller has the pod's lock, and runc compares the mappings. */
+function podUserNamespace({ mirror }: Pick<CriDeps, 'mirror'>, { id, sandboxId }: ContainerRecord): string {
+  const sandbox = mirror.lastKnown.sandboxes.get(sandboxId);
+  if (sandbox !== undefined && sandbox.pid !== 0) return `/proc/${sandbox.pid}/ns/user`;
+  throw new CriError(
+    Code.FAILED_PRECONDITION,
+    `container_id: the pod sandbox of container ${id} does not run`,
+  );
+}

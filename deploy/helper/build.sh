@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Compiles the small helper that makes connections in pods' networks. Where there is no C compiler for that kind of machine
-# it says so and makes nothing: cridock then uses a process of Node.js in its place.
+# Compiles the small helpers: netns-dial, which makes connections in pods' networks, and plugin-runner, which starts CNI
+# plugins. Where there is no C compiler for that kind of machine it says so and makes nothing: cridock then does without.
 #
 # Usage:  build.sh FOLDER [amd64|arm64]      (default: this machine's)
-# Output: FOLDER/netns-dial
+# Output: FOLDER/{netns-dial,plugin-runner}
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -17,13 +17,14 @@ if [ "$arch" != "$machine" ]; then
     arm64) compiler=aarch64-linux-gnu-gcc ;;
   esac
 fi
-out=$folder/netns-dial
-if [ "$out" -nt "$here/netns-dial.c" ]; then exit 0; fi
 mkdir -p "$folder"
 if ! command -v "$compiler" >/dev/null; then
-  echo "helper/build: no C compiler for $arch: netns-dial is not made" >&2
+  echo "helper/build: no C compiler for $arch: the helpers are not made" >&2
   exit 0
 fi
-# One that runs never sees a half-written file.
-"$compiler" -Os -static -s -Wall -Wextra -Werror -o "$out.new" "$here/netns-dial.c"
-mv "$out.new" "$out"
+for helper in netns-dial plugin-runner; do
+  if [ "$folder/$helper" -nt "$here/$helper.c" ]; then continue; fi
+  # One that runs never sees a half-written file.
+  "$compiler" -Os -static -s -Wall -Wextra -Werror -o "$folder/$helper.new" "$here/$helper.c"
+  mv "$folder/$helper.new" "$folder/$helper"
+done

@@ -21,8 +21,10 @@ chmod 755 "$root"
 put() { install -D -m "$1" "$2" "$root/$3"; }
 put 755 "$executable" usr/bin/cridock
 ln -s cridock "$root/usr/bin/cri-dockerd"
-helper=dist/package/libexec-$arch/netns-dial
-if [ -x "$helper" ]; then put 755 "$helper" usr/libexec/cridock/netns-dial; fi
+for helper in netns-dial plugin-runner; do
+  built=dist/package/libexec-$arch/$helper
+  if [ -x "$built" ]; then put 755 "$built" "usr/libexec/cridock/$helper"; fi
+done
 put 644 deploy/systemd/cri-docker.service lib/systemd/system/cri-docker.service
 put 644 deploy/systemd/cri-docker.socket lib/systemd/system/cri-docker.socket
 put 644 deploy/package/config.yaml etc/cridock/config.yaml

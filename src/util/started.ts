@@ -16,10 +16,15 @@ const EXHAUSTED: Readonly<Record<string, string>> = {
 export async function started<Child extends ChildProcess>(child: Child): Promise<Child> {
   if (child.pid !== undefined) return child;
   const error = await new Promise<Error>((resolve) => child.once('error', resolve));
-  const { code = '', path = 'a process' } = error as NodeJS.ErrnoException;
+  throw startFailure(error);
+}
+
+/** Why a process could not be started: RESOURCE_EXHAUSTED where the system had no room for it, else the error itself. */
+export function startFailure(error: NodeJS.ErrnoException): Error {
+  const { code = '', path = 'a process' } = error;
   const reason = EXHAUSTED[code];
-  if (reason === undefined) throw error;
-  throw new CriError(Code.RESOURCE_EXHAUSTED, `${path} cannot be started: ${reason} (${code})`, {
+  if (reason === undefined) return error;
+  return new CriError(Code.RESOURCE_EXHAUSTED, `${path} cannot be started: ${reason} (${code})`, {
     cause: error,
   });
 }

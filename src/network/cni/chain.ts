@@ -6,6 +6,7 @@ import type { JsonObject } from './json-object.js';
 import type { NetworkConfig, PluginConfig } from './network-config.js';
 import { findPlugin } from './plugin-binary.js';
 import { pluginEnvironment } from './plugin-environment.js';
+import type { PluginProcesses } from './plugin-processes.js';
 import { convertResult, parseResult } from './result.js';
 import { isAtLeast } from './spec-version.js';
 
@@ -27,11 +28,17 @@ export type OnCniOperation = (command: CniCommand, durationMs: number, code: Cod
  */
 export class PluginChain {
   readonly #binDirs: readonly string[];
+  readonly #processes: PluginProcesses;
   readonly #onOperation: OnCniOperation;
 
   /** @param binDirs the folders with plugin binaries */
-  constructor(binDirs: readonly string[], onOperation: OnCniOperation = () => undefined) {
+  constructor(
+    binDirs: readonly string[],
+    processes: PluginProcesses,
+    onOperation: OnCniOperation = () => undefined,
+  ) {
     this.#binDirs = binDirs;
+    this.#processes = processes;
     this.#onOperation = onOperation;
   }
 
@@ -143,7 +150,8 @@ export class PluginChain {
     const input = JSON.stringify({ ...body, ...members, name: network.name, cniVersion: network.cniVersion });
     const common = { CNI_COMMAND: command, CNI_PATH: this.#binDirs.join(':') };
     const ownEnv = pluginEnvironment(process.env);
-    return runPlugin({ type, path, command, env: { ...ownEnv, ...common, ...env }, input, signal });
+    const run = { type, path, command, env: { ...ownEnv, ...common, ...env }, input, signal };
+    return runPlugin(run, this.#processes);
   }
 }
 

@@ -18,6 +18,7 @@ import type { JsonObject } from './json-object.js';
 import type { NetworkConfig } from './network-config.js';
 import { containerAddresses } from './result.js';
 import { PluginGc } from './plugin-gc.js';
+import { SharedRunner } from './shared-runner.js';
 import { StatusProbe } from './status-probe.js';
 import { withinLimits } from './time-limit.js';
 import { detachVanished } from './vanished.js';
@@ -55,6 +56,7 @@ export class CniNetwork implements PodNetwork {
   readonly #log: Logger;
   readonly #config: ConfigSource;
   readonly #cache: AttachmentCache;
+  readonly #plugins: SharedRunner;
   readonly #chain: PluginChain;
   readonly #statusProbe: StatusProbe;
   readonly #sandboxes = new KeyedMutex();
@@ -72,7 +74,8 @@ export class CniNetwork implements PodNetwork {
     this.#log = options.log;
     this.#config = new ConfigSource(options.confDir, options.binDirs, options.log);
     this.#cache = new AttachmentCache(options.cacheDir, options.log);
-    this.#chain = new PluginChain(options.binDirs, options.onOperation);
+    this.#plugins = new SharedRunner(options.log);
+    this.#chain = new PluginChain(options.binDirs, this.#plugins, options.onOperation);
     this.#statusProbe = new StatusProbe(this.#chain);
     this.#pluginGc = new PluginGc({
       chain: this.#chain,
@@ -85,6 +88,7 @@ export class CniNetwork implements PodNetwork {
   }
 
   async start(): Promise<void> {
+    void this.#plugins.ready();
     await this.#config.read();
     await this.#cache.removeTemporary().catch((error: unknown) => {
       this.#log.warn('leftover temporary files of the CNI cache cannot be removed', {
@@ -96,6 +100,7 @@ export class CniNetwork implements PodNetwork {
   async stop(): Promise<void> {
     this.#stopping.abort(new CriError(Code.UNAVAILABLE, 'cridock is stopping'));
     await Promise.allSettled(this.#running);
+    this.#plugins.close();
   }
 
   async condition(): Promise<NetworkCondition> {

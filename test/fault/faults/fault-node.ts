@@ -152,8 +152,12 @@ function wrapPlugins(directory: string): void {
 function wrapper(directory: string, plugin: string, real: string): string {
   const file = join(directory, `fault-${plugin}`);
   return `#!/bin/sh
-# One plugin alone ends cridock, and only the one that started it.
-end_cridock() { [ "$PPID" -gt 1 ] && mv ${file} ${file}.done 2>/dev/null && kill -KILL "$PPID"; }
+# One plugin alone ends cridock, and only the one that started it, by its helper or by itself.
+end_cridock() {
+  cridock=$PPID
+  [ "$(cat /proc/$PPID/comm)" != cridock-cni ] || cridock=$(sed -n 's/^PPid:[[:space:]]*//p' /proc/$PPID/status)
+  [ "\${cridock:-1}" -gt 1 ] && mv ${file} ${file}.done 2>/dev/null && kill -KILL "$cridock"
+}
 case "$CNI_COMMAND $(cat ${file} 2>/dev/null)" in
   *' fail' | 'DEL del-fail') echo '{"cniVersion": "1.0.0", "code": 11, "msg": "made to fail"}'; exit 1 ;;
   *' hang' | 'GC gc-hang') exec sleep 1000 ;;

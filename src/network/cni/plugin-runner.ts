@@ -1,0 +1,187 @@
+import { spawn, type ChildProcessByStdio } from 'node:child_process';
+import type { Readable, Writable } from 'node:stream';
+import { getSystemErrorName } from 'node:util';
+import { Code, CriError, messageOf } from '../../util/cri-error.js';
+import { startFailure, started } from '../../util/started.js';
+import { REAP_MS } from './plugin-processes.js';
+import type { PluginExit, PluginProcesses, PluginProgram } from './plugin-processes.js';
+
+/** A length, then: kind, id, value, and the length of what the plugin printed to stdout; numbers have 32 bits, the kind 8. */
+const LENGTH_BYTES = 4;
+const HEAD_BYTES = 13;
+/** Of the answer that the runner sends when it is ready. */
+const READY_ID = 0;
+const IDS = 2 ** 32;
+
+/** One answer of the runner: see deploy/helper/plugin-runner.c. */
+interface Answer {
+  readonly kind: string;
+  readonly value: number;
+  readonly stdout: Buffer;
+  readonly stderr: Buffer;
+}
+
+interface Waiting {
+  readonly resolve: (answer: Answer) => void;
+  readonly reject: (reason: Error) => void;
+}
+
+/**
+ * Plugins as children of a small process that stays. A process of Node that starts another stands still until that one is
+ * there, for some milliseconds on a busy node, three times or more for each pod.
+ */
+export class PluginRunner implements PluginProcesses {
+  readonly #child: ChildProcessByStdio<Writable, Readable, null>;
+  readonly #waiting = new Map<number, Waiting>();
+  /** Told once it has been ready. */
+  #onEnd: () => void = () => undefined;
+  /** Parts of answers that are not whole yet. */
+  #received: Buffer[] = [];
+  #receivedBytes = 0;
+  #lastId = READY_ID;
+  #ended: string | undefined;
+
+  private constructor(child: ChildProcessByStdio<Writable, Readable, null>) {
+    this.#child = child;
+    child.stdin.on('error', () => undefined); // its end, which follows, tells of it
+    child.stdout.on('data', (chunk: Buffer) => this.#onData(chunk));
+    child.on('error', (error) => this.#end(messageOf(error)));
+    child.on('close', (code, signal) => this.#end(`ended with ${signal ?? code ?? 'nothing'}`));
+  }
+
+  /** Starts it, and waits until it is ready. `onEnd` is called when it has gone after that. Throws as `started`, or UNAVAILABLE. */
+  static async start(file: string, onEnd: () => void): Promise<PluginRunner> {
+    const child = await started(spawn(file, [], { stdio: ['pipe', 'pipe', 'inherit'], env: {} }));
+    const runner = new PluginRunner(child);
+    await runner.#answer(READY_ID);
+    runner.#onEnd = onEnd;
+    if (runner.#ended !== undefined) throw gone(runner.#ended);
+    return runner;
+  }
+
+  async run(program: PluginProgram, signal: AbortSignal): Promise<PluginExit> {
+    const id = this.#nextId();
+    const request = runRequest(id, program);
+    let reaping: NodeJS.Timeout | undefined;
+    const answer = this.#answer(id);
+    this.#child.stdin.write(request);
+    const onAbort = (): void => {
+      this.#child.stdin.write(killRequest(id));
+      reaping = setTimeout(() => this.#onAnswer(id, KILLED), REAP_MS);
+    };
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      return exitOf(await answer, program.path);
+    } finally {
+      clearTimeout(reaping);
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  close(): void {
+    this.#child.stdin.end();
+  }
+
+  #nextId(): number {
+    do this.#lastId = (this.#lastId + 1) % IDS;
+    while (this.#lastId === READY_ID || this.#waiting.has(this.#lastId));
+    return this.#lastId;
+  }
+
+  #answer(id: number): Promise<Answer> {
+    if (this.#ended !== undefined) return Promise.reject(gone(this.#ended));
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject });
+      this.#hold(true);
+    });
+  }
+
+  #onAnswer(id: number, answer: Answer): void {
+    // Late answers of those that were killed find nobody.
+    this.#waiting.get(id)?.resolve(answer);
+    this.#waiting.delete(id);
+    this.#hold(this.#waiting.size > 0);
+  }
+
+  /** It keeps this process alive only while somebody waits. */
+  #hold(awaited: boolean): void {
+    for (const part of [this.#child, this.#child.stdin, this.#child.stdout]) {
+      const call: unknown = Reflect.get(part, awaited ? 'ref' : 'unref');
+      if (typeof call === 'function') Reflect.apply(call, part, []);
+    }
+  }
+
+  #onData(chunk: Buffer): void {
+    this.#received.push(chunk);
+    this.#receivedBytes += chunk.length;
+    let bytes = this.#received.length === 1 ? chunk : undefined;
+    for (;;) {
+      if (this.#receivedBytes < LENGTH_BYTES) break;
+      bytes ??= Buffer.concat(this.#received);
+      const end = LENGTH_BYTES + bytes.readUInt32LE(0);
+      if (bytes.length < end) break;
+      const id = bytes.readUInt32LE(LENGTH_BYTES + 1);
+      this.#onAnswer(id, answerIn(bytes.subarray(LENGTH_BYTES, end)));
+      bytes = bytes.subarray(end);
+      this.#receivedBytes = bytes.length;
+    }
+    if (bytes !== undefined) this.#received = bytes.length === 0 ? [] : [bytes];
+  }
+
+  #end(problem: string): void {
+    if (this.#ended !== undefined) return;
+    this.#ended = problem;
+    for (const { reject } of this.#waiting.values()) reject(gone(problem));
+    this.#waiting.clear();
+    this.#onEnd();
+  }
+}
+
+const KILLED: Answer = { kind: 'S', value: 9, stdout: Buffer.alloc(0), stderr: Buffer.alloc(0) };
+
+function runRequest(id: number, { path, env, input }: PluginProgram): Buffer {
+  const texts = [path, ...Object.entries(env).map(([name, value]) => `${name}=${value}`)];
+  // It would end there, and what follows it would be a variable of its own.
+  if (texts.some((text) => text.includes('\0'))) throw new Error('a variable with a NUL in it');
+  return frame('R', id, Buffer.from(`${texts.join('\0')}\0\0${input}`));
+}
+
+function killRequest(id: number): Buffer {
+  return frame('K', id, Buffer.alloc(0));
+}
+
+function frame(kind: string, id: number, rest: Buffer): Buffer {
+  const head = Buffer.alloc(LENGTH_BYTES + 5);
+  head.writeUInt32LE(5 + rest.length, 0);
+  head.write(kind, LENGTH_BYTES, 'latin1');
+  head.writeUInt32LE(id, LENGTH_BYTES + 1);
+  return Buffer.concat([head, rest]);
+}
+
+function answerIn(bytes: Buffer): Answer {
+  const stdoutEnd = HEAD_BYTES + bytes.readUInt32LE(9);
+  return {
+    kind: bytes.toString('latin1', 0, 1),
+    value: bytes.readUInt32LE(5),
+    stdout: bytes.subarray(HEAD_BYTES, stdoutEnd),
+    stderr: bytes.subarray(stdoutEnd),
+  };
+}
+
+function exitOf({ kind, value, stdout, stderr }: Answer, path: string): PluginExit {
+  if (kind === 'F') {
+    const code = getSystemErrorName(-value);
+    throw startFailure(Object.assign(new Error(`spawn ${path} ${code}`), { code, path }));
+  }
+  return {
+    code: kind === 'E' ? value : null,
+    stdout: stdout.toString(),
+    stderr: stderr.toString(),
+    printedTooMuch: kind === 'O',
+  };
+}
+
+function gone(problem: string): CriError {
+  return new CriError(Code.UNAVAILABLE, `the helper that runs CNI plugins ${problem}`);
+}

@@ -1,0 +1,65 @@
+import { existsSync } from 'node:fs';
+import { Code, hasCode, messageOf } from '../../util/cri-error.js';
+import type { Logger } from '../../util/log.js';
+import { ownHelper } from '../../util/own-program.js';
+import type { PluginExit, PluginProcesses, PluginProgram } from './plugin-processes.js';
+import { PluginRunner } from './plugin-runner.js';
+import { SpawnedPlugins } from './spawned-plugins.js';
+
+/** The small helper, which the package brings: deploy/helper/plugin-runner.c. */
+const HELPER = 'plugin-runner';
+
+/**
+ * Runs plugins by the small helper, which is started when it is first needed and again after it has died; by this process
+ * itself where there is no helper, or it cannot be started.
+ */
+export class SharedRunner implements PluginProcesses {
+  readonly #log: Logger;
+  readonly #slow = new SpawnedPlugins();
+  #file: string | undefined;
+  #runner: Promise<PluginProcesses> | undefined;
+  #closed = false;
+
+  /** `file`: where the helper is, if there is one. */
+  constructor(log: Logger, file = ownHelper(HELPER)) {
+    this.#log = log;
+    this.#file = existsSync(file) ? file : undefined;
+  }
+
+  async run(program: PluginProgram, signal: AbortSignal): Promise<PluginExit> {
+    return (await this.ready()).run(program, signal);
+  }
+
+  /** Starts the helper if it does not run. Never throws. */
+  async ready(): Promise<PluginProcesses> {
+    if (this.#file === undefined || this.#closed) return this.#slow;
+    this.#runner ??= this.#start(this.#file);
+    return this.#runner;
+  }
+
+  close(): void {
+    this.#closed = true;
+    void this.#runner?.then((runner) => runner.close());
+  }
+
+  async #start(file: string): Promise<PluginProcesses> {
+    const forget = (): void => {
+      this.#runner = undefined;
+    };
+    try {
+      return await PluginRunner.start(file, () => {
+        forget();
+        if (!this.#closed) this.#log.warn('the helper that runs CNI plugins has ended');
+      });
+    } catch (error) {
+      forget();
+      // Where there is no room for it now, there may be later.
+      if (!hasCode(error, Code.RESOURCE_EXHAUSTED)) this.#file = undefined;
+      this.#log.warn('the helper that runs CNI plugins cannot be started', {
+        file,
+        reason: messageOf(error),
+      });
+      return this.#slow;
+    }
+  }
+}

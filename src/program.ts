@@ -18,11 +18,25 @@ const UNIT_DIRECTORY = '/etc/systemd/system';
 /** Does what the command line asks for; answers the exit code, and tells errors on stderr. */
 export async function runProgram(argv: readonly string[]): Promise<number> {
   const program = programName(invokedAs());
+  let code: number;
   try {
-    return await runCommand(await parseCommandLine(argv, program), program);
+    const command = await parseCommandLine(argv, program);
+    code = await runCommand(command, program);
+    // Of the service nobody waits for its last words: its end has a limit.
+    if (command.kind === 'serve') return code;
   } catch (error) {
-    return reportFailure(program, error);
+    code = reportFailure(program, error);
   }
+  await Promise.all([process.stdout, process.stderr].map(untilWritten));
+  return code;
+}
+
+/** Until a reader has taken all that was written, or is gone: a pipe holds 64 KiB, and the process's end would cut off the rest. */
+function untilWritten(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    stream.once('error', () => resolve());
+    stream.write('', () => resolve());
+  });
 }
 
 /** Each command loads the code that it needs, so that short ones are quick. */

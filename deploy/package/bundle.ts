@@ -6,7 +6,7 @@ import { bundledPackages, noticesText } from './notices.js';
 /*
  * Usage: node bundle.js FOLDER COMMIT NODE_VERSION NODE_LICENSE
  * Writes what a single executable holds into FOLDER: cridock.cjs (all code in one file) and package.json; and beside it what
- * must go with it: third-party-notices.txt, with the text of the file NODE_LICENSE.
+ * must go with it: third-party-notices.txt, with the text of the file NODE_LICENSE; and bundled.txt, the npm packages in it.
  */
 
 // Compiled, this file is <root>/<outDir>/deploy/package/bundle.js.
@@ -79,3 +79,7 @@ writeFileSync(join(folder, 'package.json'), manifest(commit));
 const packages = bundledPackages(inputs, ROOT);
 const notices = noticesText(packages, nodeVersion, readFileSync(nodeLicense, 'utf8'));
 writeFileSync(join(folder, 'third-party-notices.txt'), notices);
+writeFileSync(
+  join(folder, 'bundled.txt'),
+  packages.map(({ name, version }) => `${name} ${version}\n`).join(''),
+);

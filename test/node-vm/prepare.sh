@@ -10,7 +10,7 @@ cd "$repo_root"
 
 vm=test/node-vm/vm.sh
 deploy/package/build-executable.sh >/dev/null 2>&1 || fail 'the executable could not be built'
-deb=$(CRIDOCK_DEB_COMPRESSION=none deploy/package/build-deb.sh 2>/dev/null)
+deb=$(CRIDOCK_PACKAGE_COMPRESSION=none deploy/package/build-package.sh deb 2>/dev/null)
 files=("$deb" deploy/crictl/crictl.yaml deploy/cni/10-bridge.conflist)
 if tools=$(test/conformance/build-tools.sh); then files+=("$tools/crictl" "$tools/critest"); fi
 "$vm" put "${files[@]}" /root/node

@@ -292,7 +292,7 @@ describe('a fresh clone', { skip: noEngine }, () => {
         const run = spawnSync('bash', ['-e', '-o', 'pipefail', '-c', script], {
           cwd: clone,
           encoding: 'utf8',
-          env: { ...process.env, CRIDOCK_DEB_COMPRESSION: 'none', NODE_TEST_CONTEXT: '' },
+          env: { ...process.env, CRIDOCK_PACKAGE_COMPRESSION: 'none', NODE_TEST_CONTEXT: '' },
           timeout: 300_000,
         });
         assert.equal(

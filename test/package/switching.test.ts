@@ -2,14 +2,11 @@ import assert from 'node:assert/strict';
 import { chmodSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
-import { PodSandboxState } from '../../src/gen/runtime/v1/PodSandboxState.js';
 import type { Finding } from '../../src/doctor/finding.js';
-import { connectCri } from '../support/cri-client.js';
 import { noEngine, testDockerEndpoint } from '../support/cridock-process.js';
 import { bootDebian, buildExecutable, type DebianNode } from '../support/debian-node.js';
-import { dockerRequest } from '../support/docker-request.js';
+import { podsOn } from '../support/node-pods.js';
 import { installByHand, makeOldPackage, removeByHand, type OldServer } from '../support/old-node.js';
-import { containerConfig, podConfig } from '../support/pods.js';
 import { until } from '../support/until.js';
 
 const ENGINE_SOCKET = testDockerEndpoint.replace(/^unix:\/\//, '');
@@ -35,58 +32,7 @@ const CUTS = ['before daemon-reload', 'after daemon-reload', 'before restart', '
 
 describe('switching a node with running pods', { skip: noEngine }, () => {
   let node: DebianNode;
-  let containers: string[] = [];
-  const socket = () => connectCri(node.criSocket());
-
-  /** When all containers of the pods were started, and with which process. */
-  async function fingerprint(): Promise<string> {
-    const states = containers.map(async (id) => {
-      const { body } = await dockerRequest(testDockerEndpoint, 'GET', `/containers/${id}/json`);
-      const { State, RestartCount } = JSON.parse(body) as { State: object; RestartCount: number };
-      const { Pid, StartedAt, Running } = { Pid: 0, StartedAt: '', Running: false, ...State };
-      return `${id} ${Pid} ${StartedAt} ${Running} ${RestartCount}`;
-    });
-    return (await Promise.all(states)).join('\n');
-  }
-
-  /** Runs pods by the server that serves now; `names` tell them apart. */
-  async function runPods(count: number): Promise<void> {
-    const client = socket();
-    containers = [];
-    try {
-      for (let index = 0; index < count; index += 1) {
-        const sandbox = podConfig(`switched-${index}`, '/var/log/pods-switched');
-        node.on(`mkdir -p /var/log/pods-switched/logs/switched-${index}/c`);
-        const options = { timeoutMs: 60_000 };
-        const { pod_sandbox_id: pod } = await client.runtime.RunPodSandbox({ config: sandbox }, options);
-        const config = containerConfig('c', 'busybox:latest', 'while :; do sleep 1; done');
-        const request = { pod_sandbox_id: pod, config, sandbox_config: sandbox };
-        const { container_id: id } = await client.runtime.CreateContainer(request, options);
-        await client.runtime.StartContainer({ container_id: id }, options);
-        containers.push(pod, id);
-      }
-    } finally {
-      client.close();
-    }
-  }
-
-  async function removePods(): Promise<void> {
-    for (const id of containers) {
-      await dockerRequest(testDockerEndpoint, 'DELETE', `/containers/${id}?force=true&v=true`);
-    }
-    containers = [];
-  }
-
-  /** The pods that the server tells of now. */
-  async function readyPods(): Promise<number> {
-    const client = socket();
-    try {
-      const { items } = await client.runtime.ListPodSandbox({}, { timeoutMs: 60_000 });
-      return items.filter(({ state }) => state === PodSandboxState.SANDBOX_READY).length;
-    } finally {
-      client.close();
-    }
-  }
+  const { run: runPods, fingerprint, ready: readyPods, remove: removePods } = podsOn(() => node);
 
   /** Findings that are not `ok`, as `warning service`. */
   function troubles(): string[] {

@@ -8,9 +8,11 @@ import path from 'node:path';
 export const ROOT = path.join(import.meta.dirname, '../../..');
 const DEBIAN_ROOT = path.join(ROOT, 'test/support/debian-root.sh');
 const ARCH = process.arch === 'x64' ? 'amd64' : 'arm64';
-const EXECUTABLE = path.join(ROOT, `dist/package/cridock-linux-${ARCH}`);
 
-/** A clean Debian that is booted in a container, with an Engine's socket. */
+/** Systems that debian-root.sh makes. */
+export type NodeSystem = 'bookworm' | 'trixie' | 'ubuntu' | 'el';
+
+/** A clean system that is booted in a container, with an Engine's socket. */
 export interface DebianNode {
   /** Its root folder, from outside. */
   readonly root: string;
@@ -31,18 +33,19 @@ export interface DebianNode {
 
 /** Runs a script of deploy/package; answers the path that it prints last. */
 export function build(script: string, ...args: string[]): string {
-  const env = { ...process.env, CRIDOCK_DEB_COMPRESSION: 'none' };
+  const env = { ...process.env, CRIDOCK_PACKAGE_COMPRESSION: 'none' };
   const output = execFileSync(path.join(ROOT, 'deploy/package', script), args, {
     cwd: ROOT,
     env,
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'ignore'],
   });
-  return path.join(ROOT, output.trim().split('\n').at(-1) ?? '');
+  return path.resolve(ROOT, output.trim().split('\n').at(-1) ?? '');
 }
 
 /** The executable of what is compiled now; it is made again only when that, or how it is made, is newer. */
-export function buildExecutable(): string {
+export function buildExecutable(arch = ARCH): string {
+  const executable = path.join(ROOT, `dist/package/cridock-linux-${arch}`);
   const newest = Math.max(
     ...['dist/src', 'deploy/package'].flatMap((folder) =>
       readdirSync(path.join(ROOT, folder), { recursive: true, encoding: 'utf8' }).map(
@@ -50,28 +53,35 @@ export function buildExecutable(): string {
       ),
     ),
   );
-  if (!existsSync(EXECUTABLE) || statSync(EXECUTABLE).mtimeMs < newest) build('build-executable.sh');
-  return EXECUTABLE;
+  if (!existsSync(executable) || statSync(executable).mtimeMs < newest) build('build-executable.sh', arch);
+  return executable;
 }
 
-/** The package of it. */
-export function buildPackage(revision = '1'): string {
-  buildExecutable();
-  return build('build-deb.sh', ARCH, revision);
+/** The package of it, by default this machine's deb. */
+export function buildPackage(revision = '1', format: 'deb' | 'rpm' | 'tgz' = 'deb', arch = ARCH): string {
+  buildExecutable(arch);
+  return build('build-package.sh', format, arch, revision);
 }
 
 /**
- * Boots one, with the Engine's socket as /run/docker.sock or as another file; `with` are more packages, with commas. It has the package as /root/cridock.deb, not installed, and the machine's CNI plugins in /usr/lib/cni.
+ * Boots one, with the Engine's socket as /run/docker.sock or as another file; `with` are more packages, with commas. It has the
+ * package, not installed, as /root/cridock.deb, or /root/cridock.rpm where there is no dpkg, and the machine's CNI plugins in
+ * /usr/lib/cni.
  */
 export function bootDebian(
   engineSocket: string,
-  { with: packages = '', socketOnNode = '/run/docker.sock' } = {},
+  {
+    with: packages = '',
+    socketOnNode = '/run/docker.sock',
+    system = 'bookworm',
+  }: { with?: string; socketOnNode?: string; system?: NodeSystem } = {},
 ): DebianNode {
   const work = mkdtempSync(path.join(tmpdir(), 'cridock-package-'));
   const root = path.join(work, 'debian');
-  const env = { ...process.env, CRIDOCK_DEBIAN_WITH: packages };
+  const env = { ...process.env, CRIDOCK_DEBIAN_WITH: packages, CRIDOCK_NODE_SYSTEM: system };
   execFileSync(DEBIAN_ROOT, ['make', root], { stdio: ['ignore', 'inherit', 'inherit'], env });
-  copyFileSync(buildPackage(), path.join(root, 'root/cridock.deb'));
+  const format = system === 'el' ? 'rpm' : 'deb';
+  copyFileSync(buildPackage('1', format), path.join(root, `root/cridock.${format}`));
   const plugins = ['/usr/lib/cni', '/opt/cni/bin'].find((folder) => existsSync(path.join(folder, 'bridge')));
   if (plugins !== undefined) cpSync(plugins, path.join(root, 'usr/lib/cni'), { recursive: true });
   const boot = (command: 'boot' | 'reboot'): string =>

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { buildExecutable, type DebianNode } from './debian-node.js';
+import { build, buildExecutable, type DebianNode } from './debian-node.js';
 
 /**
  * The program that plays cri-dockerd: a build of the real one (CRIDOCK_TEST_CRI_DOCKERD), or else cridock's executable by its
@@ -118,8 +118,10 @@ if [ "$1" = purge ]; then
 fi`,
 };
 
-/** Makes /root/cri-dockerd.deb on the node: the program, its pair of units, and maintainer scripts as debhelper's. */
-export function makeOldPackage(node: DebianNode): void {
+/**
+ * Makes /root/cri-dockerd.deb on the node: the program, its pair of units in this folder, and maintainer scripts as debhelper's.
+ */
+export function makeOldPackage(node: DebianNode, units = '/lib/systemd/system'): void {
   // Docker's packages make it.
   node.on('getent group docker >/dev/null || groupadd --system docker');
   const work = mkdtempSync(path.join(tmpdir(), 'cridock-old-deb-'));
@@ -133,8 +135,8 @@ export function makeOldPackage(node: DebianNode): void {
       'cri-docker',
       '/usr/bin/cri-dockerd --container-runtime-endpoint fd://',
     );
-    put('lib/systemd/system/cri-docker.service', service, 0o644);
-    put('lib/systemd/system/cri-docker.socket', socket, 0o644);
+    put(`${units}/cri-docker.service`, service, 0o644);
+    put(`${units}/cri-docker.socket`, socket, 0o644);
     mkdirSync(path.join(work, 'usr/bin'), { recursive: true });
     copyFileSync(criDockerd(), path.join(work, 'usr/bin/cri-dockerd'));
     chmodSync(path.join(work, 'usr/bin/cri-dockerd'), 0o755);
@@ -148,6 +150,62 @@ export function makeOldPackage(node: DebianNode): void {
     );
     const target = path.join(node.root, 'root/cri-dockerd.deb');
     execFileSync('dpkg-deb', ['--root-owner-group', '-Znone', '--build', work, target], { stdio: 'ignore' });
+  } finally {
+    rmSync(work, { recursive: true });
+  }
+}
+
+/** What the macros of systemd write into the scripts of cri-dockerd's rpm, which names its service alone. */
+const RPM_SCRIPTS: Readonly<Record<string, string>> = {
+  postinstall: 'if [ $1 -eq 1 ]; then systemctl --no-reload preset cri-docker.service || :; fi',
+  preremove: 'if [ $1 -eq 0 ]; then systemctl --no-reload disable --now cri-docker.service || :; fi',
+  postremove: 'if [ $1 -ge 1 ]; then systemctl try-restart cri-docker.service || :; fi',
+};
+
+/** Makes /root/cri-dockerd.rpm on the node, likewise; its epoch is that of the real one. */
+export function makeOldRpm(node: DebianNode): void {
+  const work = mkdtempSync(path.join(tmpdir(), 'cridock-old-rpm-'));
+  try {
+    const put = (file: string, text: string): void => {
+      writeFileSync(path.join(work, file), text);
+    };
+    const { service, socket } = unitPair(
+      'cri-docker',
+      '/usr/bin/cri-dockerd --container-runtime-endpoint fd://',
+    );
+    put('service', service);
+    put('socket', socket);
+    copyFileSync(criDockerd(), path.join(work, 'cri-dockerd'));
+    chmodSync(path.join(work, 'cri-dockerd'), 0o755);
+    for (const [name, text] of Object.entries(RPM_SCRIPTS)) put(name, `#!/bin/sh\n${text}\n`);
+    const contents = [
+      ['cri-dockerd', '/usr/bin/cri-dockerd'],
+      ['service', '/usr/lib/systemd/system/cri-docker.service'],
+      ['socket', '/usr/lib/systemd/system/cri-docker.socket'],
+    ].map(([src, dst]) => ({ src: path.join(work, src ?? ''), dst }));
+    const description = {
+      name: 'cri-dockerd',
+      arch: process.arch === 'x64' ? 'amd64' : 'arm64',
+      epoch: '3',
+      version: '0.4.3',
+      maintainer: 'nobody <nobody@example.org>',
+      description: "stands in for cri-dockerd's package",
+      contents,
+      scripts: Object.fromEntries(Object.keys(RPM_SCRIPTS).map((name) => [name, path.join(work, name)])),
+    };
+    // JSON is YAML too.
+    put('nfpm.yaml', JSON.stringify(description));
+    const target = path.join(node.root, 'root/cri-dockerd.rpm');
+    const args = [
+      'package',
+      '--config',
+      path.join(work, 'nfpm.yaml'),
+      '--packager',
+      'rpm',
+      '--target',
+      target,
+    ];
+    execFileSync(build('nfpm.sh'), args, { stdio: 'ignore' });
   } finally {
     rmSync(work, { recursive: true });
   }

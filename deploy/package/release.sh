@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# `npm run release`: makes all that a release has: for amd64 and arm64 a deb, an rpm and an archive; a bill of materials; checksums;
+# signatures. From the same commit, on the same kind of machine with the same tools, the unsigned bytes are the same each time.
+#
+# Usage:  release.sh [FOLDER]      (default: dist/release)
+# Input:  SOURCE_DATE_EPOCH, the time of all files (default: that of the last commit).
+#         CRIDOCK_RELEASE_KEY, a file with a secret GPG key (ASCII), and CRIDOCK_RELEASE_PASSPHRASE where it has one: with it rpms are signed
+#         inside, as rpm and dnf want it, and SHA256SUMS beside itself (SHA256SUMS.asc). Without it nothing is signed.
+#         It needs npm, Go, binutils and a C compiler for both kinds of machine; as root, on a system with apt, it installs the latter two.
+# Output: FOLDER, made anew; its files on stdout.
+set -euo pipefail
+
+repo_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+cd "$repo_root"
+folder=${1:-dist/release}
+# What test builds may set.
+unset CRIDOCK_PACKAGE_COMPRESSION CRIDOCK_NODE_VERSION
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
+export SOURCE_DATE_EPOCH NFPM_RPM_PASSPHRASE=${CRIDOCK_RELEASE_PASSPHRASE:-}
+say() { echo "release: $*" >&2; }
+
+# Compilers and binutils of both kinds of machine.
+prerequisites() {
+  local tool missing=()
+  for tool in x86_64-linux-gnu-{gcc,strip} aarch64-linux-gnu-{gcc,strip}; do
+    command -v "$tool" >/dev/null || missing+=("$tool")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    apt-get -qq update >&2
+    apt-get -qq -y --no-install-recommends install binutils gcc libc6-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross \
+      gcc-x86-64-linux-gnu libc6-dev-amd64-cross >&2
+  else
+    say "missing: ${missing[*]}"
+    exit 1
+  fi
+}
+
+prerequisites
+[ -z "$(git status --porcelain)" ] || say 'the work tree has changes that are in no commit'
+if [ ! node_modules/.package-lock.json -nt package-lock.json ]; then npm ci --no-audit --no-fund >&2; fi
+npm run --silent build
+rm -rf "$folder"
+mkdir -p "$folder"
+version=$(node -p 'require("./package.json").version')
+for arch in amd64 arm64; do
+  deploy/package/build-executable.sh "$arch" >/dev/null
+  for format in deb rpm tgz; do
+    cp "$(deploy/package/build-package.sh "$format" "$arch")" "$folder/"
+  done
+done
+npm sbom --omit dev --sbom-format cyclonedx |
+  node dist/deploy/package/sbom.js dist/package/bundled.txt dist/package/node-versions.json dist/package/node-packages.txt \
+    >"$folder/cridock-$version.cdx.json"
+(cd "$folder" && sha256sum -- * >.sums && mv .sums SHA256SUMS)
+
+if [ -n "${CRIDOCK_RELEASE_KEY:-}" ]; then
+  GNUPGHOME=$(mktemp -d)
+  export GNUPGHOME
+  trap 'gpgconf --kill all; rm -rf "$GNUPGHOME"' EXIT
+  gpg --batch --quiet --import "$CRIDOCK_RELEASE_KEY"
+  gpg --batch --quiet --pinentry-mode loopback --passphrase "${CRIDOCK_RELEASE_PASSPHRASE:-}" --armor --detach-sign \
+    --output "$folder/SHA256SUMS.asc" "$folder/SHA256SUMS"
+  gpg --batch --quiet --armor --export >"$folder/cridock-release-key.asc"
+else
+  say 'nothing is signed: CRIDOCK_RELEASE_KEY names no key'
+fi
+ls -l "$folder"

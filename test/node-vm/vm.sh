@@ -15,6 +15,8 @@
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../support/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../support/common.sh"
+# shellcheck source-path=SCRIPTDIR source=programs.sh
+. "$repo_root/test/node-vm/programs.sh"
 
 name=${CRIDOCK_VM_NAME:-node}
 run=$run_dir/vm-$name
@@ -43,16 +45,17 @@ free_port() {
 boot() {
   local state
   free_port >"$run/port"
-  # -no-reboot: a kernel that panics ends qemu instead of starting anew.
-  nice -n 5 qemu-system-x86_64 -name "$name" -machine q35 -accel tcg,thread=multi,tb-size=1024 -cpu max \
+  # -no-reboot: a kernel that panics ends qemu instead of starting anew. no_timer_check: while it boots the kernel counts
+  # ticks against the time, which a busy machine does not give it.
+  nice -n 15 qemu-system-x86_64 -name "$name" -machine q35 -accel tcg,thread=multi,tb-size=1024 -cpu max \
     -smp "${CRIDOCK_VM_CPUS:-2}" -m "${CRIDOCK_VM_MEMORY:-3072}" -no-reboot -display none -monitor none -nodefaults \
     -serial "file:$run/console" -kernel "$run/image/vmlinuz" -initrd "$run/image/initrd.img" \
-    -append "root=/dev/vda rw console=ttyS0 quiet apparmor=1 security=apparmor systemd.unified_cgroup_hierarchy=1 psi=1 mitigations=off nowatchdog tsc=unstable random.trust_cpu=on systemd.show_status=0" \
+    -append "root=/dev/vda rw console=ttyS0 quiet apparmor=1 security=apparmor systemd.unified_cgroup_hierarchy=1 psi=1 mitigations=off nowatchdog no_timer_check panic=1 tsc=unstable random.trust_cpu=on systemd.show_status=0" \
     -drive "file=$disk,if=virtio,cache=unsafe,discard=unmap" -device virtio-rng-pci \
     -netdev "user,id=lan,hostfwd=tcp:127.0.0.1:$(cat "$run/port")-:22" -device virtio-net-pci,netdev=lan,romfile= \
     -pidfile "$run/pid" -daemonize
   # Where the kernel shares its time among sessions, a process is only nice to others of its own session.
-  [ ! -e /proc/self/autogroup ] || echo 5 >"/proc/$(cat "$run/pid")/autogroup"
+  [ ! -e /proc/self/autogroup ] || echo 15 >"/proc/$(cat "$run/pid")/autogroup"
   # Slow machines are no failure: the limit only ends what will never come up.
   if wait_until 900 connected_or_ended && runs; then
     state=$(guest 'systemctl is-system-running --wait' || true)
@@ -67,18 +70,19 @@ boot() {
 }
 
 halt() {
+  local pid
   runs || return 0
+  pid=$(cat "$run/pid")
   guest 'systemctl poweroff' >/dev/null 2>&1 || true
   disconnect
   wait_until 240 is_off || say 'the node did not shut down in order'
-  stop_pid "$(cat "$run/pid")" "$disk" 10
+  stop_pid "$pid" "$disk" 10
 }
 
 up() {
   local image=$1 tool
   for tool in qemu-system-x86_64:qemu-system-x86 qemu-img:qemu-utils ssh:openssh-client; do
-    command -v "${tool%:*}" >/dev/null ||
-      DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install "${tool#*:}" >&2 || {
+    get_program "${tool%:*}" "${tool#*:}" || {
       say "no virtual machine can run here: no ${tool%:*}"
       exit 4
     }
@@ -98,7 +102,8 @@ down() {
 }
 
 forward_socket() {
-  local path=$run/socket-$(basename "$1")
+  local path
+  path=$run/socket-$(basename "$1")
   "${ssh[@]}" -O cancel -L "$path:$1" node 2>/dev/null || true
   rm -f "$path"
   "${ssh[@]}" -O forward -L "$path:$1" node

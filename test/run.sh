@@ -8,7 +8,7 @@
 #         Each test gets CRIDOCK_TEST_DOCKER, that Engine's endpoint; the images registry.k8s.io/pause:3.10 and
 #         busybox:latest are in it.
 #         CRIDOCK_TEST_CRI_DOCKERD a build of cri-dockerd: it is what nodes are switched from and back to (package)
-#         CRIDOCK_TEST_FULL=1      node-vm runs all that it has, on all Engines: hours
+#         CRIDOCK_TEST_FULL=1      node-vm runs all that it has, on all Engines where CRIDOCK_TEST_ENGINE names none: hours
 # Output: the tests' report; the last line is "N passed, N failed, N skipped". Exit status 0 when none failed.
 # Where no Engine can run (not root, no kernel support), each integration test file counts as one skipped test; with
 # CI set, where an Engine must run, that is a failure.
@@ -65,17 +65,8 @@ prepare() {
 
 # Boots the modern node with cridock on it. Sets no_node to the reason where none can be had.
 prepare_node() {
-  local engine=$1 image registry_port=$((port_base + 3)) status=0
-  image=$(test/node-vm/make-image.sh "$engine" 2>/dev/null 9>&-) || image=''
-  if [ -z "$image" ]; then
-    # The images that it serves itself come by way of an Engine, the first time.
-    prepare
-    no_node=$no_engine
-    [ -z "$no_node" ] || return 0
-    test/support/images.sh registry "$CRIDOCK_TEST_DOCKER" "$registry_port" >/dev/null 9>&-
-    test/support/images.sh stop "$registry_port"
-    image=$(test/node-vm/make-image.sh "$engine" "$(test/support/images.sh data)" 9>&-) || status=$?
-  fi
+  local engine=$1 image status=0
+  image=$(test/node-vm/make-image.sh "$engine" 9>&-) || status=$?
   if [ "$status" = 0 ]; then
     node_started=true
     test/node-vm/vm.sh up "$image" 9>&- || status=$?
@@ -92,7 +83,9 @@ prepare_node() {
 
 run_node_kind() {
   local engine engines=("${CRIDOCK_TEST_ENGINE:-28.5.2}")
-  [ -z "${CRIDOCK_TEST_FULL:-}" ] || engines=(28.5.2 29.8+containerd 26.1 28.5.2+containerd)
+  if [ -n "${CRIDOCK_TEST_FULL:-}" ] && [ -z "${CRIDOCK_TEST_ENGINE:-}" ]; then
+    engines=(28.5.2 29.8+containerd 26.1 28.5.2+containerd)
+  fi
   for engine in "${engines[@]}"; do
     say "the node with Engine $engine"
     prepare_node "$engine"

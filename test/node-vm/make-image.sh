@@ -2,19 +2,21 @@
 # Makes the disk of a modern node: Debian 13 with systemd, one cgroup hierarchy (v2), AppArmor, and a Docker Engine.
 # Made once and kept in the test cache; vm.sh boots it.
 #
-# Usage:  make-image.sh [ENGINE] [REGISTRY_DATA]
-#         ENGINE         26.1, 28.5.2 (default), 29.8; with "+containerd" for the containerd image store
-#         REGISTRY_DATA  the folder of a docker-registry whose images the node serves itself under the names of
-#                        registry.k8s.io, k8s.gcr.io and gcr.io. Not needed once the image is there.
-# Input:  Debian's archive as this machine's apt uses it, or CRIDOCK_DEBIAN_MIRROR.
+# Usage:  make-image.sh [ENGINE]
+#         ENGINE: 26.1, 28.5.2 (default), 29.8; with "+containerd" for the containerd image store
+# Input:  Debian's archive as this machine's apt uses it, or CRIDOCK_DEBIAN_MIRROR; an Engine that runs here for some
+#         seconds, where the tests' images are not made yet: the node serves them itself, under their public names.
 # Output: the image's folder, with disk.img, vmlinuz, initrd.img and ssh-key, the only line on stdout.
 # Exit:   0 made or already there; 4 it cannot be made here, the last line of stderr says why; 1 anything else.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../support/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../support/common.sh"
+# shellcheck source-path=SCRIPTDIR source=programs.sh
+. "$repo_root/test/node-vm/programs.sh"
 
 here=$repo_root/test/node-vm
-engine=${1:-28.5.2} registry_data=${2:-}
+support=$repo_root/test/support
+engine=${1:-28.5.2}
 release=${engine%+containerd}
 suite=trixie disk_size=8G
 images=$cache_dir/node-vm
@@ -38,7 +40,7 @@ base_recipe=$(echo "$suite $engine_suite $packages $kernel" | sha256sum | cut -c
 image_recipe=$(
   cd "$here"
   { echo "$base_recipe $engine" && cat make-image.sh initrd-init && find guest -type f | sort | xargs cat &&
-      cat "$repo_root"/test/support/{images,build-dockerd}.sh; } | sha256sum | cut -c1-12
+      cat "$support"/{images,build-dockerd}.sh; } | sha256sum | cut -c1-12
 )
 image=$images/$engine-$image_recipe
 
@@ -68,6 +70,19 @@ make_base() {
       mkdir "$1/kernel" && chroot "$1" sh -c "cd /kernel && apt-get -o APT::Sandbox::User=root download $image/'"$suite"'"' \
     --include="$packages" "$suite" "$work/base.tar" "${sources[@]}" >&2 || give_up 'mmdebstrap could not install it'
   mv "$work/base.tar" "$base"
+}
+
+# Sets registry_data to the folder of a docker-registry with the tests' images.
+fill_registry() {
+  local endpoint port=$((port_base + 3)) through=(28.5.2 --name node-images)
+  registry_data=$("$support/images.sh" data)
+  [ ! -e "$registry_data/complete" ] || return 0
+  "$repo_root/deploy/quickstart/install-prerequisites.sh" --without-engine >&2 8>&-
+  endpoint=unix://$("$support/engine.sh" start "${through[@]}" 8>&-) || give_up 'no Engine can run here to make the images with'
+  DOCKER=$("$support/engine.sh" docker "${through[0]}") "$support/images.sh" registry "$endpoint" "$port" >/dev/null 8>&- || registry_data=''
+  "$support/images.sh" stop "$port"
+  "$support/engine.sh" stop "${through[@]}" 8>&-
+  [ -n "$registry_data" ] || fail "the images that the node serves could not be made"
 }
 
 add_kernel() {
@@ -135,16 +150,14 @@ if [ -e "$image/disk.img" ]; then
   echo "$image"
   exit 0
 fi
-[ -n "$registry_data" ] || fail 'REGISTRY_DATA is needed to make the image'
 for tool in mmdebstrap:mmdebstrap mke2fs:e2fsprogs ssh-keygen:openssh-client xz:xz-utils; do
-  command -v "${tool%:*}" >/dev/null ||
-    DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install "${tool#*:}" >&2 8>&- ||
-    give_up "no ${tool%:*}"
+  get_program "${tool%:*}" "${tool#*:}" 8>&- || give_up "no ${tool%:*}"
 done
 dockerd=''
 if [ "$release" = 29.8 ]; then
-  dockerd=$("$repo_root/test/support/engine.sh" daemon 29.8 8>&-) || give_up 'Engine 29.8 cannot be built here'
+  dockerd=$("$support/engine.sh" daemon 29.8 8>&-) || give_up 'Engine 29.8 cannot be built here'
 fi
+fill_registry
 work=$(mktemp -d "$images/.make-XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM

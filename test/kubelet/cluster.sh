@@ -27,7 +27,7 @@ number=$(($(echo "$scope$name" | cksum | cut -d' ' -f1) % 254 + 1))
 address=10.212.$number.1
 bridge=crdkc$(echo "$scope$name" | sha256sum | cut -c1-8)
 cgroup=/cridock-test-${scope:+$scope-}$name
-driver=${CRIDOCK_TEST_CGROUP_DRIVER:-cgroupfs}
+driver=${CRIDOCK_TEST_CGROUP_DRIVER:-cgroupfs} patience=${CRIDOCK_TEST_PATIENCE:-1}
 # systemd makes its groups itself, and only below its own.
 [ "$driver" = cgroupfs ] || cgroup=/
 # What the kubelet sets on the machine, and stop puts back.
@@ -90,7 +90,7 @@ wait_for() {
   local program=$1
   shift
   holds_or_ended() { "$@" || ! runs "$program"; }
-  if wait_until $((180 * ${CRIDOCK_TEST_PATIENCE:-1})) holds_or_ended "$@" && runs "$program"; then return; fi
+  if wait_until $((180 * patience)) holds_or_ended "$@" && runs "$program"; then return; fi
   tail -n 20 "$run/$program.log" >&2
   say "$program did not come up"
   return 1
@@ -123,7 +123,8 @@ start_control_plane() {
     --feature-gates "$(gates "${CRIDOCK_TEST_KUBERNETES:-1.37.2}")"
   wait_for kube-apiserver kubectl get --raw /readyz || return
   launch kube-controller-manager --kubeconfig "$run/kubeconfig" --secure-port 0 --leader-elect=false \
-    --service-account-private-key-file "$run/pki/accounts.key" --root-ca-file "$run/pki/ca.crt"
+    --service-account-private-key-file "$run/pki/accounts.key" --root-ca-file "$run/pki/ca.crt" \
+    --node-monitor-grace-period $((50 * patience))s
   launch kube-scheduler --kubeconfig "$run/kubeconfig" --secure-port 0 --leader-elect=false
 }
 
@@ -205,6 +206,7 @@ containerLogMaxSize: 100Ki
 containerLogMaxFiles: 3
 containerLogMonitorInterval: 3s
 crashLoopBackOff: {maxContainerRestartPeriod: 4s}
+runtimeRequestTimeout: $((2 * patience))m
 podPidsLimit: 200
 eventRecordQPS: 0
 registryPullQPS: 0
@@ -275,7 +277,7 @@ stop() {
     # The kubelet ends pods as it does always: what a plugin has made (rules, leases) goes with them.
     rm -f "$run"/manifests/*
     kubectl delete pods --all --all-namespaces --grace-period=1 --wait=false >/dev/null 2>&1 || true
-    wait_until 60 no_containers || say "some containers outlive their pods: $(containers | tr '\n' ' ')"
+    wait_until $((60 * patience)) no_containers || say "some containers outlive their pods: $(containers | tr '\n' ' ')"
   fi
   for program in kubelet kube-scheduler kube-controller-manager kube-apiserver etcd metrics-server; do end "$program"; done
   if [ -r "$run/endpoint" ]; then

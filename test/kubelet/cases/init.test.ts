@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { condition, containerOf, isReady } from '../support/api.js';
+import { patience } from '../support/cluster.js';
 import { RUN_ON, subject } from '../support/pod-case.js';
 
 const work = { volumes: [{ name: 'work', emptyDir: {} }] };
@@ -45,6 +46,7 @@ subject('init', ({ quick, whole }) => {
           startupProbe: {
             exec: { command: ['test', '-e', '/work/side'] },
             periodSeconds: 1,
+            timeoutSeconds: patience,
             failureThreshold: 60,
           },
           ...mounted,
@@ -71,7 +73,7 @@ subject('init', ({ quick, whole }) => {
     const run = 'trap \'cut -d" " -f1 /proc/uptime; exit 0\' TERM; echo up; while :; do sleep 0.2; done';
     const names = ['main', 'second', 'first'];
     const pod = await world.ready({
-      terminationGracePeriodSeconds: 60,
+      terminationGracePeriodSeconds: 60 * patience,
       initContainers: ['first', 'second'].map((name) => ({ name, restartPolicy: 'Always', run })),
       containers: [{ run }],
     });
@@ -107,6 +109,7 @@ subject('init', ({ quick, whole }) => {
           readinessProbe: {
             exec: { command: ['test', '-e', '/tmp/ready'] },
             periodSeconds: 1,
+            timeoutSeconds: patience,
             failureThreshold: 1,
           },
         },

@@ -22,6 +22,12 @@ const files = isV1
       pids: '/sys/fs/cgroup/pids.max',
     };
 
+/** Where systemd puts a slice: a-b-c.slice is a.slice/a-b.slice/a-b-c.slice. */
+function folderOfSlice(name: string): string {
+  const parts = name.replace(/\.slice$/, '').split('-');
+  return parts.map((_, depth) => `${parts.slice(0, depth + 1).join('-')}.slice`).join('/');
+}
+
 interface Usage {
   readonly cpu?: { readonly usageNanoCores?: number; readonly usageCoreNanoSeconds?: number };
   readonly memory?: { readonly workingSetBytes?: number; readonly usageBytes?: number };
@@ -132,7 +138,8 @@ subject('resources', ({ quick, whole }) => {
   quick('the number of processes is bounded', async (world) => {
     const pod = await world.ready();
     const parent = await world.inspect(containerOf(pod), '{{.HostConfig.CgroupParent}}');
-    const output = await world.output(`cat /host/${isV1 ? 'pids/' : ''}${parent}/pids.max`, {
+    const folder = cluster.driver === 'systemd' ? folderOfSlice(parent) : parent;
+    const output = await world.output(`cat /host/${isV1 ? 'pids/' : ''}${folder}/pids.max`, {
       volumes: [{ name: 'v', hostPath: { path: '/sys/fs/cgroup' } }],
       containers: [{ volumeMounts: [{ name: 'v', mountPath: '/host', readOnly: true }] }],
     });

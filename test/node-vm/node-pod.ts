@@ -18,14 +18,19 @@ export interface NodePod {
   remove(): Promise<void>;
 }
 
-/** Runs a pod of class Burstable on the node. */
-export async function runNodePod(name: string): Promise<NodePod> {
+/**
+ * Runs a pod of class Burstable on the node.
+ *
+ * @param attempt the number of the pod's sandboxes before this one
+ */
+export async function runNodePod(name: string, attempt = 0): Promise<NodePod> {
   const client = await connectToNode();
   const slice = `/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod${name.replaceAll('-', '_')}.slice`;
   const logs = `/var/log/pods/node-vm_${name}_1`;
   const base = podConfig(name, '');
   const config: PodSandboxConfig = {
     ...base,
+    metadata: { ...base.metadata, attempt },
     log_directory: logs,
     linux: {
       ...base.linux,

@@ -7,6 +7,7 @@ import { loadConfig } from '../../src/cli/config.js';
 import { parseNetworkList } from '../../src/network/cni/network-config.js';
 import { parseCommandLine } from '../../src/cli/command-line.js';
 import { commandBlocks, documentPages } from '../support/doc-commands.js';
+import { readRuns, runsTable } from '../support/ran.js';
 
 // Compiled, this file is <root>/<outDir>/test/unit/docs.test.js.
 const ROOT = join(import.meta.dirname, '../../..');
@@ -20,6 +21,13 @@ describe('documentation', () => {
       read('docs/flags.md'),
       made,
       'run: node dist/deploy/package/flags-reference.js >docs/flags.md',
+    );
+  });
+
+  it('has a table of the runs that were written down', () => {
+    assert.ok(
+      read('docs/compatibility.md').includes(`\n${runsTable(readRuns())}`),
+      'put what `node dist/test/support/record-run.js` prints into docs/compatibility.md',
     );
   });
 

@@ -8,6 +8,7 @@
 #         Each test gets CRIDOCK_TEST_DOCKER, that Engine's endpoint; the images registry.k8s.io/pause:3.10 and
 #         busybox:latest are in it.
 #         CRIDOCK_TEST_CRI_DOCKERD a build of cri-dockerd: it is what nodes are switched from and back to (package)
+#         CRIDOCK_TEST_NODE=own    this machine's Node.js, in place of the one that the executable holds (24 LTS)
 #         CRIDOCK_TEST_FULL=1      node-vm runs all that it has, on all Engines where CRIDOCK_TEST_ENGINE names none: hours
 # Output: the tests' report; the last line is "N passed, N failed, N skipped". Exit status 0 when none failed.
 # Where no Engine can run (not root, no kernel support), each integration test file counts as one skipped test; with
@@ -150,6 +151,7 @@ for part in "$@"; do
   [ ! -x "test/${part%%/*}/run.sh" ] || [ "$part" = "${part%%/*}" ] || fail "test/${part%%/*} runs as a whole only"
 done
 
+use_shipped_node
 # npm notes in this file what it has installed.
 if [ ! node_modules/.package-lock.json -nt package-lock.json ]; then npm ci --no-audit --no-fund >&2; fi
 npm run --silent build

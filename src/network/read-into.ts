@@ -65,7 +65,8 @@ function rebuilt(connection: Socket, onBytes: (bytes: Buffer) => boolean, first:
   const handle: unknown = Reflect.get(connection, '_handle');
   Reflect.set(connection, '_handle', null);
   const onread = { buffer: () => buffer, callback };
-  const options = { handle, onread, allowHalfOpen: true, pauseOnCreate: true };
+  // The types know of no handle but a bound socket.
+  const options: object = { handle, onread, allowHalfOpen: true, pauseOnCreate: true };
   const socket = new Socket(options);
   connection.once('close', () => socket.destroy());
   if (early !== null) socket.unshift(early);

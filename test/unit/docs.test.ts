@@ -43,6 +43,31 @@ describe('documentation', () => {
     for (const name of drawn) assert.ok(existsSync(join(ROOT, name)), `${name} is drawn, and not there`);
   });
 
+  it('has pictures that are made from the code, and show each folder of src', () => {
+    const draw = (script: string, ...args: string[]): string =>
+      execFileSync(process.execPath, [join(import.meta.dirname, '../../deploy/pictures', script), ...args], {
+        encoding: 'utf8',
+        cwd: ROOT,
+      });
+    const architecture = read('docs/pictures/architecture.svg');
+    assert.equal(architecture, draw('architecture.js'), 'docs/contributing.md says how pictures are made');
+    assert.equal(read('docs/pictures/status.svg'), draw('terminal.js', 'docs/pictures/status.txt'));
+    const words = [...architecture.matchAll(/>([^<>]+)<\/text>/g)].flatMap(([, text = '']) =>
+      text.split(' '),
+    );
+    for (const name of readdirSync(join(ROOT, 'src'))) {
+      assert.ok(words.includes(name) || name.endsWith('.ts'), `src/${name} is not in the picture`);
+    }
+  });
+
+  it('names the files of this version', () => {
+    const { version } = JSON.parse(read('package.json')) as { version: string };
+    const names = [...read('README.md').matchAll(/cridock[_-](\d+\.\d+\.\d+)/g)].map(([, named]) => named);
+    assert.ok(names.length >= 4);
+    assert.deepEqual([...new Set(names)], [version]);
+    assert.match(read('CHANGELOG.md'), new RegExp(`^## ${version}$`, 'm'));
+  });
+
   it('links to what is there', () => {
     for (const page of documentPages(ROOT)) {
       for (const [, target = ''] of read(page).matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)) {
@@ -95,6 +120,6 @@ describe('examples in deploy/', () => {
   it('package/config.yaml is a config file', () => {
     const configFile = join(ROOT, 'deploy/package/config.yaml');
     const { cniBinDirs } = loadConfig({ flags: new Map(), env: {}, configFiles: [configFile] });
-    assert.deepEqual(cniBinDirs, ['/opt/cni/bin', '/usr/lib/cni']);
+    assert.deepEqual(cniBinDirs, ['/opt/cni/bin', '/usr/lib/cni', '/usr/libexec/cni']);
   });
 });

@@ -43,7 +43,7 @@
 #define MAX_MAP 4096
 
 struct overlay {
-  char *layers, *work, *data, *sub, *holder, *target;
+  char *layers, *work, *data, *sub, *holder, *target, *origin;
   int shared;
   int fd;
 };
@@ -253,11 +253,23 @@ static void attach(const struct overlay *overlay, int from) {
   close(overlay->fd);
 }
 
+/*
+ * Has Docker's own overlay of the same layers forget what it has read of them by now: what the container changes is seen there
+ * only where nothing was remembered. It matters to `docker diff` and `docker cp` alone.
+ */
+static void refresh(const char *origin) {
+  int fd = (int)syscall(SYS_fspick, AT_FDCWD, origin, FSPICK_CLOEXEC | FSPICK_NO_AUTOMOUNT);
+  if (fd < 0) return;
+  syscall(SYS_fsconfig, fd, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0);
+  close(fd);
+}
+
 static void mount_overlays(void) {
   int from[MAX_OVERLAYS];
   int userns = map_namespace();
   for (int index = 0; index < overlay_count; index += 1) {
     build_overlay(&overlays[index], userns);
+    if (overlays[index].origin != NULL) refresh(overlays[index].origin);
     from[index] = open_path(AT_FDCWD, overlays[index].holder, O_PATH);
     if (from[index] < 0) fail("%s: %s", overlays[index].holder, strerror(errno));
   }
@@ -355,11 +367,12 @@ static char *understand(char *reply, size_t length, size_t *size) {
       }
       return end + 1;
     } else {
-      const char *names[] = {"layers", "work", "data", "sub", "holder", "target"};
+      const char *names[] = {"layers", "work", "data", "sub", "holder", "target", "origin"};
       int index = 0;
-      while (index < 6 && strcmp(line, names[index]) != 0) index += 1;
-      if (overlay == NULL || index == 6) fail("cridock's answer is not understood (%s)", line);
-      char **members[] = {&overlay->layers, &overlay->work, &overlay->data, &overlay->sub, &overlay->holder, &overlay->target};
+      while (index < 7 && strcmp(line, names[index]) != 0) index += 1;
+      if (overlay == NULL || index == 7) fail("cridock's answer is not understood (%s)", line);
+      char **members[] = {&overlay->layers, &overlay->work,   &overlay->data,  &overlay->sub,
+                          &overlay->holder, &overlay->target, &overlay->origin};
       *members[index] = value;
     }
   }

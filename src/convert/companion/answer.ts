@@ -39,7 +39,16 @@ function mapLines({ uids, gids }: IdMaps): string[] {
   return [...uids.map(line('uids')), ...gids.map(line('gids'))];
 }
 
-function overlayLines({ layers, data, work, sub, target, holder, isHolderShared }: Overlay): string[] {
+function overlayLines({
+  layers,
+  data,
+  work,
+  sub,
+  target,
+  holder,
+  isHolderShared,
+  origin,
+}: Overlay): string[] {
   return [
     'overlay',
     `layers ${layers}`,
@@ -48,6 +57,7 @@ function overlayLines({ layers, data, work, sub, target, holder, isHolderShared 
     ...(sub === '' ? [] : [`sub ${sub}`]),
     `holder ${holder}`,
     `target ${target}`,
+    ...(origin === undefined ? [] : [`origin ${origin}`]),
     ...(isHolderShared ? ['shared'] : []),
   ];
 }

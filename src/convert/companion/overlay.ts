@@ -14,6 +14,8 @@ export interface Overlay {
   /** Where it is shown, and the mount that this lies on. */
   readonly target: string;
   readonly holder: string;
+  /** Docker's own overlay of the same upper layer, which is to forget what it has read. */
+  readonly origin?: string | undefined;
   /** Whether that mount has peers, which must not see it. */
   readonly isHolderShared: boolean;
 }
@@ -49,6 +51,7 @@ export function rootOverlay(mounts: readonly MountEntry[], path: string, target:
     target,
     holder: holder.mountPoint,
     isHolderShared: holder.shared || holder.slave,
+    origin: path,
   };
 }
 

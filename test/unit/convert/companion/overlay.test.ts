@@ -30,6 +30,7 @@ describe('the overlay of a root file system', () => {
       target: TARGET,
       holder: '/run',
       isHolderShared: true,
+      origin: MERGED,
     });
   });
 

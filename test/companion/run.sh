@@ -11,7 +11,10 @@ cd "$repo_root"
 
 [ "${CRIDOCK_TEST_APART:-}" = 1 ] || exec test/support/apart.sh "test/companion/$(basename "$0")" "$@"
 read -ra engines <<<"${CRIDOCK_TEST_ENGINE:-28.5.2 28.5.2+containerd 29.8+containerd 20.10}"
-[ $# -gt 0 ] || set -- $(cd test/companion && ls ./*.test.ts | sed 's|./||; s|.test.ts$||')
+if [ $# = 0 ]; then
+  mapfile -t names < <(find test/companion -name '*.test.ts' -printf '%f\n' | sed 's|.test.ts$||' | sort)
+  set -- "${names[@]}"
+fi
 files=("${@/%/.test.js}")
 passed=0 failed=0 skipped=0 arguments=()
 work=$(mktemp -d)

@@ -18,8 +18,14 @@ if [ ! -e "$image" ]; then
   mv "$image.new" "$image"
 fi
 export CRIDOCK_TEST_APART=1
-# Everything is shared, as systemd has it, but with nobody outside.
+# One at a time: a file system that is mounted from two loop devices is lost. What is started holds the lock too.
+exec 7>"$image.lock"
+flock 7
+# Copies of other Engines' mounts are let go, here alone: they would come and go with these Engines. Then everything is shared,
+# as systemd has it, but with nobody outside.
+# shellcheck disable=SC2016 # filled in by the shell in there
 exec unshare --mount --propagation private sh -c '
+  grep -E " /(run|var/lib)/cridock-test" /proc/self/mounts | cut -d" " -f2 | tac | while read -r path; do umount -l "$path" 2>/dev/null; done
   mount -o loop "$1" "$2" || echo "apart: no loop device: data stay on the machine'"'"'s own disk" >&2
   mount -t tmpfs -o mode=755 tmpfs /run/cridock && mount -t tmpfs -o mode=755 tmpfs /run/containerd &&
   mount --make-rshared / && shift 2 && exec "$@"' sh "$image" "$state_dir" "$@"

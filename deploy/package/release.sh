@@ -49,19 +49,12 @@ for arch in amd64 arm64; do
     cp "$(deploy/package/build-package.sh "$format" "$arch")" "$folder/"
   done
 done
-npm sbom --omit dev --sbom-format cyclonedx |
-  node dist/deploy/package/sbom.js dist/package/bundled.txt dist/package/node-versions.json dist/package/node-packages.txt \
-    >"$folder/cridock-$version.cdx.json"
+npm sbom --sbom-format cyclonedx |
+  node dist/deploy/package/sbom.js dist/package >"$folder/cridock-$version.cdx.json"
 (cd "$folder" && sha256sum -- * >.sums && mv .sums SHA256SUMS)
 
 if [ -n "${CRIDOCK_RELEASE_KEY:-}" ]; then
-  GNUPGHOME=$(mktemp -d)
-  export GNUPGHOME
-  trap 'gpgconf --kill all; rm -rf "$GNUPGHOME"' EXIT
-  gpg --batch --quiet --import "$CRIDOCK_RELEASE_KEY"
-  gpg --batch --quiet --pinentry-mode loopback --passphrase "${CRIDOCK_RELEASE_PASSPHRASE:-}" --armor --detach-sign \
-    --output "$folder/SHA256SUMS.asc" "$folder/SHA256SUMS"
-  gpg --batch --quiet --armor --export >"$folder/cridock-release-key.asc"
+  deploy/package/sign.sh "$folder"
 else
   say 'nothing is signed: CRIDOCK_RELEASE_KEY names no key'
 fi

@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 
 /*
- * Usage: npm sbom --omit dev --sbom-format cyclonedx | node sbom.js BUNDLED NODE_VERSIONS NODE_HASHES
+ * Usage: npm sbom --sbom-format cyclonedx | node sbom.js FOLDER
  * Prints the bill of materials of a release, as CycloneDX. Of npm's, which lists all that is installed, it keeps the packages
- * that are in the executable (the file BUNDLED: `name version` a line); it adds Node.js and the libraries in it, by what the
- * file NODE_VERSIONS (its process.versions as JSON) says, with the hashes of the npm packages that it comes from (`package sha256` a line in NODE_HASHES).
- * The same input and SOURCE_DATE_EPOCH give the same bytes.
+ * that are in the executable (FOLDER/bundled.txt: `name version` a line); it adds Node.js and the libraries in it, by what that says
+ * of itself (FOLDER/node-versions.json), with the hashes of the npm packages that it comes from (FOLDER/node-packages.txt:
+ * `package sha256` a line). The same input and SOURCE_DATE_EPOCH give the same bytes.
  */
 
 interface Component {
@@ -62,11 +63,10 @@ function nodeComponent(versions: Readonly<Record<string, string>>, hashes: reado
   };
 }
 
-const [bundledFile, versionsFile, hashesFile] = process.argv.slice(2);
-if (bundledFile === undefined || versionsFile === undefined || hashesFile === undefined)
-  throw new Error('usage: sbom.js BUNDLED NODE_VERSIONS NODE_HASHES');
+const [folder] = process.argv.slice(2);
+if (folder === undefined) throw new Error('usage: sbom.js FOLDER');
 const bom = JSON.parse(await text(process.stdin)) as Bom;
-const bundled = new Set(lines(bundledFile));
+const bundled = new Set(lines(join(folder, 'bundled.txt')));
 const root = bom.metadata.component;
 const components = bom.components.filter(({ name, version }) => bundled.delete(`${name} ${version}`));
 if (bundled.size > 0) throw new Error(`npm does not know ${[...bundled].join(', ')}`);
@@ -74,16 +74,21 @@ const refs = new Set([...components, root].map((one) => one['bom-ref']));
 const dependencies = bom.dependencies
   .filter(({ ref }) => refs.has(ref))
   .map(({ ref, dependsOn }) => ({ ref, dependsOn: dependsOn.filter((one) => refs.has(one)) }));
-const versions = JSON.parse(readFileSync(versionsFile, 'utf8')) as Record<string, string>;
+const versions = JSON.parse(readFileSync(join(folder, 'node-versions.json'), 'utf8')) as Record<
+  string,
+  string
+>;
 const release = {
   ...bom,
+  // npm's is random.
+  serialNumber: '',
   metadata: {
     timestamp: new Date(Number(process.env['SOURCE_DATE_EPOCH'] ?? 0) * 1000)
       .toISOString()
       .replace('.000', ''),
     component: { ...root, type: 'application', name: 'cridock' },
   },
-  components: [...components, nodeComponent(versions, lines(hashesFile))],
+  components: [...components, nodeComponent(versions, lines(join(folder, 'node-packages.txt')))],
   dependencies: [
     ...dependencies.map((one) =>
       one.ref === root['bom-ref'] ? { ...one, dependsOn: [...one.dependsOn, 'nodejs'] } : one,
@@ -92,7 +97,7 @@ const release = {
   ],
 };
 const digest = createHash('sha256').update(JSON.stringify(release)).digest('hex');
-// A UUID of what is in it (RFC 9562, version 8), where npm has a random one.
+// A UUID of what is in it: RFC 9562, version 8.
 const uuid = [
   digest.slice(0, 8),
   digest.slice(8, 12),

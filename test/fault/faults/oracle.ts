@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { KIND_LABEL } from '../../../src/convert/text/labels.js';
 import type { Engine } from '../../../src/docker/engine.js';
 import { ContainerState } from '../../../src/gen/runtime/v1/ContainerState.js';
@@ -108,8 +108,12 @@ export async function checkLogs(node: FaultNode): Promise<void> {
   }
 }
 
-/** The number of the last whole line. Throws when one before it is missing, doubled or damaged. */
+/**
+ * The number of the last whole line; -1 for a log that could not be made when its container started, which is due from its
+ * first line on. Throws when a line before the last is missing, doubled or damaged.
+ */
 function lastLine(path: string): number {
+  if (!existsSync(path)) return -1;
   const lines = readFileSync(path, 'latin1').split('\n').slice(0, -1);
   for (const [index, line] of lines.entries()) {
     assert.match(line, new RegExp(` F line ${index}$`), `${path}: not line ${index}`);

@@ -105,11 +105,18 @@ async function setOomScoreAdj(
   }
 }
 
-/** With its first process a container ends: the others are killed. One that nobody has waited for yet is a zombie. */
+/** A process with this flag is on its way out, and shown in none of its cgroups of version 1 (PF_EXITING). */
+const EXITING = 0x4;
+
+/**
+ * With its first process a container ends: the others are killed. One that nobody has waited for yet is a zombie; for a
+ * while before that, longer on a busy node, its flags alone tell.
+ */
 async function hasEnded(pid: number, { proc }: KernelPaths): Promise<boolean> {
   try {
     const stat = await readFile(join(proc, String(pid), 'stat'), 'latin1');
-    return 'ZX'.includes(stat.slice(stat.lastIndexOf(')') + 2).charAt(0));
+    const [state = '', , , , , , flags] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return 'ZX'.includes(state) || (Number(flags) & EXITING) !== 0;
   } catch (error) {
     return isGone(error);
   }

@@ -94,6 +94,10 @@ describe('setNodeLimits on cgroup v2', () => {
       ['memory.of.gone', '1', true],
     ];
     await assert.rejects(set(writes, 100));
+    await writeFile(stat, `${PID} (a) b) R 1 1 1 0 -1 4194560 0`); // as any process that runs
+    await assert.rejects(set(writes, 100));
+    await writeFile(stat, `${PID} (a) b) R 1 1 1 0 -1 4228 0`); // on its way out, and in no cgroup of version 1
+    await set(writes, 100);
     await writeFile(stat, `${PID} (a) b) Z 1 1 1 0 -1`); // not waited for yet
     await set(writes, 100);
     await writeFile(membership, '0::/\n'); // as the kernel tells of a zombie

@@ -1,4 +1,5 @@
 import type { Engine } from '../docker/engine.js';
+import type { ContainerInspect } from '../docker/types.js';
 import { Code, CriError, messageOf } from '../util/cri-error.js';
 import type { Logger } from '../util/log.js';
 import { LogFollower, type LogProblem, type LogSource } from './log-follower.js';
@@ -31,13 +32,13 @@ export class ContainerLogs {
   }
 
   /**
-   * Takes note of a container that runs or has ended. For one that has ended it resolves when its log is complete, so that
+   * Takes note of a container that runs or has ended; `told` is what the Engine has just told of it. For one that has ended it resolves when its log is complete, so that
    * nobody learns of the end before: the kubelet stops reading a log then. Never longer than some seconds.
    */
-  async observe(source: LogSource, running: boolean): Promise<void> {
-    const follower = this.#followers.get(source.id) ?? this.#follow(source);
+  async observe(source: LogSource, running: boolean, told?: ContainerInspect): Promise<void> {
+    const follower = this.#followers.get(source.id) ?? this.#follow(source, told);
     if (running) return;
-    follower.noteEnd();
+    follower.noteEnd(told);
     if (follower.problem !== undefined) return;
     let timer: NodeJS.Timeout | undefined;
     const tooLong = new Promise<void>((resolve) => {
@@ -101,8 +102,8 @@ export class ContainerLogs {
     await Promise.all([...this.#followers.keys()].map((id) => this.forget(id)));
   }
 
-  #follow(source: LogSource): LogFollower {
-    const follower = new LogFollower(this.#engine, source, this.#log);
+  #follow(source: LogSource, told: ContainerInspect | undefined): LogFollower {
+    const follower = new LogFollower(this.#engine, source, this.#log, told);
     this.#followers.set(source.id, follower);
     return follower;
   }

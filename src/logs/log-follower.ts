@@ -12,6 +12,8 @@ const FIRST_RETRY_MS = 100;
 const LONGEST_RETRY_MS = 2_000;
 /** The journal has all lines of a container so long after its end: they are put there by another process. */
 const JOURNAL_DELAY_MS = 2_000;
+/** So long after the end of a log its container's end is waited for, before the Engine is asked for it. */
+const END_NEWS_MS = 100;
 /** Of a log that has ended so many messages are read to see that it is complete. */
 const TAIL_MESSAGES = 100;
 
@@ -58,8 +60,12 @@ export class LogFollower {
   /** The last line of ours that the Engine did not have. */
   #missed: Buffer | undefined;
   #isDone = false;
+  /** What the Engine has told of the container and was not used yet. */
+  #told: ContainerInspect | undefined;
 
-  constructor(engine: Engine, source: LogSource, log: Logger) {
+  /** `told`: what the Engine has just told of the container, if anything. */
+  constructor(engine: Engine, source: LogSource, log: Logger, told?: ContainerInspect) {
+    this.#told = told;
     this.#engine = engine;
     this.#source = source;
     this.#log = log.child({ containerId: source.id, logPath: source.path });
@@ -84,8 +90,12 @@ export class LogFollower {
     return this.#file.madeUnasked;
   }
 
-  /** To be told when the container has ended: who reads the Engine's own files does not learn it there. */
-  noteEnd(): void {
+  /**
+   * To be told when the container has ended: who reads the Engine's own files does not learn it there. `told` is what the
+   * Engine tells of it then, if it can.
+   */
+  noteEnd(told?: ContainerInspect): void {
+    this.#told = told;
     this.#ended.abort();
   }
 
@@ -105,11 +115,12 @@ export class LogFollower {
     while (!this.#stop.signal.aborted) {
       try {
         await delay(pauseMs, undefined, { signal: this.#stop.signal });
-        const container = await this.#engine.inspectContainer(this.#source.id, this.#stop);
-        if (!container.State.Running) this.noteEnd();
+        const container = await this.#container();
+        if (!container.State.Running) this.#ended.abort();
         const beganMs = performance.now();
         const isAll = await this.#readToEnd(this.#logOf(container), container.State.Running);
         if (isAll && hasSettled(container)) break;
+        await this.#newsOfEnd();
         pauseMs = performance.now() - beganMs > LONGEST_RETRY_MS ? 0 : nextPause(pauseMs, 1);
       } catch (error) {
         if (this.#isFinal(error)) break;
@@ -119,6 +130,20 @@ export class LogFollower {
     await this.#file.close().catch((error: unknown) => {
       this.#log.warn('the log could not be closed', { error: messageOf(error) });
     });
+  }
+
+  /** The container as the Engine told of it last, if that was not used yet, or as it tells now. */
+  async #container(): Promise<ContainerInspect> {
+    const told = this.#told;
+    this.#told = undefined;
+    return told ?? this.#engine.inspectContainer(this.#source.id, this.#stop);
+  }
+
+  /** A log ends a moment before others learn of the container's end. */
+  async #newsOfEnd(): Promise<void> {
+    if (this.#told !== undefined || this.#ended.signal.aborted) return;
+    const signal = AbortSignal.any([this.#ended.signal, this.#stop.signal]);
+    await delay(END_NEWS_MS, undefined, { signal }).catch(() => undefined);
   }
 
   /**

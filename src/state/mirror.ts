@@ -55,6 +55,7 @@ export class Mirror {
   readonly #listeners: PictureListener[] = [];
   readonly #requestTimeoutMs: number;
   readonly #connection: EngineConnection;
+  readonly #following: EventFollowing;
   readonly #reader: ObjectReader;
   readonly #reconciliation: Reconciliation;
   /** Objects that were made a moment ago and not read yet: who reads the picture has them read first. */
@@ -66,14 +67,17 @@ export class Mirror {
     const { engine, log, requestTimeoutMs, reconcileEveryMs, compareEveryMs } = options;
     this.#requestTimeoutMs = requestTimeoutMs;
     const ledger = new EventLedger();
-    const following = new EventFollowing(ledger, (id) => this.#reader.note(id));
+    this.#following = new EventFollowing(ledger, {
+      read: (id) => this.#reader.note(id),
+      gone: (id) => void this.removed(id).catch(() => undefined), // by then the connection has been broken off
+    });
     this.#connection = new EngineConnection({
       engine,
       log,
       requestTimeoutMs,
       onEvent: (event) => {
         killCauses.tell(event);
-        following.note(event);
+        this.#following.note(event);
       },
       onOpen: async (signal) => {
         await this.#readAll('connect', signal);
@@ -106,7 +110,7 @@ export class Mirror {
       log,
       picture: this.#picture,
       readings: this.#reader,
-      lastEventMs: () => following.lastMs,
+      lastEventMs: () => this.#following.lastMs,
       compareEveryMs,
     });
   }
@@ -171,6 +175,28 @@ export class Mirror {
    */
   async refresh(id: string): Promise<ObjectRecord | undefined> {
     await this.#orLost(this.#reader.sight(id));
+    return this.#picture.get(id);
+  }
+
+  /** Forgets an object that the Engine has just removed. */
+  async removed(id: string): Promise<void> {
+    this.#expected.delete(id);
+    await this.#orLost(this.#reader.gone(id));
+  }
+
+  /**
+   * Does a write of the container of this Docker name that ends with `reach`: what Docker tells of it meanwhile is read by
+   * that, once.
+   */
+  async during<T>(name: string, write: () => Promise<T>): Promise<T> {
+    return this.#following.during(name, write);
+  }
+
+  /**
+   * The record once what cridock itself knows of the object has changed, such as its addresses: nothing is asked of the Engine.
+   */
+  async remake(id: string): Promise<ObjectRecord | undefined> {
+    await this.#orLost(this.#reader.remake(id));
     return this.#picture.get(id);
   }
 

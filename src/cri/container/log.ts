@@ -28,7 +28,8 @@ export async function observeLog(logs: ContainerLogs, container: ContainerRecord
   const source = logSourceOf(container);
   // One that was never started has no log, and the Engine would wait for its start.
   if (source === undefined || container.status === 'created') return;
-  await logs.observe(source, isAlive(container));
+  const told = container.problem === undefined ? container.inspect : undefined;
+  await logs.observe(source, isAlive(container), told);
 }
 
 /** Forgets what was followed of containers that the Engine no longer has. */

@@ -40,7 +40,7 @@ export async function removeOneContainer(
   const logMode = logModeOf(container);
   if (logMode === 'cri') await endWithLog(deps, container, signal);
   await unlessGone(deps.engine.removeContainer(container.id, { signal }));
-  await deps.mirror.refresh(container.id);
+  await deps.mirror.removed(container.id);
   await deps.logs.forget(container.id);
   await deps.heldLimits.delete(container.id);
   if (hasImageVolumes(container)) await sweepImageVolumes(deps);

@@ -3,7 +3,7 @@ import type { StartContainerRequest__Output } from '../../gen/runtime/v1/StartCo
 import type { StartContainerResponse } from '../../gen/runtime/v1/StartContainerResponse.js';
 import { linkDockerLog } from '../../logs/docker-log-link.js';
 import { makePodSysfsWritable } from '../../node/pod-sysfs.js';
-import { isAlive, isHostNetwork, type ContainerRecord } from '../../state/records.js';
+import { isAlive, isHostNetwork, type ContainerRecord, type ObjectRecord } from '../../state/records.js';
 import type { CallContext } from '../../util/call-context.js';
 import { Code, CriError, messageOf } from '../../util/cri-error.js';
 import { logModeOf, logSourceOf } from './log.js';
@@ -51,19 +51,26 @@ async function start(deps: StartContainerDeps, id: string, ctx: CallContext): Pr
   await prepareLog(deps, container);
   await prepareSysfs(deps, container);
   await holdLimits(deps, container);
-  try {
-    await startMember(deps, container);
-  } catch (error) {
-    // Docker keeps such a container as "created" with an error, which CRI calls exited.
-    await deps.mirror.refresh(id);
-    throw error;
-  }
-  const started = await deps.mirror.reach(id, ({ status }) => status !== 'created');
+  const started = await deps.mirror.during(container.name, () => startAndRead(deps, container));
   if (started?.kind !== 'container') return;
   if (logModeOf(started) === 'symlink') {
     await reportLog(deps, started, linkDockerLog(started.labels.logPath, started.inspect.LogPath ?? ''));
   }
   if (isAlive(started)) await setLimitsOrStop(deps, started);
+}
+
+async function startAndRead(
+  deps: StartContainerDeps,
+  container: ContainerRecord,
+): Promise<ObjectRecord | undefined> {
+  try {
+    await startMember(deps, container);
+  } catch (error) {
+    // Docker keeps such a container as "created" with an error, which CRI calls exited.
+    await deps.mirror.refresh(container.id);
+    throw error;
+  }
+  return deps.mirror.reach(container.id, ({ status }) => status !== 'created');
 }
 
 /** Those that the companion runtime has set before the program runs are not written again. */

@@ -52,7 +52,7 @@ export async function removeSandbox(
   await deps.podResources.delete(sandbox.id);
   await unlessGone(deps.engine.removeContainer(sandbox.id, { signal }));
   await deps.network.forget(sandbox.id);
-  await deps.mirror.refresh(sandbox.id);
+  await deps.mirror.removed(sandbox.id);
 }
 
 /** Removes the containers of a pod, whose sandbox may be gone. */

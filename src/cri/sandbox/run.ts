@@ -96,26 +96,40 @@ async function makeSandbox(
   progress('looking for what an earlier call has left');
   const adopted = await adoptOrClear(deps, plan, signal);
   if (adopted !== undefined) return adopted;
+  const started = await deps.mirror.during(plan.name, () => startSandbox(deps, plan, signal, progress));
+  await orClearAway(deps, started.id, async () => {
+    signal.throwIfAborted();
+    progress('attaching its network');
+    await attachSandbox(deps, started, plan.config, signal);
+    if (!isReady(started)) await deps.mirror.remake(started.id);
+    const sandbox = await deps.mirror.reach(
+      started.id,
+      (record) => record.kind === 'sandbox' && isReady(record),
+    );
+    if (sandbox?.kind !== 'sandbox') throw vanished(started.id);
+    if (!isReady(sandbox)) throw new CriError(Code.UNKNOWN, whyNotReady(sandbox));
+  });
+  return started.id;
+}
+
+/** Makes the pause container and starts it, as yet without a network. */
+async function startSandbox(
+  deps: RunSandboxDeps,
+  plan: SandboxPlan,
+  signal: AbortSignal,
+  progress: Progress,
+): Promise<SandboxRecord> {
   progress('creating its container');
   const id = await createSandbox(deps, plan, signal, progress);
-  try {
+  return orClearAway(deps, id, async () => {
     signal.throwIfAborted();
     await deps.checkpoints.write(id, checkpointOf(plan.config));
     progress('starting its container');
     await startSandboxContainer(deps, id, plan.userNamespace);
     const started = await deps.mirror.reach(id, ({ pid }) => pid !== 0);
     if (started?.kind !== 'sandbox') throw vanished(id);
-    signal.throwIfAborted();
-    progress('attaching its network');
-    await attachSandbox(deps, started, plan.config, signal);
-    const sandbox = await deps.mirror.reach(id, (record) => record.kind === 'sandbox' && isReady(record));
-    if (sandbox?.kind !== 'sandbox') throw vanished(id);
-    if (!isReady(sandbox)) throw new CriError(Code.UNKNOWN, whyNotReady(sandbox));
-    return id;
-  } catch (error) {
-    await clearAway(deps, id, error);
-    throw error;
-  }
+    return started;
+  });
 }
 
 function whyNotReady({ id, status, problem }: SandboxRecord): string {
@@ -170,7 +184,17 @@ function vanished(id: string): CriError {
   return new CriError(Code.UNKNOWN, `pod sandbox ${id} vanished while it was being made`);
 }
 
-/** Nothing half-made stays behind a failure. What cannot be cleared now is cleared by the next attempt or by a removal. */
+/** Does a part of the work; nothing half-made stays behind its failure. */
+async function orClearAway<T>(deps: RunSandboxDeps, id: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    await clearAway(deps, id, error);
+    throw error;
+  }
+}
+
+/** What cannot be cleared now is cleared by the next attempt or by a removal. */
 async function clearAway(deps: RunSandboxDeps, id: string, cause: unknown): Promise<void> {
   const signal = AbortSignal.timeout(CLEAN_UP_TIMEOUT_MS);
   try {

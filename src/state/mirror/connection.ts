@@ -6,10 +6,13 @@ import { deferred } from '../../util/deferred.js';
 import type { Logger } from '../../util/log.js';
 import { unlessAborted } from '../../util/unless-aborted.js';
 
-/** What changes the state of a container, or says why, and nothing else: the exec events of probes stay in the Engine. */
+/**
+ * What changes the state of a container, or says why, and nothing else: the exec events of probes stay in the Engine, and so
+ * does `stop`, which follows `die`.
+ */
 const WATCHED_ACTIONS = [
   ...['create', 'start', 'kill', 'oom', 'die', 'destroy'],
-  ...['pause', 'unpause', 'update', 'rename', 'restart', 'stop'],
+  ...['pause', 'unpause', 'update', 'rename', 'restart'],
 ];
 
 /** How long the event stream may take to answer; the events themselves come when they come. */

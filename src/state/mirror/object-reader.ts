@@ -58,6 +58,8 @@ export class ObjectReader {
   readonly #refresher: Refresher;
   readonly #lists: Refresher;
   readonly #slots = new Slots(INSPECTS_AT_A_TIME);
+  /** What is to be read of the Engine, and not only made anew of what it told last. */
+  readonly #stale = new Set<string>();
   readonly #leftOut = new Set<string>();
   readonly #inspects = new Set<AbortController>();
   /** Readings whose inspect hangs. */
@@ -96,21 +98,37 @@ export class ObjectReader {
 
   /** Reads the object, however long that takes. Throws when the Engine does not answer a list either. */
   async whole(id: string): Promise<void> {
-    await this.#refresher.request(id);
+    await this.#request(id);
   }
 
   /** As `whole`, but not longer than others can wait: by then its record says that it could not be read now. */
   async sight(id: string): Promise<void> {
     const overdue = this.#overdue.get(id);
     if (overdue !== undefined && (await overdue.lookAgain())) return;
+    await this.#orOverdue(id, this.#request(id));
+  }
+
+  /** Makes the record anew of what the Engine told last: something else that it is made of has changed. */
+  async remake(id: string): Promise<void> {
     await this.#orOverdue(id, this.#refresher.request(id));
+  }
+
+  /** The object has been removed. One that is being read just now is read once more, so that this is the last word. */
+  async gone(id: string): Promise<void> {
+    if (this.isReading(id)) await this.sight(id);
+    else this.#forget(this.#options.ledger.begin(id));
   }
 
   /** Has the object read for an event or as a retry; nobody waits. An inspect that hangs is given up for it. */
   note(id: string): void {
     if (this.#options.stopping.aborted) return;
-    this.#refresher.request(id).catch((error: unknown) => this.#options.onEngineLost(error));
+    this.#request(id).catch((error: unknown) => this.#options.onEngineLost(error));
     this.#overdue.get(id)?.giveUp();
+  }
+
+  #request(id: string): Promise<void> {
+    this.#stale.add(id);
+    return this.#refresher.request(id);
   }
 
   async #orOverdue(id: string, reading: Promise<void>): Promise<void> {
@@ -127,7 +145,14 @@ export class ObjectReader {
   }
 
   async #readOne(id: string): Promise<void> {
-    const { ledger } = this.#options;
+    const { ledger, picture } = this.#options;
+    const last = picture.get(id);
+    if (!this.#stale.delete(id) && last !== undefined && last.problem === undefined) {
+      const record = await this.#record(last.inspect, last);
+      // No run is news, and no event is older than what was told before it.
+      if (record !== undefined && !('failure' in record)) this.#put({ id, runsTold: 0 }, record);
+      return;
+    }
     const release = await this.#slots.take();
     const reading = ledger.begin(id);
     const given = new AbortController();

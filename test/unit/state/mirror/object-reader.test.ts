@@ -13,7 +13,8 @@ import { silentLogger } from '../../../../src/util/log.js';
 import { unlessAborted } from '../../../../src/util/unless-aborted.js';
 import { FakeEngine } from '../../../support/fake-engine.js';
 import { until } from '../../../support/until.js';
-import { createSandbox, readEvery } from '../../../support/mirror-parts.js';
+import { readRecord } from '../../../../src/state/read-record.js';
+import { createSandbox, readEvery, recordSources } from '../../../support/mirror-parts.js';
 
 const FAILURE = new CriError(Code.UNKNOWN, 'lstat /var/lib/docker/overlay2/x: no such file or directory');
 
@@ -66,6 +67,40 @@ describe('ObjectReader', () => {
       ...changed,
     });
   }
+
+  it('makes a record anew without asking the Engine, unless it is to be read as well', async () => {
+    let addresses = ['10.0.0.1'];
+    reader = begin({
+      read: (inspect) =>
+        readRecord(inspect, { ...recordSources, addresses: () => Promise.resolve(addresses) }),
+    });
+    const id = await createSandbox(engine, 'a');
+    await engine.startContainer(id);
+    await reader.whole(id);
+    addresses = ['10.0.0.2'];
+    engine.failing.add(id);
+    await reader.remake(id);
+    const record = picture.get(id);
+    assert.deepEqual(record?.kind === 'sandbox' && record.ips, ['10.0.0.2']);
+    assert.equal(record?.problem, undefined);
+    await Promise.all([reader.remake(id), reader.whole(id), reader.remake(id)]);
+    assert.equal(picture.get(id)?.problem?.reason, 'CannotBeRead');
+  });
+
+  it('forgets what was removed without asking, and asks once more where it is being read', async () => {
+    const id = await createSandbox(engine, 'a');
+    await reader.whole(id);
+    await reader.gone(id);
+    assert.equal(picture.get(id), undefined);
+    const other = await createSandbox(engine, 'b');
+    engine.hanging.set(other, deferred());
+    const reading = reader.whole(other);
+    await engine.removeContainer(other);
+    const gone = reader.gone(other);
+    engine.hanging.get(other)?.resolve();
+    await Promise.all([reading, gone]);
+    assert.equal(picture.get(other), undefined);
+  });
 
   it('reads an object into the picture, tells of it, and forgets it when it is gone', async () => {
     const id = await createSandbox(engine, 'a');

@@ -171,9 +171,14 @@ export class Mirror {
 
   /**
    * Reads one object anew, so that what a caller did is what it reads next. Forgets it if it is gone. When the Engine cannot
-   * tell of it within a moment, the record says so.
+   * tell of it within a moment, the record says so. One of which `isDone` holds already, as an event has brought it there, is
+   * not read again.
    */
-  async refresh(id: string): Promise<ObjectRecord | undefined> {
+  async refresh(id: string, isDone?: (record: ObjectRecord) => boolean): Promise<ObjectRecord | undefined> {
+    if (isDone !== undefined) {
+      const known = await this.#whereDone(id, isDone);
+      if (known !== undefined) return known;
+    }
     await this.#orLost(this.#reader.sight(id));
     return this.#picture.get(id);
   }
@@ -210,9 +215,8 @@ export class Mirror {
    * it is read anew, until all has been told of it or a request's time is over.
    */
   async reach(id: string, isDone: (record: ObjectRecord) => boolean): Promise<ObjectRecord | undefined> {
-    await this.#reader.running(id);
-    const record = this.#picture.get(id);
-    if (record !== undefined && record.problem === undefined && isDone(record)) return record;
+    const known = await this.#whereDone(id, isDone);
+    if (known !== undefined) return known;
     const giveUpMs = performance.now() + this.#requestTimeoutMs;
     for (;;) {
       await this.#orLost(this.#reader.whole(id));
@@ -220,6 +224,13 @@ export class Mirror {
       const isLate = read?.problem?.reason === 'NotAnswered' || read?.problem?.isLate === true;
       if (!isLate || performance.now() > giveUpMs) return read;
     }
+  }
+
+  /** The object, if a reading that is under way, or was done, shows this of it. */
+  async #whereDone(id: string, isDone: (record: ObjectRecord) => boolean): Promise<ObjectRecord | undefined> {
+    await this.#reader.running(id);
+    const record = this.#picture.get(id);
+    return record !== undefined && record.problem === undefined && isDone(record) ? record : undefined;
   }
 
   /** What could not be read of the picture's objects, or not now. */

@@ -31,6 +31,6 @@ export async function stopContainer(
   } else if (!mayRun(container)) return {};
   // Nothing is done for one that does not run; of a start that an earlier cridock asked for the Engine knows.
   await unlessGone(deps.engine.stopContainer(container.id, graceSeconds, { signal: ctx.signal }));
-  await deps.mirror.reach(container.id, (record) => !mayRun(record));
+  await deps.mirror.refresh(container.id, (record) => !mayRun(record));
   return {};
 }

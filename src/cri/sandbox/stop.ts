@@ -59,5 +59,5 @@ async function kill(
 ): Promise<void> {
   if (!mayRun(record)) return;
   await unlessGone(deps.engine.stopContainer(record.id, 0, { signal }));
-  await deps.mirror.reach(record.id, (now) => !mayRun(now));
+  await deps.mirror.refresh(record.id, (now) => !mayRun(now));
 }

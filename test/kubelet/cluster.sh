@@ -194,17 +194,17 @@ resolvConf: $run/resolv.conf
 clusterDNS: [10.99.0.10]
 clusterDomain: cluster.local
 allowedUnsafeSysctls: ["net.core.somaxconn", "kernel.msg*"]
-fileCheckFrequency: 2s
+fileCheckFrequency: $((2 * patience))s
 syncFrequency: 10s
-nodeStatusUpdateFrequency: 5s
-volumeStatsAggPeriod: 10s
+nodeStatusUpdateFrequency: $((5 * patience))s
+volumeStatsAggPeriod: $((10 * patience))s
 evictionPressureTransitionPeriod: 5s
 evictionHard: {memory.available: 50Mi, nodefs.available: 1%, imagefs.available: 1%, nodefs.inodesFree: 1%}
 imageGCHighThresholdPercent: 99
 imageGCLowThresholdPercent: 98
 containerLogMaxSize: 100Ki
 containerLogMaxFiles: 3
-containerLogMonitorInterval: 3s
+containerLogMonitorInterval: $((3 * patience))s
 crashLoopBackOff: {maxContainerRestartPeriod: 4s}
 runtimeRequestTimeout: $((2 * patience))m
 podPidsLimit: 200

@@ -2,7 +2,7 @@
 # Runs cases of test/kubelet on the modern node: a whole cluster of one node there, whose kubelet leaves the cgroups to
 # systemd (cgroupDriver: systemd, cgroup v2).
 #
-# Usage:  kubelet.sh [FILE...]        FILE: as for test/kubelet/run.sh; by default those that judge nothing by seconds
+# Usage:  kubelet.sh [FILE...]        FILE: as for test/kubelet/run.sh; by default 36 cases that judge nothing by seconds
 # Input:  CRIDOCK_TEST_ENGINE         the node's Engine (default 28.5.2), as make-image.sh names it
 #         CRIDOCK_TEST_PATIENCE       how many times slower the node is taken to be (12)
 #         CRIDOCK_TEST_FULL=1         all cases of these files, and not only the part for every run
@@ -13,7 +13,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../support/common.sh"
 cd "$repo_root"
 
-[ $# -gt 0 ] || set -- lifecycle init volumes security resources
+[ $# -gt 0 ] || set -- init lifecycle resources
 vm=test/node-vm/vm.sh
 export CRIDOCK_VM_NAME=kubelet CRIDOCK_VM_MEMORY=${CRIDOCK_VM_MEMORY:-4096}
 work=$(mktemp -d)

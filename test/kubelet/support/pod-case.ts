@@ -28,6 +28,8 @@ export const IMAGE = 'busybox:latest';
 /** Runs until it is told to end, and then ends at once. */
 export const RUN_ON = "trap 'exit 0' TERM INT; while :; do sleep 1000 & wait $!; done";
 const PATIENCE_MS = 150_000 * patience;
+/** A slow node must not be kept busy by questions. */
+const ASK_EVERY_MS = 200 * patience;
 
 function container({ name = 'main', run, ...others }: ContainerSpec): object {
   const command = run === undefined ? {} : { command: ['sh', '-c', run] };
@@ -104,7 +106,7 @@ export class PodCase {
           `waited in vain for ${what}: ${JSON.stringify(now.status, null, 1)}\n${events.join('\n')}`,
         );
       }
-      await delay(200);
+      await delay(ASK_EVERY_MS);
     }
   }
 
@@ -276,7 +278,7 @@ export async function waitFor<T>(
     const answer = await ask();
     if (answer !== undefined) return answer;
     if (performance.now() > endMs) throw new Error(`waited ${timeoutMs} ms in vain for ${what}`);
-    await delay(200);
+    await delay(ASK_EVERY_MS);
   }
 }
 

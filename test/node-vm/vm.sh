@@ -75,7 +75,7 @@ halt() {
   pid=$(cat "$run/pid")
   guest 'systemctl poweroff' >/dev/null 2>&1 || true
   disconnect
-  wait_until 240 is_off || say 'the node did not shut down in order'
+  wait_until 600 is_off || say 'the node did not shut down in order'
   stop_pid "$pid" "$disk" 10
 }
 

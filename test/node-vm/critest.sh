@@ -15,6 +15,7 @@ set -euo pipefail
 here=$repo_root/test/node-vm
 conformance=$repo_root/test/conformance
 results=$repo_root/.cache/critest-vm
+use_shipped_node
 focus='' running=false
 if [ "${1:-}" = --running ]; then
   running=true focus=${2:-}

@@ -12,6 +12,7 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../support/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../support/common.sh"
 cd "$repo_root"
+use_shipped_node
 
 [ $# -gt 0 ] || set -- init lifecycle resources
 vm=test/node-vm/vm.sh

@@ -29,7 +29,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -48,9 +47,8 @@ struct overlay {
   int fd;
 };
 
-/* Where a child tells how it went: in memory that both see. */
+/* Where a child tells what went wrong: in memory that both see. */
 struct outcome {
-  int fd;
   char problem[1024];
 };
 
@@ -152,7 +150,10 @@ static void write_map(pid_t pid, const char *name, const char *map) {
   close(fd);
 }
 
-/* A user namespace with the pod's mappings, which stands for them to the kernel. */
+/*
+ * A user namespace with the pod's mappings, which stands for them to the kernel. The end of the process that had it takes a
+ * while that nobody has to wait for: it is reaped by whoever comes after.
+ */
 static int map_namespace(void) {
   int ready[2], done[2];
   char byte = 0;
@@ -176,7 +177,6 @@ static int map_namespace(void) {
   close(ready[0]);
   close(done[0]);
   close(done[1]);
-  waitpid(pid, NULL, 0);
   return fd;
 }
 
@@ -198,8 +198,24 @@ static void become_pod_root(void) {
   prctl(PR_SET_PDEATHSIG, SIGKILL); /* ends with a change of ids */
 }
 
-/* In a child, which shares the parent's descriptors: makes the overlay, and hands over a clone of it that is attached nowhere. */
-__attribute__((noreturn)) static void build(const struct overlay *overlay, int userns) {
+/* Sends a descriptor over a socket, or takes one from it: -1 where the other side has ended without. */
+static int hand_over(int channel, int fd) {
+  char byte = 0, control[CMSG_SPACE(sizeof(int))] = {0};
+  struct iovec io = {.iov_base = &byte, .iov_len = 1};
+  struct msghdr message = {.msg_iov = &io, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+  struct cmsghdr *part = CMSG_FIRSTHDR(&message);
+  if (fd >= 0) {
+    *part = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int))};
+    memcpy(CMSG_DATA(part), &fd, sizeof(int));
+    return sendmsg(channel, &message, MSG_NOSIGNAL) == 1 ? 0 : -1;
+  }
+  if (recvmsg(channel, &message, MSG_CMSG_CLOEXEC) != 1 || message.msg_controllen < sizeof(control)) return -1;
+  memcpy(&fd, CMSG_DATA(part), sizeof(int));
+  return fd;
+}
+
+/* In a child: makes the overlay, and hands over a clone of it that is attached nowhere. */
+__attribute__((noreturn)) static void build(const struct overlay *overlay, int userns, int channel) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (unshare(CLONE_NEWNS) != 0) child_fails("no mount namespace");
   if (mount_at(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) child_fails("private mounts");
@@ -223,19 +239,25 @@ __attribute__((noreturn)) static void build(const struct overlay *overlay, int u
   int shown = open_path(AT_FDCWD, path, O_PATH);
   int fd = shown < 0 ? -1 : open_tree_at(shown, "", AT_EMPTY_PATH | OPEN_TREE_CLONE);
   if (fd < 0) child_fails(path);
-  close(shown);
-  close(clone);
-  outcome->fd = fd;
+  if (hand_over(channel, fd) != 0) child_fails("handing over");
   _exit(0);
 }
 
 static void build_overlay(struct overlay *overlay, int userns) {
-  *outcome = (struct outcome){.fd = -1};
-  pid_t pid = (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
-  if (pid == 0) build(overlay, userns);
-  if (pid < 0 || waitpid(pid, NULL, 0) != pid) fail("no process: %s", strerror(errno));
-  if (outcome->fd < 0) fail("cannot mount the image's layers for the user namespace: %s", outcome->problem);
-  overlay->fd = outcome->fd;
+  int channel[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channel) != 0) fail("no channel: %s", strerror(errno));
+  *outcome = (struct outcome){.problem = "its process was killed"};
+  pid_t pid = fork();
+  if (pid < 0) fail("no process: %s", strerror(errno));
+  if (pid == 0) {
+    close(channel[0]);
+    build(overlay, userns, channel[1]);
+  }
+  close(channel[1]);
+  /* Nor for the end of this one, with its namespace. */
+  overlay->fd = hand_over(channel[0], -1);
+  if (overlay->fd < 0) fail("cannot mount the image's layers for the user namespace: %s", outcome->problem);
+  close(channel[0]);
 }
 
 /*

@@ -27,10 +27,10 @@ export function treeOf(folder: string): string[] {
   return lines.sort();
 }
 
-/** What one list has and the other has not, at most so many lines of each. */
-export function differences(before: readonly string[], after: readonly string[], most = 10): string[] {
+/** What one list has and the other has not. */
+export function differences(before: readonly string[], after: readonly string[]): string[] {
   const [was, is] = [new Set(before), new Set(after)];
   const gone = before.filter((line) => !is.has(line)).map((line) => `- ${line}`);
   const come = after.filter((line) => !was.has(line)).map((line) => `+ ${line}`);
-  return [...gone.slice(0, most), ...come.slice(0, most)];
+  return [...gone, ...come];
 }

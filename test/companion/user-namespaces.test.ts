@@ -13,9 +13,11 @@ import {
   POD_GID,
   POD_UID,
 } from '../support/companion-node.js';
+import { testDockerEndpoint } from '../support/cridock-process.js';
 import { identityOf, namespaceOf } from '../support/process-truth.js';
 import { refusal, type TestPod } from '../support/test-node.js';
 import { until } from '../support/until.js';
+import { loadManyLayers } from './many-layers.js';
 
 /** What the tests' Engines have beside the small image. */
 const BUSYBOX = { image: 'busybox:latest', user_specified_image: 'busybox:latest' };
@@ -147,17 +149,14 @@ describe('a pod with a user namespace', { skip: noCompanion }, () => {
   it('runs an image of 91 layers', async (t) => {
     const { node } = companion;
     t.after(() => companion.docker('rmi', '-f', 'layers:91'));
-    const count = async (): Promise<number> =>
-      Number(await companion.docker('image', 'inspect', '-f', '{{len .RootFS.Layers}}', 'layers:91'));
-    await companion.docker('tag', node.image, 'layers:91');
-    while ((await count()) < 91) {
-      const file = join(folder, `layer-${await count()}`);
-      writeFileSync(file, '');
-      const id = await companion.docker('create', '--network', 'none', 'layers:91');
-      await companion.docker('cp', file, `${id}:/`);
-      await companion.docker('commit', id, 'layers:91');
-      await companion.docker('rm', id);
-    }
+    const layers = join(folder, 'layers');
+    mkdirSync(layers);
+    const docker = [process.env['DOCKER'] ?? 'docker', '-H', testDockerEndpoint];
+    loadManyLayers(docker, node.image, 'layers:91', 91, layers);
+    assert.equal(
+      await companion.docker('image', 'inspect', '-f', '{{len .RootFS.Layers}}', 'layers:91'),
+      '91',
+    );
     const run = 'ls /layer-* | wc -l; stat -c %u /layer-50; rm /layer-50; ls /layer-* | wc -l';
     const text = await companion.output(pod, run, {
       image: { image: 'layers:91', user_specified_image: 'layers:91' },

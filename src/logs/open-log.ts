@@ -10,8 +10,7 @@ const { O_APPEND, O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR
  * link, and the file no pipe, which could hold up who writes. Throws what the file system says.
  */
 export async function openLog(path: string): Promise<FileHandle> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o755 });
-  const folder = await open(dirname(path), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  const folder = await openFolder(dirname(path));
   const inFolder = `/proc/self/fd/${folder.fd}/${basename(path)}`;
   try {
     const file = await open(inFolder, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o640);
@@ -24,4 +23,16 @@ export async function openLog(path: string): Promise<FileHandle> {
     await folder.close();
   }
   throw new Error(`${path} is a pipe`);
+}
+
+/** As a rule it is there: the kubelet makes it, or the container that was started before. */
+async function openFolder(path: string): Promise<FileHandle> {
+  const flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
+  try {
+    return await open(path, flags);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+  }
+  await mkdir(path, { recursive: true, mode: 0o755 });
+  return open(path, flags);
 }

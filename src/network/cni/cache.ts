@@ -59,11 +59,10 @@ export class AttachmentCache {
     const path = this.#pathOf(attachment);
     const aside = join(this.#detachedDir, attachment.containerId);
     try {
+      if (await renamed(path, aside)) return;
       await mkdir(this.#detachedDir, { recursive: true, mode: 0o700 });
-      await rename(path, aside).catch(async (error: unknown) => {
-        if (!isMissing(error)) throw error;
-        await writeFile(aside, '', { mode: 0o600 }); // it was attached without a record
-      });
+      if (await renamed(path, aside)) return;
+      await writeFile(aside, '', { mode: 0o600 }); // it was attached without a record
     } catch (error) {
       await rm(path, { force: true });
       const fields = { sandboxId: attachment.containerId, error: messageOf(error) };
@@ -151,6 +150,17 @@ export class AttachmentCache {
       throw new CriError(Code.UNKNOWN, `CNI cache file ${path}: ${messageOf(error)}`, { cause: error });
     }
     this.#log.warn('a CNI cache file cannot be read and was set aside', { path, reason, aside });
+  }
+}
+
+/** Answers false when there is no such file, or no folder to put it into. */
+async function renamed(from: string, to: string): Promise<boolean> {
+  try {
+    await rename(from, to);
+    return true;
+  } catch (error) {
+    if (isMissing(error)) return false;
+    throw error;
   }
 }
 

@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { join, sep } from 'node:path';
+import { join, relative, sep } from 'node:path';
 import { build, type BuildOptions, type Plugin } from 'esbuild';
 import { bundledPackages, noticesText } from './notices.js';
 
@@ -28,7 +28,8 @@ const leaveOut: Plugin = {
     bundler.onResolve({ filter: /^\.\// }, ({ path, resolveDir }) => {
       const target = join(resolveDir, path);
       const isLeftOut = LEFT_OUT.some((part) => target.endsWith(join(`${sep}node_modules`, part)));
-      return isLeftOut ? { path: target, namespace: 'left-out' } : undefined;
+      // It names the module in the bundle, which is the same wherever it is made.
+      return isLeftOut ? { path: relative(ROOT, target), namespace: 'left-out' } : undefined;
     });
     bundler.onLoad({ filter: /./, namespace: 'left-out' }, () => ({
       contents: 'module.exports = () => { throw new Error("left out of this executable"); };',

@@ -37,6 +37,8 @@ prerequisites() {
 }
 
 prerequisites
+# As tests do, it runs on the Node.js that it ships.
+PATH=$(deploy/package/node.sh):$PATH
 [ -z "$(git status --porcelain)" ] || say 'the work tree has changes that are in no commit'
 if [ ! node_modules/.package-lock.json -nt package-lock.json ]; then npm ci --no-audit --no-fund >&2; fi
 npm run --silent build

@@ -9,11 +9,16 @@ const REGULAR_FILE = ['0', '\0'];
 /** Entries that only tell more about the next one. */
 const EXTENSIONS = ['x', 'g', 'L', 'K'];
 
+/** Go's `os.ModeSymlink`. */
+const SYMLINK = 1 << 27;
+
 /** What the archive endpoint says of a path. Throws INTERNAL when the header is missing or malformed. */
 export function readPathStat(headers: IncomingHttpHeaders): PathStat {
   const encoded = headers[STAT_HEADER];
   try {
-    return JSON.parse(Buffer.from(String(encoded), 'base64').toString()) as PathStat;
+    const stat = JSON.parse(Buffer.from(String(encoded), 'base64').toString()) as PathStat;
+    // Podman tells the path itself of what is no link.
+    return (stat.mode & SYMLINK) === 0 ? { ...stat, linkTarget: '' } : stat;
   } catch (error) {
     throw new CriError(Code.INTERNAL, `the Engine sent no usable ${STAT_HEADER} header`, { cause: error });
   }

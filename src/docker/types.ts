@@ -35,6 +35,8 @@ export interface EngineInfo {
   DefaultRuntime: string;
   SecurityOptions?: Nullable<string[]>;
   LoggingDriver: string;
+  /** The kinds of drivers by name; of logs those that containers may have. */
+  Plugins?: Nullable<{ Log?: Nullable<string[]> }>;
   LiveRestoreEnabled?: boolean;
   CDISpecDirs?: Nullable<string[]>;
   /** API 1.46. */

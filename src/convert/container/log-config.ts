@@ -17,15 +17,17 @@ export interface ContainerLogSettings {
 
 /**
  * The Engine's own copy of a log: bounded, and read by cridock. By default with `local`, which keeps bytes as they are and
- * is read faster, where `json-file` replaces what is no UTF-8. Before API 1.42 lines of more than 16 KiB never end with
+ * is read faster, where `json-file` replaces what is no UTF-8; where the Engine does not list it, as Podman's, `json-file`. Before API 1.42 lines of more than 16 KiB never end with
  * `local`, and `json-file` is the default. A link needs a `json-file`, which the Engine's own configuration decides on, as
  * with cri-dockerd. Undefined leaves it to the Engine.
  */
 export function logConfig(
   { mode, driver, maxSize, maxFiles }: ContainerLogSettings,
   supports: (apiVersion: string) => boolean,
+  known: readonly string[] = ['local'],
 ): HostConfig['LogConfig'] {
-  const preset = mode === 'symlink' ? 'daemon' : supports('1.42') ? 'local' : 'json-file';
+  const isLocalFit = supports('1.42') && known.includes('local');
+  const preset = mode === 'symlink' ? 'daemon' : isLocalFit ? 'local' : 'json-file';
   const chosen = driver === 'auto' ? preset : driver;
   if (chosen === 'daemon') return undefined;
   // Without this, the mode of the Engine's configuration would be taken over, and non-blocking loses lines.

@@ -133,7 +133,11 @@ async function planContainer(
       [IMAGE_REF]: named.ref,
       ...(deps.settings.containerLogs.mode === 'cri' && { [LOG_MODE]: CRI_LOG_MODE }),
     },
-    logConfig: logConfig(deps.settings.containerLogs, (apiVersion) => deps.engine.supports(apiVersion)),
+    logConfig: logConfig(
+      deps.settings.containerLogs,
+      (apiVersion) => deps.engine.supports(apiVersion),
+      info.Plugins?.Log ?? undefined,
+    ),
     supports: (apiVersion) => deps.engine.supports(apiVersion),
     recursiveReadOnly: canMountRecursiveReadOnly(info, sandbox.facts.runtimeHandler || info.DefaultRuntime),
     imageFiles,

@@ -14,6 +14,9 @@ const FIND_TIMEOUT_MS = 10_000;
 /** What a terminal's programs get between the hang-up and SIGKILL. */
 const HANG_UP_GRACE_MS = 2_000;
 
+/** What Docker has for the code of a command that could not be started. Podman tells no pid of any that has ended. */
+const NOT_STARTED: ReadonlySet<number> = new Set([126, 127, 128]);
+
 /** How an exec ended. */
 export interface ExecEnd {
   exitCode: number;
@@ -25,7 +28,9 @@ export interface ExecEnd {
 export async function execEnd(engine: Engine, execId: string, signal?: AbortSignal): Promise<ExecEnd> {
   for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
     const exec = await engine.inspectExec(execId, { signal });
-    if (!exec.Running && exec.ExitCode !== null) return { exitCode: exec.ExitCode, started: exec.Pid !== 0 };
+    if (!exec.Running && exec.ExitCode !== null) {
+      return { exitCode: exec.ExitCode, started: exec.Pid !== 0 || !NOT_STARTED.has(exec.ExitCode) };
+    }
     await unlessAborted(delay(pauseMs), signal);
   }
 }

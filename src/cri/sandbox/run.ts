@@ -123,9 +123,13 @@ async function startSandbox(
   const id = await createSandbox(deps, plan, signal, progress);
   return orClearAway(deps, id, async () => {
     signal.throwIfAborted();
-    await deps.checkpoints.write(id, checkpointOf(plan.config));
     progress('starting its container');
-    await startSandboxContainer(deps, id, plan.userNamespace);
+    // The disk takes the checkpoint meanwhile. Neither may be under way when the sandbox is cleared away.
+    const outcomes = await Promise.allSettled([
+      startSandboxContainer(deps, id, plan.userNamespace),
+      deps.checkpoints.write(id, checkpointOf(plan.config)),
+    ]);
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
     const started = await deps.mirror.reach(id, ({ pid }) => pid !== 0);
     if (started?.kind !== 'sandbox') throw vanished(id);
     return started;

@@ -141,7 +141,13 @@ async function kill(kind: Kind, atMs: number, random: () => number): Promise<str
     kind === 'dockerd' ? [Number(readFileSync(join(runFolder, 'dockerd.pid'), 'utf8'))] : processes(kind);
   // Of shims one; there is one for each container.
   const chosen = kind === 'shim' ? pids.slice(-1) : pids;
-  for (const pid of chosen) process.kill(pid, 'SIGKILL');
+  for (const pid of chosen) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      return 'gone by itself';
+    }
+  }
   return chosen.length > 0 ? 'killed' : 'none there';
 }
 

@@ -27,13 +27,17 @@ trap 'exit 130' INT TERM
 export CRIDOCK_TEST_COMPANION=1
 
 for engine in "${engines[@]}"; do
-  arguments=("${engine%+containerd}" --name withcomp)
+  arguments=("${engine%+containerd}" --name withcomp --live-restore)
   [ "$engine" = "${engine%+containerd}" ] || arguments+=(--containerd-store)
   socket=$(test/support/engine.sh start "${arguments[@]}")
-  # Engines before 27 do not tell where containerd is: it is looked for in its usual place.
-  ln -sf "$(dirname "$socket")/exec/containerd/containerd.sock" /run/containerd/containerd.sock
+  # Engines before 27 do not tell where containerd is: it is looked for in its usual place. Not for others, which would take it
+  # for the system's when they are restarted.
+  case $engine in
+    20.10 | 26.1*) ln -sf "$(dirname "$socket")/exec/containerd/containerd.sock" /run/containerd/containerd.sock ;;
+  esac
   DOCKER=$(test/support/engine.sh docker "${engine%+containerd}")
   export DOCKER CRIDOCK_TEST_DOCKER=unix://$socket CRIDOCK_TEST_COMPANION_ENGINE=$engine
+  export CRIDOCK_TEST_ENGINE_WORDS="${arguments[*]}"
   test/support/images.sh load "$CRIDOCK_TEST_DOCKER" >/dev/null
   say "Engine $engine"
   status=0

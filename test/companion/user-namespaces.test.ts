@@ -15,6 +15,7 @@ import {
 } from '../support/companion-node.js';
 import { testDockerEndpoint } from '../support/cridock-process.js';
 import { identityOf, namespaceOf } from '../support/process-truth.js';
+import { sourceFile } from '../support/own-engine.js';
 import { refusal, type TestPod } from '../support/test-node.js';
 import { until } from '../support/until.js';
 import { loadManyLayers } from './many-layers.js';
@@ -269,6 +270,30 @@ describe('a pod with a user namespace', { skip: noCompanion }, () => {
     await cridock.restart();
     await runtime.StartContainer({ container_id: created });
     assert.equal(identityOf((await companion.node.engine.inspectContainer(created)).State.Pid).uid, POD_UID);
+  });
+
+  it('goes on over a restart of dockerd, and takes new containers after it', async (t) => {
+    if (!companion.node.engine.supports('1.46')) {
+      t.skip('its containerd is where this Engine would take it for another one');
+      return;
+    }
+    const { pid, id } = await companion.start(pod);
+    const words = (process.env['CRIDOCK_TEST_ENGINE_WORDS'] ?? '').split(' ');
+    execFileSync(sourceFile('support/engine.sh'), ['restart', ...words], { stdio: 'ignore' });
+    const isReady = async () => {
+      const { status } = await companion.node.runtime.Status({});
+      return status?.conditions.find(({ type }) => type === 'RuntimeReady')?.status === true;
+    };
+    await until('a node that is ready', isReady, 60_000);
+    assert.equal(identityOf(pid).uid, POD_UID);
+    const { stdout } = await companion.node.runtime.ExecSync({
+      container_id: id,
+      cmd: ['id', '-u'],
+      timeout: 60,
+    });
+    assert.equal(Buffer.from(stdout).toString(), '0\n');
+    const { pid: later } = await companion.start(pod);
+    assert.equal(namespaceOf(later, 'user'), namespaceOf(pod.pid, 'user'));
   });
 
   it('is removed and leaves nothing', async () => {

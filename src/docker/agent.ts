@@ -1,6 +1,5 @@
 import http from 'node:http';
 import https from 'node:https';
-import { inspect } from 'node:util';
 import type { Endpoint } from './endpoint.js';
 
 /** Of the connections that a burst of requests has left, what the next one needs at once: each costs both sides a descriptor. */
@@ -9,14 +8,9 @@ const MAX_IDLE_CONNECTIONS = 8;
 /** A pool of kept-alive connections to the Engine, at most `maxSockets` of them in use at a time. */
 export function createAgent(endpoint: Endpoint, maxSockets: number): http.Agent {
   const options = { keepAlive: true, maxSockets, maxFreeSockets: MAX_IDLE_CONNECTIONS };
-  const agent =
-    endpoint.kind === 'tcp' && endpoint.tls !== undefined
-      ? new https.Agent({ ...options, ...endpoint.tls })
-      : new http.Agent(options);
-  // docker-modem formats the request's options, agent and all its sockets included, for a debug line on each
-  // request, also when nobody reads it: with 16 calls in flight that costs a hundred times the request itself.
-  Object.defineProperty(agent, inspect.custom, { value: () => 'Agent' });
-  return agent;
+  return endpoint.kind === 'tcp' && endpoint.tls !== undefined
+    ? new https.Agent({ ...options, ...endpoint.tls })
+    : new http.Agent(options);
 }
 
 /** Closes the connections that carry no request; `agent.destroy()` would cut those in use as well. */

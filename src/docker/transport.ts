@@ -1,11 +1,11 @@
 import Dockerode from 'dockerode';
 import { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
-import { inspect } from 'node:util';
 import { createAgent, closeIdle } from './agent.js';
 import type { Endpoint } from './endpoint.js';
 import type { EngineRequest } from './engine-request.js';
 import { abortError } from './errors.js';
+import { sendRequest } from './send-request.js';
 import { getUnframed, type UnframedGet } from './unframed.js';
 
 /** Requests that answer soon share this many connections. */
@@ -72,7 +72,7 @@ export class Transport {
           // With no `_body` the modem would send the whole of `options` as the body of a POST.
           options: { _query: request.query, _body: request.body ?? {} },
           allowEmpty: request.body !== undefined,
-          headers: unprinted({ ...request.headers }),
+          headers: { ...request.headers },
           ...(request.signal === undefined ? {} : { abortSignal: request.signal }),
           isStream: true,
           hijack,
@@ -103,10 +103,7 @@ function connect(endpoint: Endpoint, maxSockets: number) {
     key: undefined,
     timeout: undefined,
   } as const;
-  return { agent, modem: new Dockerode(options).modem };
-}
-
-/** Keeps headers, which may carry registry credentials, out of the modem's debug line. */
-function unprinted(headers: Record<string, string>): Record<string, string> {
-  return Object.defineProperty(headers, inspect.custom, { value: () => '[headers]' });
+  const { modem } = new Dockerode(options);
+  Object.defineProperty(modem, 'buildRequest', { value: sendRequest.bind(undefined, protocol) });
+  return { agent, modem };
 }

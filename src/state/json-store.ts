@@ -25,6 +25,7 @@ export interface JsonStoreOptions<T> {
 export class JsonStore<T> {
   readonly #options: JsonStoreOptions<T>;
   readonly #values = new Map<string, T>();
+  readonly #removals = new Map<string, Promise<void>>();
 
   constructor(options: JsonStoreOptions<T>) {
     this.#options = options;
@@ -58,11 +59,15 @@ export class JsonStore<T> {
     this.#values.set(id, value);
   }
 
-  /** Success when there is none. */
+  /** Success when there is none. One that is being removed by another call is gone when this one is done, too. */
   async delete(id: string): Promise<void> {
-    if (!this.#values.delete(id)) return;
-    const path = this.#path(id);
-    await reported('remove', path, () => rm(path, { force: true }));
+    if (this.#values.delete(id)) {
+      const path = this.#path(id);
+      const removal = reported('remove', path, () => rm(path, { force: true }));
+      this.#removals.set(id, removal);
+      await removal.finally(() => this.#removals.delete(id));
+    }
+    await this.#removals.get(id);
   }
 
   async #load(id: string): Promise<void> {

@@ -1,4 +1,5 @@
 import type { ContainerConfig } from '../../src/gen/runtime/v1/ContainerConfig.js';
+import type { NamespaceOption } from '../../src/gen/runtime/v1/NamespaceOption.js';
 import type { PodSandboxConfig } from '../../src/gen/runtime/v1/PodSandboxConfig.js';
 import type { CriClient } from '../support/cri-client.js';
 import { containerConfig, podConfig } from '../support/pods.js';
@@ -22,8 +23,9 @@ export interface NodePod {
  * Runs a pod of class Burstable on the node.
  *
  * @param attempt the number of the pod's sandboxes before this one
+ * @param namespaces what it has beside the kubelet's usual namespaces
  */
-export async function runNodePod(name: string, attempt = 0): Promise<NodePod> {
+export async function runNodePod(name: string, attempt = 0, namespaces?: NamespaceOption): Promise<NodePod> {
   const client = await connectToNode();
   const slice = `/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod${name.replaceAll('-', '_')}.slice`;
   const logs = `/var/log/pods/node-vm_${name}_1`;
@@ -34,6 +36,7 @@ export async function runNodePod(name: string, attempt = 0): Promise<NodePod> {
     log_directory: logs,
     linux: {
       ...base.linux,
+      ...(namespaces && { security_context: { namespace_options: namespaces } }),
       cgroup_parent: slice,
       resources: { cpu_shares: '102', memory_limit_in_bytes: String(256 * 1024 * 1024) },
     },

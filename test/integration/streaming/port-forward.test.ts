@@ -47,11 +47,13 @@ describe('port-forward', { skip: noEngine }, () => {
     await error.end();
     return { data: await client.open({ ...headers, streamtype: 'data' }), error: text };
   };
+  // The helper that starts CNI plugins stays.
   const helpers = () =>
     readFileSync(`/proc/${cridock.pid}/task/${cridock.pid}/children`, 'utf8')
       .trim()
       .split(' ')
-      .filter(Boolean).length;
+      .filter((pid) => pid !== '' && !readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('plugin-runner'))
+      .length;
   const pidOf = async (sandboxId: string): Promise<number> => {
     const { info } = await cridock.client.runtime.PodSandboxStatus({
       pod_sandbox_id: sandboxId,

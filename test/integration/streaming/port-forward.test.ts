@@ -16,6 +16,7 @@ import { makePod, removePod, type MadePod } from '../../support/pod-worker.js';
 import { podConfig } from '../../support/pods.js';
 import { SpdyClient, upgrade, type ClientStream } from '../../support/spdy-client.js';
 import { WEBSOCKET_UPGRADE } from '../../support/streaming-fixture.js';
+import { childrenOf } from '../../support/process-holdings.js';
 import { until } from '../../support/until.js';
 
 const PROTOCOL = 'portforward.k8s.io';
@@ -47,13 +48,7 @@ describe('port-forward', { skip: noEngine }, () => {
     await error.end();
     return { data: await client.open({ ...headers, streamtype: 'data' }), error: text };
   };
-  // The helper that starts CNI plugins stays.
-  const helpers = () =>
-    readFileSync(`/proc/${cridock.pid}/task/${cridock.pid}/children`, 'utf8')
-      .trim()
-      .split(' ')
-      .filter((pid) => pid !== '' && !readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('plugin-runner'))
-      .length;
+  const helpers = () => childrenOf(cridock.pid);
   const pidOf = async (sandboxId: string): Promise<number> => {
     const { info } = await cridock.client.runtime.PodSandboxStatus({
       pod_sandbox_id: sandboxId,

@@ -116,9 +116,8 @@ static int set_mount(int fd, unsigned long long attributes, unsigned long long p
   return (int)syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH, &attr, sizeof(attr));
 }
 
-/* Of a folder with the layers of all containers: a clone that is attached nowhere, with its owners mapped. */
-static int mapped_clone(const char *layers, int userns) {
-  int folder = open_path(AT_FDCWD, layers, O_PATH | O_DIRECTORY);
+/* Of a folder with the layers of all containers: a clone that is attached nowhere, with its owners mapped. Closes the folder. */
+static int mapped_clone(int folder, int userns) {
   int clone = folder < 0 ? -1 : open_tree_at(folder, "", AT_EMPTY_PATH | OPEN_TREE_CLONE);
   /* Private: else it were a peer of Docker's own mount, and took that one's mounts with it when it goes. */
   if (clone >= 0 && set_mount(clone, MOUNT_ATTR_IDMAP, MS_PRIVATE, userns) != 0) {
@@ -219,7 +218,7 @@ __attribute__((noreturn)) static void build(const struct overlay *overlay, int u
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (unshare(CLONE_NEWNS) != 0) child_fails("no mount namespace");
   if (mount_at(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) child_fails("private mounts");
-  int clone = mapped_clone(overlay->layers, userns);
+  int clone = mapped_clone(open_path(AT_FDCWD, overlay->layers, O_PATH | O_DIRECTORY), userns);
   if (clone < 0) child_fails(overlay->layers);
   if (move_mount_to(clone, AT_FDCWD, overlay->target, 0) != 0) child_fails(overlay->target);
   if (fchdir(clone) != 0) child_fails("chdir");
@@ -470,7 +469,8 @@ static int probe(const char *containerd, const char *layers) {
   }
   add_map(uid_map, "0 100000 65536");
   add_map(gid_map, "0 100000 65536");
-  int clone = mapped_clone(layers, map_namespace());
+  /* Below cridock's unit systemd forbids openat2(2) (RestrictSUIDSGID); here the folder is only tried. */
+  int clone = mapped_clone(open(layers, O_PATH | O_DIRECTORY | O_CLOEXEC), map_namespace());
   printf("idmap %s\n", clone < 0 ? strerror(errno) : "ok");
   return 0;
 }

@@ -38,7 +38,9 @@ describe('a pod with a user namespace', { skip: noCompanion }, () => {
   });
   after(async () => {
     await companion.node.close();
-    assert.deepEqual(nodeMounts(), mountsBefore);
+    // Others' come and go as well, in the copies of them that are here.
+    const come = nodeMounts().filter((line) => !mountsBefore.includes(line));
+    assert.deepEqual(come, []);
   });
 
   it('is what Status says that it can be', async () => {

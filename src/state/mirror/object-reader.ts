@@ -241,7 +241,9 @@ export class ObjectReader {
       return true;
     }
     const last = this.#options.picture.get(id);
-    const record = await this.#record(listedInspect(entry, last?.inspect), last);
+    // What is known of its end by now, without waiting for more.
+    const told = await this.#options.killCauses.explained(listedInspect(entry, last?.inspect), last, false);
+    const record = await this.#record(told, last);
     if (isOver()) return false;
     if (record === undefined) this.#leftOut.add(id);
     else if (!('failure' in record)) this.#putAside(reading, record, reason, message);

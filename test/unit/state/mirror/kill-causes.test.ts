@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import type { Mirror } from '../../../../src/state/mirror.js';
+import { deferred } from '../../../../src/util/deferred.js';
+import { unlessAborted } from '../../../../src/util/unless-aborted.js';
 import { FakeEngine } from '../../../support/fake-engine.js';
 import { mirrorOf } from '../../../support/mirror-parts.js';
 import { until } from '../../../support/until.js';
@@ -48,6 +50,20 @@ describe('the end of a container that was killed', () => {
   }
 
   const ends = (): string[] => told.filter((reading) => reading.startsWith('exited'));
+
+  it('is told by the list with its cause, where the inspect is not answered', async (t) => {
+    const inspect = engine.inspectContainer.bind(engine);
+    const letGo = deferred();
+    t.after(() => letGo.resolve());
+    engine.inspectContainer = async (one, options) => {
+      await unlessAborted(letGo.promise, options?.signal);
+      return inspect(one, options);
+    };
+    engine.tellOom(id);
+    engine.exit(id, 137);
+    await until('the end', () => ends().length > 0);
+    assert.equal(ends()[0], 'exited OOMKilled');
+  });
 
   it('is told once Docker says that memory ran out, though it says so after the end', async () => {
     engine.exit(id, 137);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
-import { setImmediate as turn } from 'node:timers/promises';
+import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises';
 import v8 from 'node:v8';
 import vm from 'node:vm';
 import { forEachLimited } from '../../src/util/concurrency.js';
@@ -86,6 +86,9 @@ export function upgradeRequest(url: URL, headers: Readonly<Record<string, string
   return [`GET ${url.pathname} HTTP/1.1`, ...lines, '', ''].join('\r\n');
 }
 
+/** What is held for a while only is gone by then. */
+const SETTLED_WITHIN_MS = 30_000;
+
 /**
  * Runs the work twice, and asserts that the second time leaves neither memory nor open files behind: by then pools are filled, such
  * as Node's of HTTP parsers, whose buffers Node.js 24 counts.
@@ -105,8 +108,14 @@ export async function assertNoGrowth(work: () => Promise<void>): Promise<void> {
   await work();
   const before = await held();
   await work();
-  const after = await held();
-  assert.ok(after.fds <= before.fds, `${after.fds - before.fds} more open files`);
-  const grownBytes = after.bytes - before.bytes;
-  assert.ok(grownBytes < MAX_GROWTH_BYTES, `the heap grew by ${(grownBytes / MIB).toFixed(0)} MiB`);
+  // Connections that have been cut are held a moment longer, by Node's own timers: their buffers are 14 MiB on Node.js 24.
+  const giveUpMs = performance.now() + SETTLED_WITHIN_MS;
+  for (;;) {
+    const after = await held();
+    const grownBytes = after.bytes - before.bytes;
+    if (after.fds <= before.fds && grownBytes < MAX_GROWTH_BYTES) return;
+    const grown = `the heap grew by ${(grownBytes / MIB).toFixed(0)} MiB, and ${after.fds - before.fds} more files are open`;
+    assert.ok(performance.now() < giveUpMs, grown);
+    await delay(100);
+  }
 }

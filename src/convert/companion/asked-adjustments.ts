@@ -1,3 +1,4 @@
+import { MountPropagation } from '../../gen/runtime/v1/MountPropagation.js';
 import { posix } from 'node:path';
 import type { ContainerConfig__Output } from '../../gen/runtime/v1/ContainerConfig.js';
 import type { Mount__Output } from '../../gen/runtime/v1/Mount.js';
@@ -104,7 +105,9 @@ function mountAdjustment(
   if (idMaps !== undefined && mount.image !== null && userNamespace === undefined) {
     throw unsupported(`${field}.uidMappings`, 'not for an image without a user namespace');
   }
-  const isRecursive = mount.recursive_read_only && mount.readonly;
+  // Else it is malformed, and refused as such.
+  const isWellAsked = mount.readonly && mount.propagation === MountPropagation.PROPAGATION_PRIVATE;
+  const isRecursive = mount.recursive_read_only && isWellAsked;
   const options = [...new Set(mount.mount_options), ...(isRecursive ? ['rro'] : [])];
   const [firstField] = [
     ...(mount.uidMappings.length > 0 ? [`${field}.uidMappings`] : []),

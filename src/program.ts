@@ -33,8 +33,10 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
 
 /** Until a reader has taken all that was written, or is gone: a pipe holds 64 KiB, and the process's end would cut off the rest. */
 function untilWritten(stream: NodeJS.WriteStream): Promise<void> {
+  if (stream.writableLength === 0) return Promise.resolve();
   return new Promise((resolve) => {
     stream.once('error', () => resolve());
+    stream.once('close', () => resolve());
     stream.write('', () => resolve());
   });
 }

@@ -69,10 +69,10 @@ const BROKEN: readonly Broken[] = [
   },
   {
     what: 'the plugins are in a folder that no setting names',
-    by: 'mv /usr/lib/cni /usr/libexec/cni; systemctl restart cri-docker.service',
+    by: 'echo "cniBinDir: [/opt/cni/bin]" >/etc/cridock/conf.d/50-bins.yaml; systemctl restart cri-docker.service',
     check: 'cni-config',
     after:
-      'mv /usr/libexec/cni /usr/lib/cni; rm /etc/cridock/conf.d/60-cniBinDir.yaml; systemctl restart cri-docker.service',
+      'rm /etc/cridock/conf.d/50-bins.yaml /etc/cridock/conf.d/60-cniBinDir.yaml; systemctl restart cri-docker.service',
   },
   { what: 'packets are not forwarded', by: 'sysctl -qw net.ipv4.ip_forward=0', check: 'sysctl' },
   {

@@ -69,7 +69,8 @@ const BROKEN: readonly Broken[] = [
   },
   {
     what: 'the plugins are in a folder that no setting names',
-    by: 'echo "cniBinDir: [/opt/cni/bin]" >/etc/cridock/conf.d/50-bins.yaml; systemctl restart cri-docker.service',
+    by: `printf 'apiVersion: config.cridock.io/v1\\nkind: CridockConfiguration\\ncniBinDir: [/opt/cni/bin]\\n' >/etc/cridock/conf.d/50-bins.yaml
+systemctl restart cri-docker.service`,
     check: 'cni-config',
     after:
       'rm /etc/cridock/conf.d/50-bins.yaml /etc/cridock/conf.d/60-cniBinDir.yaml; systemctl restart cri-docker.service',

@@ -9,19 +9,12 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 mkdir -p "$1/oci"
 folder=$(cd "$1" && pwd)
-machine=$(dpkg --print-architecture 2>/dev/null || uname -m | sed 's/x86_64/amd64/; s/aarch64/arm64/')
-arch=${2:-$machine} place=${3:-$folder}
-compiler=${CC:-cc}
-if [ "$arch" != "$machine" ]; then
-  case $arch in
-    amd64) compiler=x86_64-linux-gnu-gcc ;;
-    arm64) compiler=aarch64-linux-gnu-gcc ;;
-  esac
-fi
+place=${3:-$folder}
+compiler=$("$here/../compiler.sh" "${@:2:1}")
 out=$folder/oci/runc shim=$folder/containerd-shim-cridock-v2
 if [ "$out" -nt "$here/runc.c" ] && [ "$shim" -nt "$here/containerd-shim-cridock-v2" ]; then exit 0; fi
 if ! command -v "$compiler" >/dev/null; then
-  echo "companion/build: no C compiler for $arch: the companion runtime is not made" >&2
+  echo "companion/build: no C compiler ($compiler): the companion runtime is not made" >&2
   exit 0
 fi
 # What is in use never sees a half-written file.

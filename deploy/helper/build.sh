@@ -8,18 +8,10 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 folder=$1
-machine=$(dpkg --print-architecture 2>/dev/null || uname -m | sed 's/x86_64/amd64/; s/aarch64/arm64/')
-arch=${2:-$machine}
-compiler=${CC:-cc}
-if [ "$arch" != "$machine" ]; then
-  case $arch in
-    amd64) compiler=x86_64-linux-gnu-gcc ;;
-    arm64) compiler=aarch64-linux-gnu-gcc ;;
-  esac
-fi
+compiler=$("$here/../compiler.sh" "${@:2:1}")
 mkdir -p "$folder"
 if ! command -v "$compiler" >/dev/null; then
-  echo "helper/build: no C compiler for $arch: the helpers are not made" >&2
+  echo "helper/build: no C compiler ($compiler): the helpers are not made" >&2
   exit 0
 fi
 for helper in netns-dial plugin-runner; do

@@ -3,6 +3,7 @@ import { mkdir, readdir, readFile, realpath, rm, symlink } from 'node:fs/promise
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { holdingMount, parseMountinfo } from '../convert/text/mountinfo.js';
+import { isMissing } from '../util/is-missing.js';
 
 const run = promisify(execFile);
 
@@ -69,7 +70,7 @@ async function isMountPoint(path: string): Promise<boolean> {
     const [real, mountinfo] = await Promise.all([realpath(path), readFile('/proc/self/mountinfo', 'utf8')]);
     return holdingMount(parseMountinfo(mountinfo), real)?.mountPoint === real;
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return false;
+    if (isMissing(error)) return false;
     throw error;
   }
 }

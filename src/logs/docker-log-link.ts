@@ -1,6 +1,7 @@
 import { lstat, mkdir, rename, rm, symlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { Code, CriError, messageOf } from '../util/cri-error.js';
+import { isMissing } from '../util/is-missing.js';
 
 /**
  * Makes `logPath`, where the kubelet looks for a container's log, a symbolic link to the json-file log that Docker
@@ -39,7 +40,7 @@ async function kindAt(path: string): Promise<'nothing' | 'link' | 'other'> {
   try {
     return (await lstat(path)).isSymbolicLink() ? 'link' : 'other';
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return 'nothing';
+    if (isMissing(error)) return 'nothing';
     throw error;
   }
 }

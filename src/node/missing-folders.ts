@@ -1,4 +1,5 @@
 import { mkdir, stat } from 'node:fs/promises';
+import { isMissing } from '../util/is-missing.js';
 
 /** As containerd, CRI-O and Docker's own `Binds` make them. */
 const MODE = 0o755;
@@ -8,7 +9,7 @@ export async function makeIfMissing(path: string): Promise<void> {
   try {
     await stat(path);
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+    if (!isMissing(error)) throw error;
     await mkdir(path, { recursive: true, mode: MODE });
   }
 }

@@ -7,6 +7,7 @@ import { MAX_SOCKET_PATH_BYTES } from '../util/endpoint.js';
 import type { Logger } from '../util/log.js';
 import { listen } from './accept.js';
 import type { OnConnection } from './accept.js';
+import { isMissing } from '../util/is-missing.js';
 
 /**
  * Who may connect besides root. The group that may use Docker may use the runtime: whoever can do the one can do the other.
@@ -110,7 +111,7 @@ async function lstatIfThere(path: string): Promise<Stats | undefined> {
   try {
     return await lstat(path);
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    if (isMissing(error)) return undefined;
     throw error;
   }
 }

@@ -4,6 +4,7 @@ import { Code, CriError, invalidArgument, messageOf } from '../util/cri-error.js
 import type { Logger } from '../util/log.js';
 import { replaceFile } from '../util/replace-file.js';
 import { formatCheckpoint, parseCheckpoint, type SandboxCheckpoint } from './checkpoint-format.js';
+import { isMissing } from '../util/is-missing.js';
 
 const ID_PATTERN = /^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$/;
 const MAX_ID_LENGTH = 250;
@@ -105,7 +106,7 @@ async function readIfPresent(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    if (isMissing(error)) return undefined;
     throw error;
   }
 }

@@ -198,11 +198,11 @@ export class Mirror {
   }
 
   /**
-   * The record once what cridock itself knows of the object has changed, such as its addresses: nothing is asked of the Engine.
+   * Makes the record anew where what cridock itself knows of the object has changed, such as its addresses: nothing is asked of
+   * the Engine.
    */
-  async remake(id: string): Promise<ObjectRecord | undefined> {
+  async remake(id: string): Promise<void> {
     await this.#orLost(this.#reader.remake(id));
-    return this.#picture.get(id);
   }
 
   /** Says that an object was just made: whoever reads the picture from now on finds it there. */

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Code, CriError, messageOf } from '../util/cri-error.js';
 import type { Logger } from '../util/log.js';
 import { replaceFile } from '../util/replace-file.js';
+import { isMissing } from '../util/is-missing.js';
 
 const FILE = 'seal-key';
 const KEY_BYTES = 32;
@@ -62,7 +63,7 @@ export class SealKey {
     try {
       text = await readFile(path, 'utf8');
     } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+      if (isMissing(error)) return undefined;
       throw error;
     }
     const bytes = keyIn(text);

@@ -7,6 +7,7 @@ import { replaceFile } from '../../util/replace-file.js';
 import { POD_INTERFACE, type Attachment } from './attachment.js';
 import { isJsonObject, parseJsonObject } from './json-object.js';
 import { parseNetworkList } from './network-config.js';
+import { isMissing } from '../../util/is-missing.js';
 
 const KIND = 'cniCacheV1';
 const TEMPORARY_PREFIX = '.tmp-';
@@ -171,10 +172,6 @@ async function listed(dir: string): Promise<string[]> {
     if (isMissing(error)) return [];
     throw new CriError(Code.UNKNOWN, `CNI cache ${dir}: ${messageOf(error)}`, { cause: error });
   }
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
 }
 
 function serialize(attachment: Attachment): string {

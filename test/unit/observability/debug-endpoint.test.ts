@@ -43,7 +43,11 @@ describe('the debug endpoint', () => {
   });
 
   it('shows the calls in flight with their age', async (t) => {
-    const { ask } = await serve(t, () => [{ rpc: 'PullImage', startedAtMs: performance.now() - 60_000 }]);
+    const { ask } = await serve(t, () => {
+      // A busy machine: some time passes before the list is there.
+      for (const untilMs = performance.now() + 5; performance.now() < untilMs;);
+      return [{ rpc: 'PullImage', startedAtMs: performance.now() - 60_000 }];
+    });
     const [call, ...others] = JSON.parse((await ask('/debug/calls')).body) as {
       rpc: string;
       ageMs: number;

@@ -1,8 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import type { Adjustments } from '../convert/companion/adjustments.js';
 import { answerText } from '../convert/companion/answer.js';
-import { editConfig, type ConfigEdit, type OciConfig } from '../convert/companion/edit-config.js';
+import { editConfig, type ConfigEdit } from '../convert/companion/edit-config.js';
 import { readExactJson } from '../convert/companion/exact-json.js';
+import type { OciConfig } from '../convert/companion/oci-config.js';
+import type { OciEdits } from '../convert/companion/oci-edits.js';
 import { imageOverlay, rootOverlay, type Overlay } from '../convert/companion/overlay.js';
 import { parseMountinfo } from '../convert/text/mountinfo.js';
 import type { EngineInfo } from '../docker/types.js';
@@ -18,6 +20,7 @@ export interface StartFacts {
   readonly userNamespacePath?: string | undefined;
   readonly hugePages: Readonly<Record<string, string>>;
   readonly unified: Readonly<Record<string, string>>;
+  readonly edits?: OciEdits | undefined;
 }
 
 /** systemd's form of a cgroup path: slice, prefix and name. */

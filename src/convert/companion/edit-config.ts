@@ -1,5 +1,7 @@
 import type { Adjustments, MountAdjustment } from './adjustments.js';
-import type { IdMap, IdMaps } from './id-maps.js';
+import type { IdMaps } from './id-maps.js';
+import type { CapabilitySet, OciConfig, OciMount } from './oci-config.js';
+import { withEdits, type OciEdits } from './oci-edits.js';
 
 /** What of a container's config.json is changed before the OCI runtime reads it. */
 export interface ConfigEdit extends Adjustments {
@@ -13,30 +15,9 @@ export interface ConfigEdit extends Adjustments {
   readonly hugePages: Readonly<Record<string, string>>;
   /** By name of a cgroup v2 file. */
   readonly unified: Readonly<Record<string, string>>;
+  /** Beside all of these, and after them. */
+  readonly edits?: OciEdits | undefined;
 }
-
-/** As much of OCI's config.json as is looked at or changed; all else stays as it is. */
-export interface OciConfig {
-  readonly root?: { readonly path?: string };
-  readonly mounts?: readonly OciMount[];
-  readonly process?: { readonly capabilities?: Partial<Record<CapabilitySet, readonly string[]>> };
-  readonly linux?: {
-    readonly namespaces?: readonly { readonly type: string; readonly path?: string }[];
-    readonly sysctl?: Readonly<Record<string, string>>;
-    readonly resources?: Readonly<Record<string, unknown>>;
-    readonly uidMappings?: readonly IdMap[];
-    readonly gidMappings?: readonly IdMap[];
-  };
-}
-
-export interface OciMount {
-  readonly destination: string;
-  readonly type?: string;
-  readonly source?: string;
-  readonly options?: readonly string[];
-}
-
-type CapabilitySet = 'bounding' | 'effective' | 'permitted' | 'inheritable' | 'ambient';
 
 /** Files that Docker makes for each container. */
 const DOCKER_FILES: ReadonlySet<string> = new Set(['/etc/hosts', '/etc/hostname', '/etc/resolv.conf']);
@@ -45,7 +26,11 @@ const PING_GROUPS = 'net.ipv4.ping_group_range';
 
 /** The container's config.json with what Docker cannot say. */
 export function editConfig(config: OciConfig, edit: ConfigEdit): OciConfig {
-  return withLimits(withUserNamespace(withMounts(withAmbient(config, edit.ambient ?? []), edit), edit), edit);
+  const { ambient = [], edits = {} } = edit;
+  return withEdits(
+    withLimits(withUserNamespace(withMounts(withAmbient(config, ambient), edit), edit), edit),
+    edits,
+  );
 }
 
 /** A capability is ambient only while it is permitted and inheritable. */

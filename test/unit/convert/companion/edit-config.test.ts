@@ -1,10 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import {
-  editConfig,
-  type ConfigEdit,
-  type OciConfig,
-} from '../../../../src/convert/companion/edit-config.js';
+import { editConfig, type ConfigEdit } from '../../../../src/convert/companion/edit-config.js';
+import type { OciConfig } from '../../../../src/convert/companion/oci-config.js';
 
 const CONFIG: OciConfig = {
   root: { path: '/merged' },

@@ -40,8 +40,8 @@ binaries() {
   if [ ! -e "$dir/usr/sbin/runc" ]; then
     # Always Debian 12's: newer ones need a newer libc than the machine may have.
     runc=$(unpacked_debian bookworm runc)
-    cp "$runc/usr/sbin/runc" "$dir/usr/sbin/.runc.new"
-    mv "$dir/usr/sbin/.runc.new" "$dir/usr/sbin/runc"
+    cp "$runc/usr/sbin/runc" "$dir/usr/sbin/.runc.$$"
+    mv "$dir/usr/sbin/.runc.$$" "$dir/usr/sbin/runc"
   fi
   [ "$version" = 29.8 ] || grep -q "^docker.io_$version" "$dir/packages.txt" ||
     say "Debian $suite now has $(grep '^docker.io_' "$dir/packages.txt") instead of $version"
@@ -66,10 +66,10 @@ newer_runc() {
     patchelf=$(unpacked_debian bookworm patchelf)
     loader=$(find "$unpacked" -name 'ld-linux*.so.*' | head -n 1)
     mkdir -p "$unpacked/patched"
-    cp "$unpacked/usr/sbin/runc" "$unpacked/patched/.runc.new"
+    cp "$unpacked/usr/sbin/runc" "$unpacked/patched/.runc.$$"
     "$patchelf/usr/bin/patchelf" --set-interpreter "$loader" --force-rpath --set-rpath "$(dirname "$(find "$unpacked" -name libc.so.6)")" \
-      "$unpacked/patched/.runc.new"
-    mv "$unpacked/patched/.runc.new" "$unpacked/patched/runc"
+      "$unpacked/patched/.runc.$$"
+    mv "$unpacked/patched/.runc.$$" "$unpacked/patched/runc"
   fi
   echo "$unpacked/patched"
 }

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf } from '../util/cri-error.js';
 import type { Logger } from '../util/log.js';
 import { walkFolder, type FolderSize } from '../node/layer-walk.js';
@@ -33,7 +34,7 @@ interface Layer {
   size: LayerSize | undefined;
   /** The walk that was begun and has not come to its end. */
   walk: Walk | undefined;
-  /** When it is to be measured next, by the monotonic clock, milliseconds; 0 for at once. */
+  /** When it is to be measured next, by the monotonic clock, milliseconds; 0 for the next look. */
   dueAtMs: number;
   /** False when nobody writes to it. */
   live: boolean;
@@ -51,17 +52,19 @@ interface Walk {
  * Sizes of writable layers, measured off the request path in at most 1 % of the time. Each layer that is due gets a turn,
  * and what is left of the time goes to those that are too large for one turn, one after the other: how old a layer's size is
  * (about a minute) does not depend on what the others hold. The size of a large layer is what was counted until now, or
- * its last whole size where that is more. New layers, and once more those of containers that have ended, are measured at once.
+ * its last whole size where that is more. New layers, and once more those of containers that have ended, are measured at the
+ * next look: what comes and goes in between costs nothing.
  */
 export class LayerSizes {
   readonly #layers = new Map<string, Layer>();
   readonly #stop = new AbortController();
   readonly #log: Logger;
+  readonly #lookAgainMs: number;
   #running: Promise<void> | undefined;
-  #wake: () => void = () => undefined;
 
-  constructor(log: Logger) {
+  constructor(log: Logger, lookAgainMs = LOOK_AGAIN_MS) {
     this.#log = log;
+    this.#lookAgainMs = lookAgainMs;
   }
 
   start(): void {
@@ -70,7 +73,6 @@ export class LayerSizes {
 
   async stop(): Promise<void> {
     this.#stop.abort();
-    this.#wake();
     await this.#running;
     for (const id of [...this.#layers.keys()]) this.forget(id);
   }
@@ -82,8 +84,6 @@ export class LayerSizes {
       this.forget(id);
       this.#layers.set(id, { folder, size: undefined, walk: undefined, dueAtMs: 0, live });
     } else if (known.live !== live) Object.assign(known, { live, dueAtMs: 0 });
-    else return;
-    this.#wake();
   }
 
   /** The folder of a layer that is tracked. */
@@ -108,16 +108,16 @@ export class LayerSizes {
   async #run(): Promise<void> {
     while (!this.#stop.signal.aborted) {
       const workedMs = await this.#measureDue();
-      await this.#pause(workedMs === 0 ? LOOK_AGAIN_MS : workedMs * REST_FACTOR);
+      await this.#pause(workedMs === 0 ? this.#lookAgainMs : workedMs * REST_FACTOR);
     }
   }
 
-  /** Measures what is due, for one spell; answers for how many milliseconds it has worked since it last rested. */
+  /** Measures what is due, for one spell, and all that is new; answers for how many milliseconds it has worked. */
   async #measureDue(): Promise<number> {
     let workedMs = 0;
-    while (workedMs < SPELL_MS && !this.#stop.signal.aborted) {
+    while (!this.#stop.signal.aborted) {
       const layer = this.#next();
-      if (layer === undefined) break;
+      if (layer === undefined || (workedMs >= SPELL_MS && layer.dueAtMs > 0)) break;
       workedMs += await this.#measure(layer);
     }
     return workedMs;
@@ -187,19 +187,8 @@ export class LayerSizes {
     return false;
   }
 
-  /** Ends early when a layer is to be measured at once. */
   async #pause(ms: number): Promise<void> {
-    const isUrgent = [...this.#layers.values()].some(
-      ({ walk, dueAtMs }) => walk === undefined && dueAtMs === 0,
-    );
-    if (isUrgent || this.#stop.signal.aborted) return;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      this.#wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
-    this.#wake = () => undefined;
+    const { signal } = this.#stop;
+    await delay(ms, undefined, { signal }).catch(() => undefined);
   }
 }

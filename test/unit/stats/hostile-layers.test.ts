@@ -29,18 +29,18 @@ const OUTSIDE_BYTES = 64 * MIB;
 process.setMaxListeners(0); // each layer is removed at the exit
 
 describe('sizes of layers beside hostile ones', () => {
-  it('are there at once and stay young, for little CPU time', { timeout: 3_600_000 }, async (t) => {
+  it('are there at the first look and stay young, for little CPU time', { timeout: 3_600_000 }, async (t) => {
     const hostile = await hostileLayers(t);
     const good = Array.from({ length: GOOD_LAYERS }, () => goodLayer());
     const layers = new LayerSizes(silentLogger);
-    layers.start();
-    t.after(() => layers.stop());
     for (const [name, { folder }] of hostile) layers.track(name, folder, true);
     for (const [index, folder] of good.entries()) layers.track(`good-${index}`, folder, true);
+    layers.start();
+    t.after(() => layers.stop());
 
     const sizes = () => good.map((_, index) => layers.sizeOf(`good-${index}`));
     await until('all others were measured', () => sizes().every((size) => size !== undefined), 60_000);
-    // New layers are measured at once; from here on there is only the clock's work.
+    // New layers are measured in one go; from here on there is only the clock's work.
     const begunAtMs = performance.now();
     const cpu = process.cpuUsage();
     while (performance.now() - begunAtMs < FULL_S * 1000) {

@@ -3,12 +3,14 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { deviceOf, upperFolder } from '../../../src/stats/layer-folder.js';
 import { LayerSizes } from '../../../src/stats/layer-sizes.js';
 import { silentLogger } from '../../../src/util/log.js';
 import { until } from '../../support/until.js';
 
 const MIB = 1024 * 1024;
+const LOOK_AGAIN_MS = 20;
 
 function makeFolder(t: TestContext): string {
   const folder = mkdtempSync(path.join(tmpdir(), 'layer-'));
@@ -17,9 +19,9 @@ function makeFolder(t: TestContext): string {
 }
 
 describe('LayerSizes', () => {
-  it('measures a new layer soon, and again when its container has ended', async (t) => {
+  it('measures a new layer at the next look, and again when its container has ended', async (t) => {
     const folder = makeFolder(t);
-    const layers = new LayerSizes(silentLogger);
+    const layers = new LayerSizes(silentLogger, LOOK_AGAIN_MS);
     layers.start();
     t.after(() => layers.stop());
     layers.track('a', folder, true);
@@ -34,13 +36,25 @@ describe('LayerSizes', () => {
 
   it('goes on with the others when one cannot be found', async (t) => {
     const folder = makeFolder(t);
-    const layers = new LayerSizes(silentLogger);
+    const layers = new LayerSizes(silentLogger, LOOK_AGAIN_MS);
     layers.start();
     t.after(() => layers.stop());
     layers.track('gone', '/nonexistent/layer', true);
     layers.track('there', folder, true);
     await until('the other was measured', () => layers.sizeOf('there') !== undefined);
     assert.equal(layers.sizeOf('gone'), undefined);
+  });
+
+  it('spends nothing on what comes and goes between two looks', async (t) => {
+    const layers = new LayerSizes(silentLogger);
+    layers.start();
+    t.after(() => layers.stop());
+    const folder = makeFolder(t);
+    layers.track('short', folder, true);
+    layers.track('short', folder, false);
+    await delay(50);
+    assert.equal(layers.sizeOf('short'), undefined);
+    layers.forget('short');
   });
 });
 

@@ -1,7 +1,7 @@
 import { messageOf } from '../util/cri-error.js';
 import { OPTIONS, OPTION_NAMES, camelCase } from './options.js';
 import type { GivenOption, GivenOptions, OptionKind, OptionName } from './options.js';
-import { readYamlFile } from './yaml-file.js';
+import { readYamlFile } from '../util/yaml-file.js';
 
 /** What a config file must say of itself, as the kubelet's does. */
 export const FILE_HEADER = { apiVersion: 'config.cridock.io/v1', kind: 'CridockConfiguration' } as const;

@@ -3,6 +3,7 @@ import { access, constants, readFile, readlink } from 'node:fs/promises';
 import { release } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { readRuncFeatures, type RuncFeatures } from '../convert/companion/runc-features.js';
 import { hasSecurityOption, usesContainerdStore } from '../convert/engine-info.js';
 import type { EngineInfo } from '../docker/types.js';
 import { messageOf } from '../util/cri-error.js';
@@ -16,6 +17,8 @@ export interface CompanionAbilities {
   readonly userNamespaces: boolean;
   /** Whether the kernel maps owners on tmpfs. */
   readonly mapsTmpfs: boolean;
+  /** Of the runc that it stands in front of. */
+  readonly features: RuncFeatures;
   /** True where nothing of it is installed: that is no fault. */
   readonly isAbsent: boolean;
 }
@@ -56,15 +59,18 @@ export function isCompanionRuntime(name: string | undefined): boolean {
  * there has to be seen, else it counts as missing.
  */
 export async function examineCompanion(info: EngineInfo, place: CompanionPlace): Promise<CompanionAbilities> {
-  const nothing = { runtime: undefined, userNamespaces: false, mapsTmpfs: false, isAbsent: false };
+  const features = readRuncFeatures('');
+  const nothing = { runtime: undefined, userNamespaces: false, mapsTmpfs: false, features, isAbsent: false };
   if (!(await isExecutable(place.companion))) {
     return { ...nothing, missing: 'the companion runtime is not installed', isAbsent: true };
   }
   try {
     const found = await find(info, place);
-    const lacking = await whyNoUserNamespaces(info, found);
+    const runc = await runcOn(found.path);
+    const lacking = whyNoUserNamespaces(info, found, runc);
     return {
       runtime: found.runtime,
+      features: runc?.features ?? features,
       missing: lacking,
       userNamespaces: lacking === '',
       mapsTmpfs: isKernelFrom(TMPFS_KERNEL),
@@ -105,16 +111,20 @@ async function find(info: EngineInfo, place: CompanionPlace): Promise<Found> {
   return { runtime: SHIM_RUNTIME, path, idmap };
 }
 
-async function whyNoUserNamespaces(info: EngineInfo, { path, idmap }: Found): Promise<string> {
+interface FoundRunc {
+  readonly program: string;
+  readonly features: RuncFeatures;
+}
+
+function whyNoUserNamespaces(info: EngineInfo, { path, idmap }: Found, runc: FoundRunc | undefined): string {
   for (const option of ['userns', 'rootless']) {
     if (hasSecurityOption(info, option)) return `the Engine itself maps users (${option})`;
   }
   const driver = usesContainerdStore(info) ? 'overlayfs' : 'overlay2';
   if (info.Driver !== driver) return `the Engine's storage driver is ${info.Driver}, and not ${driver}`;
   if (idmap !== 'ok') return `the owners of ${info.DockerRootDir} cannot be mapped: ${idmap}`;
-  const runc = await onPath('runc', path);
   if (runc === undefined) return `no runc is on containerd's PATH (${path})`;
-  if (!(await mapsMounts(runc))) return `${runc} does not map the owners of mounts (runc 1.2 does)`;
+  if (!runc.features.mapsMounts) return `${runc.program} does not map the owners of mounts (runc 1.2 does)`;
   return '';
 }
 
@@ -178,20 +188,14 @@ async function isExecutable(file: string): Promise<boolean> {
   );
 }
 
-/** By its own report, which names `linux.mountExtensions.idmap.enabled` since runc 1.2. */
-async function mapsMounts(runc: string): Promise<boolean> {
-  try {
-    const { stdout } = await promisify(execFile)(runc, ['features'], { timeout: PROBE_TIMEOUT_MS });
-    const features: unknown = JSON.parse(stdout);
-    let member: unknown = features;
-    for (const name of ['linux', 'mountExtensions', 'idmap', 'enabled']) {
-      member =
-        typeof member === 'object' && member !== null ? (member as Record<string, unknown>)[name] : undefined;
-    }
-    return member === true;
-  } catch {
-    return false;
-  }
+async function runcOn(path: string): Promise<FoundRunc | undefined> {
+  const program = await onPath('runc', path);
+  if (program === undefined) return undefined;
+  const report = await promisify(execFile)(program, ['features'], { timeout: PROBE_TIMEOUT_MS }).then(
+    ({ stdout }) => stdout,
+    () => '', // runc before 1.1 tells nothing
+  );
+  return { program, features: readRuncFeatures(report) };
 }
 
 function isKernelFrom([wantedMajor, wantedMinor]: readonly [number, number]): boolean {

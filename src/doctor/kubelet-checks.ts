@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import type { Config } from '../cli/config.js';
-import { readYamlFile } from '../cli/yaml-file.js';
+import { readYamlFile } from '../util/yaml-file.js';
 import type { EngineInfo } from '../docker/types.js';
 import { messageOf } from '../util/cri-error.js';
 import { socketOf } from '../util/endpoint.js';

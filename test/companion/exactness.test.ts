@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { stringify } from 'yaml';
 import { CompanionNode, noCompanion } from '../support/companion-node.js';
 import { hasCapability, mountsOf } from '../support/process-truth.js';
 import { refusal, type TestPod } from '../support/test-node.js';
@@ -72,6 +73,95 @@ describe('what Docker cannot say, in any pod', { skip: noCompanion }, () => {
     });
     assert.ok(mountsOf(pid).get('/r')?.options.includes('ro'));
     assert.equal((await companion.node.status(id)).mounts[0]?.recursive_read_only, true);
+  });
+
+  describe('CDI devices, by their specifications', () => {
+    const specification = `/etc/cdi/cridock-test-${process.pid}.yaml`;
+    const CDI_devices = [{ name: 'cridock.test/thing=one' }];
+    const run = [
+      'echo "$FROM_CDI $COMMON"; cat /from-cdi; stat -c "%A %u" /dev/thing; id -G; cat /by-hook/file',
+      '(: </dev/thing) && echo readable; (: >/dev/thing) || echo not writable',
+    ].join('; ');
+    let hookFolder: string;
+    before(() => {
+      hookFolder = join(companion.node.cridock.directory, 'hook');
+      mkdirSync(hookFolder);
+      writeFileSync(join(hookFolder, 'mounted'), 'a mount\n');
+      // A hook that runs on the node before the program does, and gets the container's state.
+      const hook = join(hookFolder, 'hook');
+      writeFileSync(hook, `#!/bin/sh\ngrep -q '"bundle"' && echo "$1 $FOR_HOOK" >${hookFolder}/file\n`, {
+        mode: 0o755,
+      });
+      mkdirSync('/etc/cdi', { recursive: true });
+      const edits = {
+        env: ['FROM_CDI=yes'],
+        deviceNodes: [{ path: '/dev/thing', hostPath: '/dev/loop7', permissions: 'r' }],
+        mounts: [
+          { hostPath: join(hookFolder, 'mounted'), containerPath: '/from-cdi', options: ['ro', 'rbind'] },
+        ],
+        hooks: [{ hookName: 'createRuntime', path: hook, args: ['hook', 'ran'], env: ['FOR_HOOK=with'] }],
+        additionalGids: [4321],
+      };
+      const spec = {
+        cdiVersion: '0.7.0',
+        kind: 'cridock.test/thing',
+        devices: [
+          { name: 'one', containerEdits: edits },
+          // The OCI runtime cannot give nodes other names in a user namespace: it mounts the node's own.
+          {
+            name: 'mapped',
+            containerEdits: { ...edits, deviceNodes: [{ path: '/dev/loop7', permissions: 'r' }] },
+          },
+        ],
+        containerEdits: { env: ['COMMON=too'] },
+      };
+      writeFileSync(specification, stringify(spec));
+    });
+    after(() => rmSync(specification));
+    const mounts = () => [{ host_path: hookFolder, container_path: '/by-hook' }];
+    it('in any pod, on any Engine', async () => {
+      const words = await companion.node.output(pod, run, { CDI_devices, mounts: mounts() });
+      assert.match(words, /^yes too\na mount\nb\S+ 0\n.*\b4321\b.*\nran with\nreadable\n[^]*not writable\n$/);
+      const id = await companion.node.create(pod, { CDI_devices });
+      const { HostConfig } = await companion.node.engine.inspectContainer(id);
+      assert.notEqual(HostConfig.Runtime, 'runc');
+    });
+
+    it('for the user that the container has, and by annotations', async () => {
+      const annotations = { 'cdi.k8s.io/x': 'cridock.test/thing=one' };
+      const security = { run_as_user: { value: '1234' } };
+      const words = await companion.node.output(pod, run, { annotations, security, mounts: mounts() });
+      assert.match(words, /^yes too\na mount\nb\S+ 1234\n.*\b4321\b.*\nran with\nreadable\n/);
+    });
+
+    it('in a user namespace, with the owners of the pod', async (t) => {
+      if (!(await companion.node.hasCompanion())) {
+        t.skip('no user namespaces on this Engine');
+        return;
+      }
+      const mapped = await companion.pod();
+      const cat =
+        'echo "$FROM_CDI $COMMON"; stat -c "%u %n" /from-cdi; cat /by-hook/file; stat -c %F /dev/loop7';
+      const words = await companion.output(mapped, cat, {
+        CDI_devices: [{ name: 'cridock.test/thing=mapped' }],
+        mounts: [companion.volume(hookFolder, '/by-hook')],
+      });
+      assert.match(words, /^yes too\n0 \/from-cdi\nran with\nblock special file\n$/);
+    });
+
+    it('are refused where they cannot be had', async () => {
+      const other = [{ name: 'cridock.test/thing=two' }];
+      const unknown = await refusal(companion.node.create(pod, { CDI_devices: other }));
+      assert.equal(unknown.code, 'INVALID_ARGUMENT');
+      assert.match(unknown.text, /CDI_devices\[0\].name: no specification in .* has the device/);
+      const id = await companion.node.create(pod, { CDI_devices });
+      const text = readFileSync(specification, 'utf8');
+      writeFileSync(specification, text.replace('cridock.test/thing', 'cridock.test/other'));
+      const gone = await refusal(companion.node.runtime.StartContainer({ container_id: id }));
+      writeFileSync(specification, text);
+      assert.equal(gone.code, 'FAILED_PRECONDITION');
+      assert.match(gone.text, /has the device "cridock.test\/thing=one"/);
+    });
   });
 
   it('not in a pod of another runtime', async () => {

@@ -39,7 +39,7 @@ const HOMES: Record<string, string[]> = {
   '@opentelemetry/exporter-trace-otlp-grpc': ['observability'],
   '@opentelemetry/resources': ['observability'],
   '@opentelemetry/sdk-trace': ['observability'],
-  yaml: ['cli'],
+  yaml: ['cli', 'util'],
   yargs: ['cli'],
 };
 

@@ -18,6 +18,8 @@ export interface Adjustments {
   readonly ambient?: readonly string[] | undefined;
   /** By path in the container. */
   readonly mounts?: Readonly<Record<string, MountAdjustment>> | undefined;
+  /** Names of CDI devices that the Engine does not give it. */
+  readonly cdi?: readonly string[] | undefined;
 }
 
 /** The fact of cridock's own that holds them: only for containers that the companion runtime starts. */
@@ -32,11 +34,12 @@ export function adjustmentsFact(adjustments: Adjustments): Record<string, string
 export function parseAdjustments(text: string): Adjustments {
   const value: unknown = JSON.parse(text);
   if (typeof value !== 'object' || value === null) throw new Error('no object');
-  const { userNamespace, ambient, mounts } = value as Partial<Record<keyof Adjustments, unknown>>;
+  const { userNamespace, ambient, mounts, cdi } = value as Partial<Record<keyof Adjustments, unknown>>;
   return {
     ...(userNamespace !== undefined && { userNamespace: readIdMaps(userNamespace) }),
     ...(ambient !== undefined && { ambient: readTexts(ambient) }),
     ...(mounts !== undefined && { mounts: readMounts(mounts) }),
+    ...(cdi !== undefined && { cdi: readTexts(cdi) }),
   };
 }
 

@@ -3,18 +3,22 @@ import { posix } from 'node:path';
 import type { ContainerConfig__Output } from '../../gen/runtime/v1/ContainerConfig.js';
 import type { Mount__Output } from '../../gen/runtime/v1/Mount.js';
 import { invalidArgument } from '../../util/cri-error.js';
+import { cdiDevices } from '../container/devices.js';
 import { IMAGE_MOUNT_API_VERSION } from '../container/mounts.js';
 import type { CgroupWrite } from '../limits/cgroup-writes.js';
 import { mountIdMaps, USERNS_FIELD } from '../security/user-namespace.js';
 import { unsupported } from '../text/validate.js';
 import type { Adjustments, MountAdjustment } from './adjustments.js';
 import type { IdMaps } from './id-maps.js';
+import type { RuncFeatures } from './runc-features.js';
 
 /** What there is of the companion runtime for a pod. */
 export interface CompanionUse {
   /** `HostConfig.Runtime` of containers that need it; undefined where it cannot be used. */
   readonly runtime: string | undefined;
   readonly userNamespaces: boolean;
+  /** Of the runc that it stands in front of. */
+  readonly features: RuncFeatures;
   /** Why something of it cannot be had. */
   readonly missing: string;
 }
@@ -25,6 +29,7 @@ export interface AdjustmentFacts {
   readonly userNamespace: IdMaps | undefined;
   readonly companion: CompanionUse;
   readonly supports: (apiVersion: string) => boolean;
+  readonly isCdiByEngine: boolean;
   /** What is to be written into the container's cgroup after the start, where nothing can be done before. */
   readonly writes: readonly CgroupWrite[];
 }
@@ -45,8 +50,9 @@ export function askedAdjustments(
 ): Adjustments | undefined {
   const { userNamespace, companion, supports } = facts;
   const ambient = ambientCapabilities(config);
+  const cdi = facts.isCdiByEngine ? [] : cdiDevices(config);
   const mounts = new Map<string, MountAdjustment>();
-  let needing = ambient.length === 0 ? undefined : AMBIENT_FIELD;
+  let needing = ambient.length === 0 ? cdi[0]?.field : AMBIENT_FIELD;
   config.mounts.forEach((mount, index) => {
     const field = `config.mounts[${index}]`;
     const { needs, adjustment } = mountAdjustment(field, mount, facts);
@@ -70,6 +76,7 @@ export function askedAdjustments(
     ...(userNamespace !== undefined && { userNamespace }),
     ...(ambient.length > 0 && { ambient }),
     ...(adjusted.length > 0 && { mounts: Object.fromEntries(adjusted) }),
+    ...(cdi.length > 0 && { cdi: cdi.map(({ name }) => name) }),
   };
 }
 

@@ -4,7 +4,7 @@ import type { LinuxContainerConfig__Output } from '../../gen/runtime/v1/LinuxCon
 import type { Mount__Output } from '../../gen/runtime/v1/Mount.js';
 import { NamespaceMode } from '../../gen/runtime/v1/NamespaceMode.js';
 import type { PodSandboxMetadata__Output } from '../../gen/runtime/v1/PodSandboxMetadata.js';
-import { cdiRequests, deviceMappings } from './devices.js';
+import { cdiDevices, cdiRequests, deviceMappings } from './devices.js';
 import { environment } from './env.js';
 import { imageVolumesFact } from './image-volume-mounts.js';
 import { containerLabels } from '../text/labels.js';
@@ -60,6 +60,8 @@ export interface ContainerBodyOptions {
   supports: (apiVersion: string) => boolean;
   /** Whether the pod's runtime can mount recursively read-only. */
   recursiveReadOnly: boolean;
+  /** Whether the Engine gives CDI devices, or the companion runtime has to. */
+  isCdiByEngine: boolean;
   /** As `MountAbilities.imageFiles`. */
   imageFiles: (mount: Mount__Output) => ImageFiles | undefined;
   cgroupVersion: 1 | 2;
@@ -127,7 +129,7 @@ export function containerBody(
       GroupAdd,
       ...mountMembers(config.mounts, mounts, options.hasSelinux),
       Devices: deviceMappings(config.devices),
-      DeviceRequests: cdiRequests(config, options.supports),
+      DeviceRequests: cdiRequests(options.isCdiByEngine ? cdiDevices(config) : []),
       ...(options.logConfig && { LogConfig: options.logConfig }),
       RestartPolicy: { Name: 'no' },
       AutoRemove: false,

@@ -1,8 +1,8 @@
-import type { DeviceMapping, DeviceRequest } from '../../docker/types.js';
+import type { DeviceMapping, DeviceRequest, EngineInfo } from '../../docker/types.js';
 import type { ContainerConfig__Output } from '../../gen/runtime/v1/ContainerConfig.js';
 import type { Device__Output } from '../../gen/runtime/v1/Device.js';
 import { invalidArgument } from '../../util/cri-error.js';
-import { checkAbsolutePath, unsupported } from '../text/validate.js';
+import { checkAbsolutePath } from '../text/validate.js';
 
 const ALL_PERMISSIONS = 'rwm';
 
@@ -13,6 +13,8 @@ const CDI_ANNOTATION_PREFIX = 'cdi.k8s.io/';
 
 /** First Engine API whose daemons know CDI devices. */
 const CDI_API_VERSION = '1.44';
+
+const USUAL_CDI_FOLDERS: readonly string[] = ['/etc/cdi', '/var/run/cdi'];
 
 /** `HostConfig.Devices`. Whether the device nodes exist is for the caller to check: Docker tells only at the start. */
 export function deviceMappings(devices: Device__Output[]): DeviceMapping[] {
@@ -61,15 +63,24 @@ export function cdiDevices({
   return [...devices.values()];
 }
 
-/** `HostConfig.DeviceRequests` for the request's CDI devices. UNIMPLEMENTED where the Engine knows none. */
-export function cdiRequests(
-  config: Pick<ContainerConfig__Output, 'CDI_devices' | 'annotations'>,
+/** `HostConfig.DeviceRequests` for CDI devices that the Engine is to give. */
+export function cdiRequests(devices: readonly CdiDevice[]): DeviceRequest[] {
+  return devices.length === 0 ? [] : [{ Driver: 'cdi', DeviceIDs: devices.map(({ name }) => name) }];
+}
+
+/**
+ * True where the Engine gives CDI devices itself: where the companion runtime cannot. Some Engines forget the groups of a device
+ * (28.5), and in user namespaces they show its files without the pod's owners.
+ */
+export function isCdiByEngine(
+  { CDISpecDirs: folders }: Pick<EngineInfo, 'CDISpecDirs'>,
   supports: (apiVersion: string) => boolean,
-): DeviceRequest[] {
-  const devices = cdiDevices(config);
-  const [first] = devices;
-  if (first === undefined) return [];
-  if (!supports(CDI_API_VERSION))
-    throw unsupported(first.field, `needs Docker Engine API ${CDI_API_VERSION}`);
-  return [{ Driver: 'cdi', DeviceIDs: devices.map(({ name }) => name) }];
+  hasCompanion: boolean,
+): boolean {
+  return !hasCompanion && supports(CDI_API_VERSION) && (folders ?? []).length > 0;
+}
+
+/** Folders of CDI's specifications: the Engine's, or those that are usual. */
+export function cdiFolders({ CDISpecDirs: folders }: Pick<EngineInfo, 'CDISpecDirs'>): readonly string[] {
+  return folders && folders.length > 0 ? folders : USUAL_CDI_FOLDERS;
 }

@@ -1,10 +1,14 @@
+import { cdiEdits } from '../../companion/cdi-edits.js';
 import { isCompanionRuntime } from '../../companion/examine.js';
 import type { Adjustments } from '../../convert/companion/adjustments.js';
+import type { OciEdits } from '../../convert/companion/oci-edits.js';
+import { cdiFolders } from '../../convert/container/devices.js';
 import { limitsBeforeStart } from '../../limits/limits-before-start.js';
 import { nodeLimitsOf } from '../../limits/node-limits.js';
+import { readCdiDevices } from '../../node/cdi-specs.js';
 import { adjustmentsOf } from '../../state/adjustments.js';
 import type { ContainerRecord } from '../../state/records.js';
-import { Code, CriError } from '../../util/cri-error.js';
+import { Code, CriError, messageOf } from '../../util/cri-error.js';
 import type { CriDeps } from '../deps.js';
 
 /** What it takes to start what needs the companion runtime. */
@@ -38,9 +42,24 @@ export async function startMember(deps: CompanionStartDeps, container: Container
   }
   const limits = await limitsBeforeStart(nodeLimitsOf(deps, container));
   const userNamespacePath = adjustments.userNamespace && podUserNamespace(deps, container);
-  await companion.starting(id, { adjustments, userNamespacePath, ...limits }, () =>
+  const edits = adjustments.cdi && (await cdiEditsOf(deps, adjustments.cdi, adjustments.userNamespace));
+  await companion.starting(id, { adjustments, userNamespacePath, ...limits, edits }, () =>
     engine.startContainer(id),
   );
+}
+
+/** By what the specifications say now: FAILED_PRECONDITION where one of them is gone, or wrong, since the container was made. */
+async function cdiEditsOf(
+  { mirror }: Pick<CriDeps, 'mirror'>,
+  names: readonly string[],
+  userNamespace: Adjustments['userNamespace'],
+): Promise<OciEdits> {
+  const { info } = await mirror.currentFacts();
+  try {
+    return await cdiEdits(names, await readCdiDevices(cdiFolders(info)), userNamespace);
+  } catch (error) {
+    throw new CriError(Code.FAILED_PRECONDITION, `container_id: ${messageOf(error)}`, { cause: error });
+  }
 }
 
 /** By the pid of the moment: the caller has the pod's lock, and runc compares the mappings. */

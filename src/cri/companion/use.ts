@@ -1,5 +1,6 @@
 import { isPlainRunc } from '../../companion/examine.js';
 import type { CompanionUse } from '../../convert/companion/asked-adjustments.js';
+import { readRuncFeatures } from '../../convert/companion/runc-features.js';
 import type { EngineInfo } from '../../docker/types.js';
 import type { CriDeps } from '../deps.js';
 
@@ -11,5 +12,5 @@ export async function companionUse(
 ): Promise<CompanionUse> {
   if (isPlainRunc(info, handler)) return deps.companion.abilities(info);
   const missing = `the runtime of this pod is not runc (${handler || info.DefaultRuntime})`;
-  return { runtime: undefined, userNamespaces: false, missing };
+  return { runtime: undefined, userNamespaces: false, features: readRuncFeatures(''), missing };
 }

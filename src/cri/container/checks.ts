@@ -1,8 +1,13 @@
 import { stat } from 'node:fs/promises';
-import { cdiDevices } from '../../convert/container/devices.js';
+import { cdiEdits, unknownDevice } from '../../companion/cdi-edits.js';
+import type { CompanionUse } from '../../convert/companion/asked-adjustments.js';
+import type { IdMaps } from '../../convert/companion/id-maps.js';
+import { passedOver } from '../../convert/companion/runc-features.js';
+import { cdiDevices, type CdiDevice } from '../../convert/container/devices.js';
 import { hasSecurityOption } from '../../convert/engine-info.js';
 import { appArmorProfile, type AppArmorFields } from '../../convert/security/security-profile.js';
 import { selinuxOptions } from '../../convert/security/selinux.js';
+import { unsupported } from '../../convert/text/validate.js';
 import type { EngineInfo } from '../../docker/types.js';
 import type { ContainerConfig__Output } from '../../gen/runtime/v1/ContainerConfig.js';
 import type { Device__Output } from '../../gen/runtime/v1/Device.js';
@@ -10,7 +15,7 @@ import { MountPropagation } from '../../gen/runtime/v1/MountPropagation.js';
 import type { Mount__Output } from '../../gen/runtime/v1/Mount.js';
 import type { SELinuxOption__Output } from '../../gen/runtime/v1/SELinuxOption.js';
 import { isProfileLoaded } from '../../node/apparmor-profiles.js';
-import { isCdiDeviceKnown } from '../../node/cdi-specs.js';
+import { readCdiDevices } from '../../node/cdi-specs.js';
 import { makeIfMissing } from '../../node/missing-folders.js';
 import { hasSelinux } from '../../node/selinux.js';
 import { propagationOf } from '../../node/mount-propagation.js';
@@ -23,11 +28,15 @@ const UNCONFINED_TYPE = 'spc_t';
  * Looks up on the node what the Engine itself would miss only at the start: the CRI wants such errors from
  * CreateContainer. Throws INVALID_ARGUMENT or FAILED_PRECONDITION that names the field.
  */
-export async function checkOnNode(config: ContainerConfig__Output, info: EngineInfo): Promise<void> {
+export async function checkOnNode(
+  config: ContainerConfig__Output,
+  info: EngineInfo,
+  cdi: CdiFacts,
+): Promise<void> {
   await Promise.all([
     ...config.mounts.map((mount, index) => checkMount(`config.mounts[${index}]`, mount)),
     ...config.devices.map((device, index) => checkDevice(`config.devices[${index}]`, device)),
-    ...cdiDevices(config).map(({ field, name }) => checkCdi(field, name, info)),
+    checkCdi(cdiDevices(config), cdi),
     checkProfiles(config.linux?.security_context ?? null, info),
   ]);
 }
@@ -70,13 +79,30 @@ async function checkDevice(field: string, { host_path: path }: Device__Output): 
   }
 }
 
-async function checkCdi(field: string, name: string, info: EngineInfo): Promise<void> {
-  const folders = info.CDISpecDirs ?? [];
-  if (folders.length === 0) {
-    throw new CriError(Code.UNIMPLEMENTED, `${field}: CDI is not switched on in this Docker Engine`);
+/** How CDI devices get into a container. */
+export interface CdiFacts {
+  readonly isByEngine: boolean;
+  readonly folders: readonly string[];
+  readonly companion: CompanionUse;
+  readonly userNamespace: IdMaps | undefined;
+}
+
+/** What the Engine gives has to be there; of what the companion is to do, all has to be right. */
+async function checkCdi(
+  devices: readonly CdiDevice[],
+  { isByEngine, folders, companion, userNamespace }: CdiFacts,
+): Promise<void> {
+  if (devices.length === 0 || (!isByEngine && companion.runtime === undefined)) return;
+  const known = await readCdiDevices(folders);
+  for (const { field, name } of devices) {
+    if (!known.files.has(name)) throw invalidArgument(field, unknownDevice(name, known));
+    if (isByEngine) continue;
+    const edits = await cdiEdits([name], known, userNamespace).catch((error: unknown) => {
+      throw invalidArgument(field, messageOf(error), { cause: error });
+    });
+    const member = passedOver(edits, companion.features);
+    if (member !== undefined) throw unsupported(field, `the runc of this node does not know ${member}`);
   }
-  if (await isCdiDeviceKnown(name, folders)) return;
-  throw invalidArgument(field, `no specification in ${folders.join(', ')} has the device "${name}"`);
 }
 
 /** The fields of a security context that name what must be there, in sandboxes as in containers. */

@@ -1,3 +1,4 @@
+import { cdiFolders, isCdiByEngine as byEngine } from '../../convert/container/devices.js';
 import { containerBody } from '../../convert/container/container-body.js';
 import { canMountRecursiveReadOnly, hasSecurityOption } from '../../convert/engine-info.js';
 import { imageIdentity } from '../../convert/image/image-identity.js';
@@ -118,11 +119,21 @@ async function planContainer(
     image.Id,
     image,
   );
-  await checkOnNode(config, info);
+  const supports = (apiVersion: string): boolean => deps.engine.supports(apiVersion);
+  const companion = await companionUse(deps, info, sandbox.facts.runtimeHandler);
+  const userNamespace = userNamespaceOf(sandbox);
+  const isCdiByEngine = byEngine(info, supports, companion.runtime !== undefined);
+  await checkOnNode(config, info, {
+    isByEngine: isCdiByEngine,
+    folders: cdiFolders(info),
+    companion,
+    userNamespace,
+  });
   const { name, body } = containerBody(config, {
     sandbox,
-    userNamespace: userNamespaceOf(sandbox),
-    companion: await companionUse(deps, info, sandbox.facts.runtimeHandler),
+    userNamespace,
+    companion,
+    isCdiByEngine,
     imageId: image.Id,
     logPath: containerLogPath(logDirectory, config.log_path),
     targetContainerId: pidTarget(picture, sandbox, config),
@@ -133,12 +144,8 @@ async function planContainer(
       [IMAGE_REF]: named.ref,
       ...(deps.settings.containerLogs.mode === 'cri' && { [LOG_MODE]: CRI_LOG_MODE }),
     },
-    logConfig: logConfig(
-      deps.settings.containerLogs,
-      (apiVersion) => deps.engine.supports(apiVersion),
-      info.Plugins?.Log ?? undefined,
-    ),
-    supports: (apiVersion) => deps.engine.supports(apiVersion),
+    logConfig: logConfig(deps.settings.containerLogs, supports, info.Plugins?.Log ?? undefined),
+    supports,
     recursiveReadOnly: canMountRecursiveReadOnly(info, sandbox.facts.runtimeHandler || info.DefaultRuntime),
     imageFiles,
     cgroupVersion: info.CgroupVersion === '2' ? 2 : 1,

@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { isProfileLoaded } from '../../../src/node/apparmor-profiles.js';
-import { isCdiDeviceKnown } from '../../../src/node/cdi-specs.js';
 import { hasSelinux } from '../../../src/node/selinux.js';
 
 describe('what is looked up on the node', () => {
@@ -31,16 +30,5 @@ describe('what is looked up on the node', () => {
     assert.equal(await hasSelinux(path), false);
     await writeFile(path, '1');
     assert.equal(await hasSelinux(path), true);
-  });
-
-  it('CDI devices in YAML and in JSON', async () => {
-    const yaml =
-      'cdiVersion: 0.5.0\nkind: nvidia.com/gpu\ndevices:\n- name: "0"\n  containerEdits: {}\n- name: all\n';
-    await writeFile(join(folder, 'a.yaml'), yaml);
-    await writeFile(join(folder, 'b.json'), JSON.stringify({ kind: 'x.org/y', devices: [{ name: 'z' }] }));
-    const known = (name: string) => isCdiDeviceKnown(name, ['/no/such/folder', folder]);
-    for (const name of ['nvidia.com/gpu=0', 'nvidia.com/gpu=all', 'x.org/y=z'])
-      assert.ok(await known(name), name);
-    for (const name of ['nvidia.com/gpu=1', 'x.org/y=0', 'x.org/z=z']) assert.ok(!(await known(name)), name);
   });
 });

@@ -4,16 +4,19 @@ import {
   askedAdjustments,
   type AdjustmentFacts,
 } from '../../../../src/convert/companion/asked-adjustments.js';
+import { readRuncFeatures } from '../../../../src/convert/companion/runc-features.js';
 import type { ContainerConfig } from '../../../../src/gen/runtime/v1/ContainerConfig.js';
 import { containerConfig } from '../decoded.js';
 import { assertRefused } from '../refusals.js';
 
-const present = { runtime: 'x', userNamespaces: true, missing: '' };
-const absent = { runtime: undefined, userNamespaces: false, missing: 'not installed' };
+const features = readRuncFeatures('');
+const present = { runtime: 'x', userNamespaces: true, features, missing: '' };
+const absent = { runtime: undefined, userNamespaces: false, features, missing: 'not installed' };
 const facts: AdjustmentFacts = {
   userNamespace: undefined,
   companion: present,
   supports: () => true,
+  isCdiByEngine: true,
   writes: [],
 };
 const mapping = [{ host_id: 1000, container_id: 0, length: 10 }];
@@ -41,6 +44,15 @@ describe('askedAdjustments', () => {
     assert.deepEqual(asked(ambient('net_raw', 'CAP_CHOWN')), { ambient: ['CAP_NET_RAW', 'CAP_CHOWN'] });
     assertRefused(() => asked(ambient('ALL')), `${AMBIENT}[0]`);
     assertRefused(() => asked(ambient('CHOWN'), { companion: absent }), AMBIENT, 'UNIMPLEMENTED');
+  });
+
+  it('CDI devices that the Engine does not give', () => {
+    const CDI_devices = [{ name: 'v.org/c=a' }, { name: 'v.org/c=b' }];
+    assert.equal(asked({ CDI_devices }), undefined);
+    const byCompanion = { isCdiByEngine: false };
+    assert.deepEqual(asked({ CDI_devices }, byCompanion), { cdi: ['v.org/c=a', 'v.org/c=b'] });
+    const without = { ...byCompanion, companion: absent };
+    assertRefused(() => asked({ CDI_devices }, without), 'config.CDI_devices[0].name', 'UNIMPLEMENTED');
   });
 
   it('of mounts, by the path that Docker has', () => {

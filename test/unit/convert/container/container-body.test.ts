@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { containerBody } from '../../../../src/convert/container/container-body.js';
 import type { ContainerBodyOptions } from '../../../../src/convert/container/container-body.js';
+import { readRuncFeatures } from '../../../../src/convert/companion/runc-features.js';
 import { parseLabels } from '../../../../src/convert/text/labels.js';
 import { sandboxFacts } from '../../../../src/convert/sandbox/sandbox-facts.js';
 import type { ContainerInspect } from '../../../../src/docker/types.js';
@@ -34,7 +35,13 @@ const options: ContainerBodyOptions = {
   cgroupVersion: 1,
   hasSelinux: false,
   userNamespace: undefined,
-  companion: { runtime: undefined, userNamespaces: false, missing: 'not installed' },
+  companion: {
+    runtime: undefined,
+    userNamespaces: false,
+    features: readRuncFeatures(''),
+    missing: 'not installed',
+  },
+  isCdiByEngine: true,
   minOomScoreAdj: 0,
 };
 const SECURITY = 'config.linux.security_context';
@@ -159,7 +166,7 @@ describe('containerBody', () => {
     const wrong = { host_path: '/dev/a', permissions: 'x' };
     assertRefused(() => build({ devices: [wrong] }), 'config.devices[0].permissions');
     assertRefused(() => build({ CDI_devices: [{ name: 'gpu' }] }), 'config.CDI_devices[0].name');
-    const old = { ...options, supports: () => false };
+    const old = { ...options, isCdiByEngine: false };
     const config = containerConfig({ CDI_devices: [{ name: 'vendor.com/gpu=0' }] });
     assertRefused(() => containerBody(config, old), 'config.CDI_devices[0].name', 'UNIMPLEMENTED');
   });
@@ -179,7 +186,7 @@ describe('containerBody', () => {
     const annotated = (value: string) => ({ annotations: { 'cdi.k8s.io/a': value } });
     const field = 'config.annotations["cdi.k8s.io/a"]';
     for (const value of ['', 'gpu', 'vendor.com/gpu=0,']) assertRefused(() => build(annotated(value)), field);
-    const old = { ...options, supports: () => false };
+    const old = { ...options, isCdiByEngine: false };
     const config = containerConfig(annotated('vendor.com/gpu=0'));
     assertRefused(() => containerBody(config, old), field, 'UNIMPLEMENTED');
   });

@@ -12,6 +12,7 @@ import type { PodSandboxConfig } from '../../../../src/gen/runtime/v1/PodSandbox
 import { Protocol } from '../../../../src/gen/runtime/v1/Protocol.js';
 import { sandboxConfig } from '../decoded.js';
 import { assertRefused } from '../refusals.js';
+import { readRuncFeatures } from '../../../../src/convert/companion/runc-features.js';
 
 const FIXTURE = join(import.meta.dirname, '../../../../../test/fixtures/inspect/cri-dockerd-sandbox.json');
 
@@ -20,7 +21,12 @@ const options: SandboxBodyOptions = {
   runtimeHandler: '',
   podNetworkMode: 'none',
   cgroupDriver: 'cgroupfs',
-  companion: { runtime: undefined, userNamespaces: false, missing: 'not installed' },
+  companion: {
+    runtime: undefined,
+    userNamespaces: false,
+    features: readRuncFeatures(''),
+    missing: 'not installed',
+  },
   minOomScoreAdj: -1000,
 };
 

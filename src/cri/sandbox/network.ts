@@ -1,15 +1,15 @@
-import { statfs } from 'node:fs/promises';
 import { podPortMappings } from '../../convert/sandbox/port-mappings.js';
 import type { DNSConfig__Output } from '../../gen/runtime/v1/DNSConfig.js';
 import type { PodSandboxConfig__Output } from '../../gen/runtime/v1/PodSandboxConfig.js';
 import { isLoopbackUp } from '../../network/loopback.js';
 import type { PodDns, PodNetworkRequest } from '../../network/network.js';
-import { isAlive, isHostNetwork, isReady, type SandboxRecord } from '../../state/records.js';
+import { isNamespace } from '../../node/held-namespace.js';
+import { isHostNetwork, isReady, type SandboxRecord } from '../../state/records.js';
 import { messageOf } from '../../util/cri-error.js';
 import type { CriDeps } from '../deps.js';
 
 /** What it takes to take a sandbox's network away. */
-export type DetachDeps = Pick<CriDeps, 'checkpoints' | 'mirror' | 'network'>;
+export type DetachDeps = Pick<CriDeps, 'checkpoints' | 'network'>;
 
 /** Gives a started sandbox its network. Nothing to do in the host's network. */
 export async function attachSandbox(
@@ -30,12 +30,14 @@ export async function attachSandbox(
 }
 
 /**
- * Takes the network of a sandbox away, with what was recorded when it was attached; repeats are harmless. Done before
- * the sandbox's process ends, so that plugins still find the namespace.
+ * Takes the network of a sandbox away, with what was recorded when it was attached; repeats are harmless.
+ *
+ * @param netnsPath leads to its namespace for as long as this takes; '' when that is gone
  */
 export async function detachSandbox(
   deps: DetachDeps,
   sandbox: SandboxRecord,
+  netnsPath: string,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   if (isHostNetwork(sandbox)) return;
@@ -43,17 +45,10 @@ export async function detachSandbox(
   const request: PodNetworkRequest = {
     ...podNames(sandbox),
     portMappings: checkpoint?.portMappings ?? [],
-    netnsPath: await reachableNetns(sandbox),
+    netnsPath,
     loopbackUp: true,
   };
-  try {
-    await deps.network.tearDown(request, signal);
-  } catch (error) {
-    // The sandbox may have died under the plugins' hands: without its namespace there is less to undo.
-    const now = await deps.mirror.refresh(sandbox.id);
-    if (request.netnsPath === '' || (now !== undefined && isAlive(now))) throw error;
-    await deps.network.tearDown({ ...request, netnsPath: '' }, signal);
-  }
+  await deps.network.tearDown(request, signal);
 }
 
 /** What is wrong with the network of a sandbox that is ready; '' for nothing. Throws when the signal aborts. */
@@ -91,24 +86,16 @@ function podNames(
   };
 }
 
-/** What statfs(2) tells of a network namespace (NSFS_MAGIC). */
-const NSFS_MAGIC = 0x6e736673;
-
 /**
- * The path of the sandbox's network namespace, '' when it is gone. Docker's own handle on it cannot be mistaken for
- * another's, but it is out of sight when dockerd has a mount namespace of its own; then the pause process leads there.
+ * Where the sandbox's network namespace is to be found. Docker's own handle on it cannot be mistaken for another's, but it is out
+ * of sight when dockerd has a mount namespace of its own; then the pause process leads there. None when it is gone.
  */
-async function reachableNetns({ netnsPath, pid }: SandboxRecord): Promise<string> {
-  if (pid === 0) return '';
-  for (const path of [netnsPath, `/proc/${pid}/ns/net`]) {
-    if (await isNamespace(path)) return path;
-  }
-  return '';
+export function netnsPaths({ netnsPath, pid }: SandboxRecord): string[] {
+  return pid === 0 ? [] : [netnsPath, `/proc/${pid}/ns/net`];
 }
 
-async function isNamespace(path: string): Promise<boolean> {
-  return statfs(path).then(
-    ({ type }) => type === NSFS_MAGIC,
-    () => false,
-  );
+/** The first of them that is a namespace, '' when none is. */
+async function reachableNetns(sandbox: SandboxRecord): Promise<string> {
+  for (const path of netnsPaths(sandbox)) if (await isNamespace(path)) return path;
+  return '';
 }

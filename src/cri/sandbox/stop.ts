@@ -1,10 +1,11 @@
 import type { StopPodSandboxRequest__Output } from '../../gen/runtime/v1/StopPodSandboxRequest.js';
 import type { StopPodSandboxResponse } from '../../gen/runtime/v1/StopPodSandboxResponse.js';
-import { mayRun, type ObjectRecord, type SandboxRecord } from '../../state/records.js';
+import { withHeldNamespace } from '../../node/held-namespace.js';
+import { isHostNetwork, mayRun, type ObjectRecord, type SandboxRecord } from '../../state/records.js';
 import type { CallContext } from '../../util/call-context.js';
 import type { CriDeps } from '../deps.js';
 import { unlessGone } from '../../util/cri-error.js';
-import { detachSandbox, type DetachDeps } from './network.js';
+import { detachSandbox, netnsPaths, type DetachDeps } from './network.js';
 import { reclaimVanishedSandbox, type ReclaimDeps } from './reclaim.js';
 import { underPodLock } from './under-lock.js';
 
@@ -12,7 +13,7 @@ import { underPodLock } from './under-lock.js';
 export type StopSandboxDeps = Pick<CriDeps, 'engine' | 'mirror' | 'podLocks'> & ReclaimDeps & DetachDeps;
 
 /**
- * Stops everything in the pod, then takes its network away, then stops the sandbox itself (CRI: StopPodSandbox).
+ * Stops everything in the pod, then takes its network away while the sandbox itself is stopped (CRI: StopPodSandbox).
  * Success on unknown ids and on repeats; a repeat tries again what failed before.
  */
 export async function stopPodSandbox(
@@ -37,8 +38,14 @@ export async function stopSandbox(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   await stopMembers(deps, sandbox.id, signal);
-  await detachSandbox(deps, sandbox, signal);
-  await kill(deps, sandbox, signal);
+  // Plugins find the namespace, though the process that it was made for ends meanwhile.
+  await withHeldNamespace(isHostNetwork(sandbox) ? [] : netnsPaths(sandbox), async (netnsPath) => {
+    const outcomes = await Promise.allSettled([
+      detachSandbox(deps, sandbox, netnsPath, signal),
+      kill(deps, sandbox, signal),
+    ]);
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+  });
 }
 
 /** Stops the containers of a pod, whose sandbox may be gone: it was removed by hand, they were not. */

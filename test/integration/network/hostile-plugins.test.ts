@@ -1,5 +1,15 @@
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, readFileSync, rmSync, symlinkSync, mkdirSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  mkdirSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { PodSandboxState } from '../../../src/gen/runtime/v1/PodSandboxState.js';
@@ -87,7 +97,34 @@ describe('a pod whose plugins go wrong', { skip: noEngine || noRealPlugins() }, 
     await runtime.RemovePodSandbox({ pod_sandbox_id: id });
     assert.deepEqual((await runtime.ListPodSandbox({})).items, []);
   });
+
+  it('is detached while its sandbox ends, and plugins find its namespace until they are done', async () => {
+    breakPlugin('');
+    const { runtime } = cridock.client;
+    const { pod_sandbox_id: id } = await runtime.RunPodSandbox({ config: podConfig('held', directory) });
+    const { info } = await runtime.PodSandboxStatus({ pod_sandbox_id: id, verbose: true });
+    const { pid } = JSON.parse(info['info'] ?? '') as { pid: number };
+    breakPlugin('DEL outlive');
+    writeFileSync(join(directory, 'sandbox-pid'), String(pid));
+    await runtime.StopPodSandbox({ pod_sandbox_id: id });
+    assert.equal(readFileSync(join(directory, 'found'), 'utf8').trim(), 'eth0');
+    breakPlugin('');
+    await runtime.RemovePodSandbox({ pod_sandbox_id: id });
+    assert.deepEqual(namespacesHeldBy(cridock.pid), []);
+  });
 });
+
+/** Network namespaces that a process has open. */
+function namespacesHeldBy(pid: number): string[] {
+  const links = readdirSync(`/proc/${pid}/fd`).map((fd) => {
+    try {
+      return readlinkSync(`/proc/${pid}/fd/${fd}`);
+    } catch {
+      return ''; // closed meanwhile
+    }
+  });
+  return links.filter((link) => link.startsWith('net:'));
+}
 
 /** The node's plugins, of which `bridge` notes its calls, knows CNI 1.1.0 and goes wrong as the file `fault` says. */
 function installPlugins(directory: string, nap: number): void {
@@ -101,6 +138,11 @@ echo "$CNI_COMMAND $CNI_CONTAINERID" >> ${directory}/calls
 case "$CNI_COMMAND $(cat ${directory}/fault)" in
   'GC GC hang') sleep ${nap} & wait ;;
   'GC '* | 'STATUS '*) exit 0 ;;
+  'DEL DEL outlive')
+    sandbox=/proc/$(cat ${directory}/sandbox-pid)
+    for _ in $(seq 100); do [ -e $sandbox/exe ] || break; sleep 0.1; done
+    [ -e $sandbox/exe ] || nsenter --net="$CNI_NETNS" cat /proc/thread-self/net/dev | grep -o eth0 >${directory}/found
+    sed 's/"1\\.1\\.0"/"1.0.0"/g' | ${pathOf('bridge')} ;;
   'DEL DEL fail') echo '{"cniVersion": "1.1.0", "code": 11, "msg": "made to fail"}'; exit 1 ;;
   *) sed 's/"1\\.1\\.0"/"1.0.0"/g' | ${pathOf('bridge')} ;;
 esac

@@ -201,11 +201,14 @@ describe('a chain of plugins', () => {
 
   it('waits for a binary that is being replaced', async () => {
     const file = await open(join(setup.binDir, 'first'), 'r+');
-    const startedAtMs = performance.now();
     const attaching = setup.network().setUp(POD);
-    setTimeout(() => void file.close(), 200);
+    let isReplaced = false;
+    setTimeout(() => {
+      isReplaced = true;
+      void file.close();
+    }, 500);
     assert.deepEqual(await attaching, { ips: ['10.9.0.2'] });
-    assert.ok(performance.now() - startedAtMs >= 1000);
+    assert.ok(isReplaced);
   });
 
   it('leaves a record of what to undo when the server is killed between two plugins', async () => {

@@ -9,7 +9,9 @@
 # Input:  CRIDOCK_TEST_KUBERNETES, the version of the control plane (default 1.37.2); CRIDOCK_TEST_KUBELET, that of the
 #         kubelet (default: the same); CRIDOCK_TEST_KUBELET_CONFIG, a file with what else goes into the kubelet's
 #         configuration; CRIDOCK_TEST_CGROUP_DRIVER, cgroupfs (default) or systemd; DOCKER, the docker command;
-#         CRIDOCK_TEST_PATIENCE, how many times longer than usual things may take here (1).
+#         CRIDOCK_TEST_PATIENCE, how many times longer than usual things may take here (1);
+#         CRIDOCK_VM_NAME, a node of test/node-vm/vm.sh that runs with cridock's package and an Engine on it (whose socket
+#         here ENDPOINT is): the kubelet starts there, under systemd, and only the control plane on this machine.
 # Output: the folder holds kubeconfig (an administrator's), bin (kubectl and others), manifests (static pods),
 #         kubelet.conf.d (drop-ins of the kubelet's configuration, read when it starts), cluster.json (addresses and paths
 #         for the tests) and PROGRAM.log.
@@ -24,7 +26,11 @@ command=${1:-} name=${2:-}
 run=$run_dir/$name-cluster
 data=$state_dir/$name-cluster
 number=$(($(echo "$scope$name" | cksum | cut -d' ' -f1) % 254 + 1))
-address=10.212.$number.1
+address=10.212.$number.1 node=10.212.$number.1
+on_vm() { "$repo_root/test/node-vm/vm.sh" "$@"; }
+# What the API server says to a kubelet on a virtual machine goes to an address here, which a port of the machine is behind.
+vm=${CRIDOCK_VM_NAME:-}
+[ -z "$vm" ] || node=10.213.$number.1
 bridge=crdkc$(echo "$scope$name" | sha256sum | cut -c1-8)
 cgroup=/cridock-test-${scope:+$scope-}$name
 driver=${CRIDOCK_TEST_CGROUP_DRIVER:-cgroupfs} patience=${CRIDOCK_TEST_PATIENCE:-1}
@@ -45,7 +51,7 @@ make_certificates() {
   openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=cridock-test -keyout "$run/pki/ca.key" -out "$run/pki/ca.crt" 2>/dev/null
   certify server /CN=server "IP:$address,IP:10.99.0.1,DNS:localhost,DNS:kubernetes.default.svc"
   certify admin /O=system:masters/CN=admin
-  certify node /O=system:nodes/CN=system:node:cridock-test "IP:$address,DNS:cridock-test"
+  certify node /O=system:nodes/CN=system:node:cridock-test "IP:$node,DNS:cridock-test"
   certify front /CN=front
   openssl genrsa -out "$run/pki/accounts.key" 2048 2>/dev/null
   kubeconfig admin >"$run/kubeconfig"
@@ -128,7 +134,7 @@ start_control_plane() {
   launch kube-scheduler --kubeconfig "$run/kubeconfig" --secure-port 0 --leader-elect=false
 }
 
-start_cridock() {
+write_network() {
   mkdir -p "$run/net.d"
   cat >"$run/net.d/10-test.conflist" <<CONFLIST
 {
@@ -152,17 +158,40 @@ start_cridock() {
   ]
 }
 CONFLIST
+}
+
+start_cridock() {
   printf '#!/bin/sh\nexec node --enable-source-maps %q "$@"\n' "${CRIDOCK_MAIN:-$repo_root/dist/src/main.js}" >"$run/bin/cridock"
   chmod +x "$run/bin/cridock"
   launch cridock --container-runtime-endpoint "unix://$run/cridock.sock" --docker-endpoint "$1" \
     --cri-dockerd-root-directory "$data/cridock" --pod-infra-container-image registry.k8s.io/pause:3.10 \
     --cni-conf-dir "$run/net.d" --cni-bin-dir /opt/cni/bin,/usr/lib/cni --cni-cache-dir "$data/cni-cache"
+  wait_for cridock answers
 }
 
-start_kubelet() {
+# Makes of the virtual machine a node whose kubelet is started like one here: by bin/kubelet, which lasts as long as that.
+prepare_vm() {
+  local kubelet
+  write_kubelet_config unix:///run/cri-dockerd.sock
+  kubelet=$(readlink "$run/bin/kubelet")
+  rm "$run/bin/kubelet"
+  on_vm put "$kubelet" "$run/bin"
+  on_vm put "$run"/{pki,manifests,kubelet.conf.d,kubelet.yaml,kubelet.kubeconfig,resolv.conf} "$run"
+  on_vm put "$run/net.d/10-test.conflist" /etc/cni/net.d
+  on_vm run "set -e; rm -f /etc/cni/net.d/10-bridge.conflist; ip address add $node/32 dev lo
+    mkdir -p $data/kubelet $data/pod-logs $(dirname "${1#unix://}"); ln -s /run/docker.sock ${1#unix://}"
+  on_vm port "$node:10250"
+  # shellcheck disable=SC2016 # the script expands it
+  printf '#!/bin/sh\nexport CRIDOCK_VM_NAME=%s CRIDOCK_TEST_SCOPE=%s\nexec %q run "systemctl stop kubelet 2>/dev/null
+    exec systemd-run --quiet --pipe --wait --collect --unit kubelet --property Delegate=yes %s $*"\n' \
+    "$vm" "$scope" "$repo_root/test/node-vm/vm.sh" "$run/bin/kubelet" >"$run/bin/kubelet"
+  chmod +x "$run/bin/kubelet"
+}
+
+prepare_machine() {
   local setting hierarchy
-  mkdir -p "$run/manifests" "$run/kubelet.conf.d" "$data/kubelet" "$data/pod-logs"
-  [ -z "${CRIDOCK_TEST_KUBELET_CONFIG:-}" ] || cp "$CRIDOCK_TEST_KUBELET_CONFIG" "$run/kubelet.conf.d/50-given.conf"
+  mkdir -p "$data/kubelet" "$data/pod-logs"
+  write_kubelet_config "unix://$run/cridock.sock"
   for setting in "${kernel_settings[@]}"; do echo "$setting=$(sysctl -n "$setting")"; done >"$run/kernel-settings"
   for hierarchy in $(cgroup_roots); do mkdir -p "$hierarchy$cgroup"; done
   # Copied in cpuset hierarchies, where an empty one takes no process.
@@ -170,17 +199,23 @@ start_kubelet() {
     [ "$cgroup" = / ] || [ ! -e "/sys/fs/cgroup/cpuset/cpuset.$setting" ] ||
       cat "/sys/fs/cgroup/cpuset/cpuset.$setting" >"/sys/fs/cgroup/cpuset$cgroup/cpuset.$setting"
   done
+}
+
+# write_kubelet_config ENDPOINT: of cridock.
+write_kubelet_config() {
+  mkdir -p "$run/manifests" "$run/kubelet.conf.d"
+  [ -z "${CRIDOCK_TEST_KUBELET_CONFIG:-}" ] || cp "$CRIDOCK_TEST_KUBELET_CONFIG" "$run/kubelet.conf.d/50-given.conf"
   echo "nameserver $address" >"$run/resolv.conf"
   cat >"$run/kubelet.yaml" <<CONFIG
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
-address: $address
-healthzBindAddress: $address
+address: $node
+healthzBindAddress: $node
 tlsCertFile: $run/pki/node.crt
 tlsPrivateKeyFile: $run/pki/node.key
 authentication: {anonymous: {enabled: false}, webhook: {enabled: true}, x509: {clientCAFile: $run/pki/ca.crt}}
 authorization: {mode: Webhook}
-containerRuntimeEndpoint: unix://$run/cridock.sock
+containerRuntimeEndpoint: $1
 cgroupDriver: $driver
 cgroupRoot: $cgroup
 failCgroupV1: false
@@ -217,11 +252,23 @@ CONFIG
   case ${kubelet_version%.*} in
     1.30 | 1.31) sed -i -e '/^crashLoopBackOff/d' -e 's/KubeletCrashLoopBackOffMax: true, //' -e '/^failCgroupV1/d' "$run/kubelet.yaml" ;;
   esac
+}
+
+start_kubelet() {
   launch kubelet --config "$run/kubelet.yaml" --config-dir "$run/kubelet.conf.d" --kubeconfig "$run/kubelet.kubeconfig" \
-    --root-dir "$data/kubelet" --cert-dir "$run/pki" --hostname-override cridock-test --node-ip "$address"
+    --root-dir "$data/kubelet" --cert-dir "$run/pki" --hostname-override cridock-test --node-ip "$node"
+  wait_for kubelet takes_pods
+}
+
+start_runtime() {
+  if [ -n "$vm" ]; then prepare_vm "$1"; else prepare_machine && start_cridock "$1"; fi
 }
 
 # The hierarchies of version 1, or the one of version 2.
+cgroup_version() {
+  local script='[ -e /sys/fs/cgroup/cgroup.controllers ] && echo 2 || echo 1'
+  if [ -n "$vm" ]; then on_vm run "$script"; else sh -c "$script"; fi
+}
 cgroup_roots() { awk '$3 ~ /^cgroup2?$/ {print $2}' /proc/self/mounts; }
 
 node_is_ready() {
@@ -235,7 +282,7 @@ answers() {
 }
 
 start() {
-  local endpoint=$1 programs kubelet file
+  local endpoint=$1 programs kubelet
   [ "$(id -u)" = 0 ] || { say 'not root' && exit 4; }
   programs=$("$here/build.sh" "${CRIDOCK_TEST_KUBERNETES:-1.37.2}" kubelet kube-apiserver kube-controller-manager kube-scheduler kubectl etcd)
   kubelet=$("$here/build.sh" "$kubelet_version" kubelet)
@@ -248,10 +295,12 @@ start() {
   ip link add "$bridge" type bridge
   ip address add "$address/32" dev "$bridge"
   ip link set "$bridge" up
+  [ -z "$vm" ] || ip address add "$node/32" dev "$bridge"
   make_certificates
-  printf '{"address": "%s", "run": "%s", "data": "%s", "cgroup": "%s", "driver": "%s", "endpoint": "%s", "docker": "%s", "kubelet": "%s", "subnet": "10.211.%s."}\n' \
-    "$address" "$run" "$data" "$cgroup" "$driver" "$endpoint" "${DOCKER:-docker}" "$kubelet_version" "$number" >"$run/cluster.json"
-  if start_control_plane && start_cridock "$endpoint" && wait_for cridock answers && start_kubelet && wait_for kubelet takes_pods; then
+  printf '{"address": "%s", "run": "%s", "data": "%s", "cgroup": "%s", "driver": "%s", "endpoint": "%s", "docker": "%s", "kubelet": "%s", "cgroupVersion": %s, "subnet": "10.211.%s."}\n' \
+    "$address" "$run" "$data" "$cgroup" "$driver" "$endpoint" "${DOCKER:-docker}" "$kubelet_version" "$(cgroup_version)" "$number" >"$run/cluster.json"
+  write_network
+  if start_control_plane && start_runtime "$endpoint" && start_kubelet; then
     echo "$run"
   else
     stop

@@ -1,55 +1,41 @@
 #!/usr/bin/env bash
-# Runs cases of test/kubelet on the modern node: a whole cluster of one node there, whose kubelet leaves the cgroups to
-# systemd (cgroupDriver: systemd, cgroup v2).
+# Runs cases of test/kubelet on the modern node: cridock's package and a kubelet that leaves the cgroups to systemd (cgroupDriver:
+# systemd, cgroup v2) there, the control plane and the tests on this machine, as all is slow there.
 #
-# Usage:  kubelet.sh [FILE...]        FILE: as for test/kubelet/run.sh; by default 36 cases that judge nothing by seconds
-# Input:  CRIDOCK_TEST_ENGINE         the node's Engine (default 28.5.2), as make-image.sh names it
+# Usage:  kubelet.sh [FILE...]        FILE: as for test/kubelet/run.sh; by default those that judge nothing by seconds. Not those
+#                                     that look at the node's files or addresses: logs, network, static-pods, images, disruptive
+# Input:  CRIDOCK_TEST_ENGINE         the node's Engine (default 28.5.2)
 #         CRIDOCK_TEST_PATIENCE       how many times slower the node is taken to be (12)
-#         CRIDOCK_TEST_FULL=1         all cases of these files, and not only the part for every run
 #         A finished build in dist/; Go, where the programs of Kubernetes are not built yet.
-# Output: as of test/kubelet/run.sh; logs in .cache/kubelet-vm. Takes half an hour and more.
+# Output: as of test/kubelet/run.sh; logs in .cache/kubelet, cridock's as cri-docker.log.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../support/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../support/common.sh"
 cd "$repo_root"
+
+[ $# -gt 0 ] || set -- lifecycle init volumes security resources
+vm=test/node-vm/vm.sh
+engine=${CRIDOCK_TEST_ENGINE:-28.5.2}
+export CRIDOCK_VM_NAME=kubelet CRIDOCK_TEST_CGROUP_DRIVER=systemd CRIDOCK_TEST_PATIENCE=${CRIDOCK_TEST_PATIENCE:-12}
 use_shipped_node
 
-[ $# -gt 0 ] || set -- init lifecycle resources
-vm=test/node-vm/vm.sh
-export CRIDOCK_VM_NAME=kubelet CRIDOCK_VM_MEMORY=${CRIDOCK_VM_MEMORY:-4096}
-work=$(mktemp -d)
-leave() {
-  "$vm" down || true
-  rm -rf "$work"
-}
-
-version=${CRIDOCK_TEST_KUBERNETES:-1.37.2}
-programs=(kubelet kube-apiserver kube-controller-manager kube-scheduler kubectl etcd agnhost)
-folder=$(test/kubelet/build.sh "$version" "${programs[@]}")
-image=$(test/node-vm/make-image.sh "${CRIDOCK_TEST_ENGINE:-28.5.2}")
-trap leave EXIT
+programs=$(test/kubelet/build.sh "${CRIDOCK_TEST_KUBERNETES:-1.37.2}" agnhost)
+image=$(test/node-vm/make-image.sh "$engine")
+DOCKER=$(test/support/engine.sh docker 28.5.2)
+trap '"$vm" down || true' EXIT
 trap 'exit 130' INT TERM
 "$vm" up "$image"
-
-say 'copying the programs to the node'
-mapfile -t modules < <(npm ls --all --omit=dev --parseable | sed -n "s|^$repo_root/||p")
-tar -cf "$work/cridock.tar" dist/src dist/test dist/libexec proto package.json deploy test "${modules[@]}"
-cp "$(command -v node)" "$work/node"
-"$vm" put "$work/cridock.tar" "$work/node" /root/cridock
-"$vm" put "${programs[@]/#/$folder/}" "/var/cache/cridock-test/kubernetes/$(basename "$folder")"
-"$vm" run 'set -e
-  cd /root/cridock
-  mv node /usr/local/bin/
-  tar -xf cridock.tar && rm cridock.tar
-  node --version >&2
-  docker pull -q registry.k8s.io/pause:3.10
-  docker pull -q registry.k8s.io/e2e-test-images/busybox:1.29-2
+test/node-vm/prepare.sh
+say 'loading the images of the tests'
+"$vm" put "$programs/agnhost" /root/node
+"$vm" run 'set -e; cd /root/node
+  for image in pause:3.10 e2e-test-images/busybox:1.29-2; do docker pull -q registry.k8s.io/$image; done
   docker tag registry.k8s.io/e2e-test-images/busybox:1.29-2 busybox:latest
-  tar -C /var/cache/cridock-test/kubernetes/'"$(basename "$folder")"' --numeric-owner --owner=0 --group=0 -c agnhost | docker import -c "ENTRYPOINT [\"/agnhost\"]" - agnhost:test' >&2
+  tar -c agnhost | docker import -c "ENTRYPOINT [\"/agnhost\"]" - agnhost:test' >&2
+CRIDOCK_TEST_NODE_ENGINE=unix://$("$vm" socket /run/docker.sock)
+export DOCKER CRIDOCK_TEST_NODE_ENGINE
 
 status=0
-"$vm" run "cd /root/cridock && CRIDOCK_TEST_NODE_ENGINE=unix:///run/docker.sock CRIDOCK_TEST_CGROUP_DRIVER=systemd \
-  CRIDOCK_TEST_KUBERNETES=$version CRIDOCK_TEST_PATIENCE=${CRIDOCK_TEST_PATIENCE:-12} CRIDOCK_TEST_FULL=${CRIDOCK_TEST_FULL:-} \
-  test/kubelet/run.sh $*" || status=$?
-"$vm" get /root/cridock/.cache/kubelet "$repo_root/.cache/kubelet-vm" || true
+test/kubelet/run.sh "$@" || status=$?
+"$vm" run 'journalctl -u cri-docker -o short-precise --no-pager' >.cache/kubelet/cri-docker.log || true
 exit "$status"

@@ -6,6 +6,7 @@
 #         vm.sh put FILE... FOLDER    copies files and folders into a folder of the node
 #         vm.sh get FILE... FOLDER    copies files and folders out of it
 #         vm.sh socket PATH           gives a unix socket of the node a path here, and prints it; again after a reboot
+#         vm.sh port ADDRESS:PORT     gives a port of the node the same address here, which must be this machine's too
 #         vm.sh reboot                shuts it down in order and boots it again, from the disk as it is
 #         vm.sh console               prints the end of what the kernel and systemd say
 #         vm.sh down                  shuts it down in order, or ends it, and deletes its disk
@@ -113,18 +114,19 @@ forward_socket() {
 # pack FILE...: a tar of them, without the folders that they are in. Its use in put and get is the same here and there.
 pack='for path; do set -- "$@" -C "$(realpath "$(dirname "$path")")" "$(basename "$path")"; shift; done; tar -cf - "$@"'
 
-usage='up IMAGE | run SCRIPT | put FILE... FOLDER | get FILE... FOLDER | socket PATH | reboot | console | down'
+usage='up IMAGE | run SCRIPT | put FILE... FOLDER | get FILE... FOLDER | socket PATH | port ADDRESS:PORT | reboot | console | down'
 command=${1:-}
 [ $# -eq 0 ] || shift
 case $command:$# in
   up:1) up "$1" ;;
-  run:1) guest "$1" ;;
+  run:1) exec "${ssh[@]}" node "$1" ;;
   put:[2-9]*) sh -c "$pack" sh "${@:1:$#-1}" | guest "mkdir -p '${*: -1}' && tar --no-same-owner -xf - -C '${*: -1}'" ;;
   get:[2-9]*)
     mkdir -p "${*: -1}"
     guest "sh -c '$pack' sh ${*:1:$#-1}" | tar -xf - -C "${*: -1}"
     ;;
   socket:1) forward_socket "$1" ;;
+  port:1) "${ssh[@]}" -O forward -L "$1:$1" node ;;
   reboot:0) halt && boot ;;
   console:0) tail -n 50 "$run/console" ;;
   down:0) down ;;

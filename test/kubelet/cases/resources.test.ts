@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
 import { api, apiText, containerOf, isReady } from '../support/api.js';
 import type { Pod } from '../support/api.js';
 import { NODE, cluster, kubeletSince } from '../support/cluster.js';
 import { RUN_ON, subject, waitFor } from '../support/pod-case.js';
 import type { PodCase } from '../support/pod-case.js';
 
-const isV1 = existsSync('/sys/fs/cgroup/memory');
+const isV1 = cluster.cgroupVersion === 1;
 /** Files with the limits as a container sees its own. */
 const files = isV1
   ? {

@@ -17,6 +17,8 @@ interface Paths {
   readonly docker: string;
   /** The kubelet's version, such as 1.37.2. */
   readonly kubelet: string;
+  /** Of the node's control groups. */
+  readonly cgroupVersion: 1 | 2;
   /** What the addresses of pods begin with. */
   readonly subnet: string;
 }

@@ -30,7 +30,7 @@ address=10.212.$number.1 node=10.212.$number.1
 on_vm() { "$repo_root/test/node-vm/vm.sh" "$@"; }
 # What the API server says to a kubelet on a virtual machine goes to an address here, which a port of the machine is behind.
 vm=${CRIDOCK_VM_NAME:-}
-[ -z "$vm" ] || node=10.213.$number.1
+[ -z "$vm" ] || node=10.212.$number.2
 bridge=crdkc$(echo "$scope$name" | sha256sum | cut -c1-8)
 cgroup=/cridock-test-${scope:+$scope-}$name
 driver=${CRIDOCK_TEST_CGROUP_DRIVER:-cgroupfs} patience=${CRIDOCK_TEST_PATIENCE:-1}
@@ -240,7 +240,7 @@ imageGCLowThresholdPercent: 98
 containerLogMaxSize: 100Ki
 containerLogMaxFiles: 3
 containerLogMonitorInterval: $((3 * patience))s
-crashLoopBackOff: {maxContainerRestartPeriod: 4s}
+crashLoopBackOff: {maxContainerRestartPeriod: $((3 + patience))s}
 runtimeRequestTimeout: $((2 * patience))m
 podPidsLimit: 200
 eventRecordQPS: 0

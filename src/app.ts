@@ -9,6 +9,8 @@ import type { Config } from './cli/config.js';
 import type { ReloadableConfig } from './cli/reload.js';
 import { readBuildInfo } from './cli/version.js';
 import { dropLogsAfterResync } from './cri/container/log.js';
+import { Checkpoints } from './checkpoint/checkpoints.js';
+import { FrozenContainers } from './checkpoint/frozen-containers.js';
 import { Companion } from './companion/companion.js';
 import { noSharedWork, type CriDeps } from './cri/deps.js';
 import { imageService } from './cri/image-service.js';
@@ -94,12 +96,16 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
   const news = new EngineNews(engine, mirror, log);
   const imageParts = buildImages({ engine, seal, mirror, images, news, rootDirectory, log });
 
+  const frozen = new FrozenContainers();
+  const savedStates = new Checkpoints({ engine, frozen, rootDirectory, log });
+
   const streaming = new StreamingServer({
     ...config.streamingAddress,
     tls: config.streamingTls,
     negotiate: sessions({
       engine,
       mirror,
+      frozen,
       log,
       execOrphan: config.execOrphan,
       dialers: new NetnsDialers(log),
@@ -112,6 +118,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
     ...buildReplies(protocol.encodeReply, heldLimits),
     ...imageParts,
     ...{ engine, companion, network, images, logs, mirror, statistics, events, streaming },
+    ...{ frozen, savedStates },
     ...{ checkpoints, heldLimits, podResources, seal, log },
     sandboxMetrics: new SandboxMetrics(statistics),
     settings: live.settings,
@@ -147,6 +154,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
       await checkpoints.prepare();
       await heldLimits.prepare();
       await podResources.prepare();
+      await savedStates.prepare();
       await network.start();
       statistics.start();
       mirror.start();
@@ -169,6 +177,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
       await status?.close();
       await debug?.stop();
       await statistics.stop();
+      await savedStates.stop();
       await companion.stop();
       await imageParts.imageInodes.stop();
       await network.stop();

@@ -55,6 +55,7 @@ const ROWS: readonly Row[] = [
       part('app', 'builds and wires all', 3),
     ],
   },
+  { boxes: [part('checkpoint', 'the state of containers in archives, by criu', 12)] },
   {
     boxes: [
       part('images', 'what is known of them', 2.5),

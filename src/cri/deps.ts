@@ -1,3 +1,5 @@
+import type { Checkpoints } from '../checkpoint/checkpoints.js';
+import type { FrozenContainers } from '../checkpoint/frozen-containers.js';
 import type { Companion } from '../companion/companion.js';
 import type { ContainerLogSettings } from '../convert/container/log-config.js';
 import type { Engine } from '../docker/engine.js';
@@ -66,6 +68,9 @@ export function noSharedWork(): SharedWork {
 export interface CriDeps extends SharedWork, Images, KeptReplies {
   readonly engine: Engine;
   readonly companion: Companion;
+  /** Checkpoints of containers, which `checkpoints` are not: those are cri-dockerd's records of sandboxes. */
+  readonly savedStates: Checkpoints;
+  readonly frozen: FrozenContainers;
   readonly mirror: Mirror;
   readonly network: PodNetwork;
   readonly logs: ContainerLogs;

@@ -1,5 +1,6 @@
 import type { RuntimeHandlers } from '../util/handler.js';
 import { attach } from './streaming/attach.js';
+import { checkpointContainer } from './container/checkpoint.js';
 import { createContainer } from './container/create.js';
 import { listContainers } from './container/list.js';
 import { removeContainer } from './container/remove.js';
@@ -48,6 +49,7 @@ export function runtimeService(deps: CriDeps): RuntimeHandlers {
     ListContainers: (request, ctx) => listContainers(deps, request, ctx),
     ContainerStatus: (request, ctx) => containerStatus(deps, request, ctx),
     UpdateContainerResources: (request, ctx) => updateContainerResources(deps, request, ctx),
+    CheckpointContainer: (request, ctx) => checkpointContainer(deps, request, ctx),
     ReopenContainerLog: (request, ctx) => reopenContainerLog(deps, request, ctx),
 
     ExecSync: (request, ctx) => execSync(deps, request, ctx),

@@ -23,6 +23,7 @@ import { Session } from './session.js';
 import type { SessionRequest } from './session.js';
 import { Transport } from './transport.js';
 import type {
+  ContainerChange,
   ContainerCreateBody,
   ContainerInspect,
   ContainerListEntry,
@@ -154,6 +155,17 @@ export class DockerodeEngine implements Engine {
       signal,
     } as const;
     await this.#call('update_container', { ...request, idempotent: true });
+  }
+
+  async containerChanges(id: string, { signal }: CallOptions = {}): Promise<ContainerChange[]> {
+    const request = {
+      method: 'GET',
+      path: `${containerPath(id)}/changes`,
+      blocks: true,
+      signal,
+      long: true,
+    } as const;
+    return ((await this.#call('container_changes', request)) as Nullable<ContainerChange[]>) ?? [];
   }
 
   async createExec(containerId: string, body: ExecCreateBody, { signal }: CallOptions = {}): Promise<string> {

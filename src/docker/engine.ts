@@ -1,6 +1,7 @@
 import type { OutputStream } from './demux.js';
 import type { Duplex } from 'node:stream';
 import type {
+  ContainerChange,
   ContainerCreateBody,
   ContainerInspect,
   ContainerListEntry,
@@ -112,6 +113,8 @@ export interface Engine {
   /** Removes by force, with anonymous volumes; waits while another removal is in progress. */
   removeContainer(id: string, options?: CallOptions): Promise<void>;
   updateContainer(id: string, resources: Resources, options?: CallOptions): Promise<void>;
+  /** How its file system differs from its image's, mounts left out: every file and folder that was changed, added or deleted. */
+  containerChanges(id: string, options?: CallOptions): Promise<ContainerChange[]>;
 
   /** Prepares a command; nothing runs yet. Answers its id. FAILED_PRECONDITION when the container does not run. */
   createExec(containerId: string, body: ExecCreateBody, options?: CallOptions): Promise<string>;

@@ -216,6 +216,14 @@ export interface ContainerInspect {
   }>;
 }
 
+/** One entry of `GET /containers/{id}/changes`: what differs from the image. */
+export interface ContainerChange {
+  /** 0 changed, 1 added, 2 deleted. */
+  Kind: number;
+  /** Absolute, in the container. Bytes that are no UTF-8 come as U+FFFD. */
+  Path: string;
+}
+
 /** One entry of `GET /containers/json`. */
 export interface ContainerListEntry {
   Id: string;

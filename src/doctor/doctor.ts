@@ -4,6 +4,7 @@ import type { OfService } from '../unit/of-service.js';
 import { socketOf } from '../util/endpoint.js';
 import { silentLogger } from '../util/log.js';
 import { checkEngine } from './engine-checks.js';
+import { checkCheckpoints } from './checkpoint-checks.js';
 import { checkCompanion } from './companion-checks.js';
 import type { Finding } from './finding.js';
 import {
@@ -58,6 +59,7 @@ export async function examineNode(service: OfService, kubeletConfig: string | un
       ...(config.networkPlugin === 'cni' ? [checkForwardPolicy(await forwardRules())] : []),
       ...(await checkKernel('/proc')),
       ...(info === undefined ? [] : [await checkCompanion(info, (version) => engine.supports(version))]),
+      await checkCheckpoints(process.env['PATH'] ?? ''),
       ...(await checkTools(process.env['PATH'] ?? '')),
       await checkRootDirectory(config),
       await checkRivals('/proc', unit?.mainPid),

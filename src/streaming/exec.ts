@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { execEnd, killExec, startFailure } from '../cri/container/exec-end.js';
 import { runningContainerOrThrow } from '../cri/lookup.js';
 import type { StreamRequest } from '../util/stream-request.js';
+import type { FrozenContainers } from '../checkpoint/frozen-containers.js';
 import type { Engine } from '../docker/engine.js';
 import type { NetnsDialers } from '../network/netns-dialer.js';
 import type { ContainerRecord } from '../state/records.js';
@@ -29,6 +30,7 @@ export type OrphanPolicy = 'kill' | 'kill-tty' | 'leave';
 export interface SessionDeps {
   readonly engine: Engine;
   readonly mirror: Mirror;
+  readonly frozen: FrozenContainers;
   readonly log: Logger;
   readonly execOrphan: OrphanPolicy;
   readonly dialers: NetnsDialers;
@@ -63,6 +65,7 @@ export async function runExec(
     DetachKeys: unlikelyKeys(),
     ...(size === undefined ? {} : { ConsoleSize: [size.height, size.width] }),
   });
+  await deps.frozen.gone(container.id, streams.cut);
   const connection = await engine.startExec(execId, tty);
   resizes.start((newSize) => engine.resizeExec(execId, newSize));
   const held = new HeldFailure(tty);

@@ -55,6 +55,11 @@ export function engineContract(open: () => Promise<ContractSubject>): void {
     assert.ok(info.DockerRootDir.startsWith('/'));
   });
 
+  it('tells that a container which never ran has changed nothing', async () => {
+    assert.deepEqual(await engine.containerChanges(await create()), []);
+    await assert.rejects(engine.containerChanges(missing), { code: Code.NOT_FOUND });
+  });
+
   it('creates a container without starting it', async () => {
     const name = nextName();
     const id = await create(name, { colour: 'blue=green' });

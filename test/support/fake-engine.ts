@@ -11,6 +11,7 @@ import type {
 import { abortError, responseError } from '../../src/docker/errors.js';
 import { compareApiVersions } from '../../src/docker/api-version.js';
 import type {
+  ContainerChange,
   ContainerCreateBody,
   ContainerInspect,
   ContainerListEntry,
@@ -255,6 +256,13 @@ export class FakeEngine implements Engine {
   async resizeContainer(id: string, _size: TerminalSize, options: CallOptions = {}): Promise<void> {
     await this.#enter(options);
     this.#container(id);
+  }
+
+  /** Nor do its containers write any. */
+  async containerChanges(id: string, options: CallOptions = {}): Promise<ContainerChange[]> {
+    await this.#enter(options);
+    this.#container(id);
+    return [];
   }
 
   /** Its images hold no files. */

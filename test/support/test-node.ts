@@ -57,11 +57,11 @@ export class TestNode {
     this.image = image;
   }
 
-  static async start(flags: string[] = []): Promise<TestNode> {
+  static async start(flags: string[] = [], env: Record<string, string> = {}): Promise<TestNode> {
     const image = await ensureTestImage(testDockerEndpoint.replace(/^unix:\/\//, ''));
     const engine = new DockerodeEngine({ endpoint: testDockerEndpoint, env: {}, log: silentLogger });
     await engine.negotiate();
-    return new TestNode(await startCridock({ flags }), engine, image);
+    return new TestNode(await startCridock({ flags, env }), engine, image);
   }
 
   /**

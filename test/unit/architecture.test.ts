@@ -15,6 +15,7 @@ const LAYERS = [
   ['unit'],
   ['cli', 'server', 'streaming'],
   ['cri'],
+  ['checkpoint'],
   ['images', 'events', 'limits', 'stats', 'companion'],
   ['docker', 'state', 'network', 'logs', 'node', 'observability', 'client'],
   ['convert'],

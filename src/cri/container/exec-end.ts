@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Engine } from '../../docker/engine.js';
-import { Code, CriError, messageOf } from '../../util/cri-error.js';
+import { Code, CriError, hasCode, messageOf } from '../../util/cri-error.js';
 import type { Logger } from '../../util/log.js';
 import { readProcess, sameMountNamespace, signalTree, treeIsAlive } from '../../util/process-tree.js';
 import type { ProcessFacts } from '../../util/process-tree.js';
@@ -38,6 +38,11 @@ export async function execEnd(engine: Engine, execId: string, signal?: AbortSign
 /** The error for a command that could not be started; `output` is what the Engine said in place of its output. */
 export function startFailure(output: string): CriError {
   return new CriError(Code.UNKNOWN, `cmd: cannot be started: ${output.trim()}`);
+}
+
+/** True for a start failure because the container stood still; runc's words and crun's. */
+export function isRefusedAsPaused(error: unknown): boolean {
+  return hasCode(error, Code.UNKNOWN) && /paused container|container is paused/.test(error.message);
 }
 
 export interface ExecToEnd {

@@ -3,16 +3,17 @@ import { Demultiplexer } from '../../docker/demux.js';
 import type { ExecSyncRequest__Output } from '../../gen/runtime/v1/ExecSyncRequest.js';
 import type { ExecSyncResponse } from '../../gen/runtime/v1/ExecSyncResponse.js';
 import { requireInteger } from '../../convert/text/validate.js';
+import type { ContainerRecord } from '../../state/records.js';
 import type { CallContext } from '../../util/call-context.js';
 import { Code, CriError, messageOf } from '../../util/cri-error.js';
 import { unlessAborted } from '../../util/unless-aborted.js';
 import { CappedBytes, fitted } from './capped-bytes.js';
 import type { CriDeps } from '../deps.js';
-import { execEnd, killExec, startFailure } from './exec-end.js';
+import { execEnd, isRefusedAsPaused, killExec, startFailure } from './exec-end.js';
 import { requireCommand, runningContainerOrThrow } from '../lookup.js';
 
 /** What it takes to run a command in a container. */
-export type ExecSyncDeps = Pick<CriDeps, 'engine' | 'log' | 'mirror'>;
+export type ExecSyncDeps = Pick<CriDeps, 'engine' | 'frozen' | 'log' | 'mirror'>;
 
 /**
  * CRI: what a command writes beyond 16 MiB is discarded, while the command runs on. The kubelet's client and crictl take no
@@ -51,11 +52,32 @@ export async function execSync(
   const signal = AbortSignal.any([ctx.signal, tooLong.signal]);
   try {
     const container = runningContainerOrThrow(await deps.mirror.current(signal), request.container_id);
-    const streams = { AttachStdin: false, AttachStdout: true, AttachStderr: true, Tty: false };
-    const execId = await deps.engine.createExec(container.id, { Cmd, ...streams }, { signal });
-    return await run(deps, execId, container.pid, signal);
+    return await runUnfrozen(deps, container, Cmd, signal);
   } finally {
     clearTimeout(timer);
+  }
+}
+
+/**
+ * Docker refuses a command while the container stands still for a checkpoint. Those are waited for; a command that came
+ * just before one and was refused has not run, and is started once more.
+ */
+async function runUnfrozen(
+  deps: Omit<ExecSyncDeps, 'mirror'>,
+  { id, pid }: ContainerRecord,
+  Cmd: string[],
+  signal: AbortSignal,
+): Promise<ExecSyncResponse> {
+  const streams = { AttachStdin: false, AttachStdout: true, AttachStderr: true, Tty: false };
+  for (;;) {
+    await deps.frozen.gone(id, signal);
+    const times = deps.frozen.timesOf(id);
+    const execId = await deps.engine.createExec(id, { Cmd, ...streams }, { signal });
+    try {
+      return await run(deps, execId, pid, signal);
+    } catch (error) {
+      if (deps.frozen.timesOf(id) === times || !isRefusedAsPaused(error)) throw error;
+    }
   }
 }
 

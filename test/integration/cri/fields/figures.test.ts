@@ -143,10 +143,9 @@ describe('figures, metrics, events and what is not implemented', { skip: noEngin
     }
   });
 
-  it('checkpoints are refused', async () => {
+  it('checkpoints of pods are refused', async () => {
     const folder = join(node.cridock.directory, 'checkpoint');
     const calls = [
-      node.runtime.CheckpointContainer({ container_id: container.id, location: folder, timeout: 1 }),
       node.runtime.CheckpointPod({
         pod_sandbox_id: pod.id,
         output_path: folder,

@@ -1,0 +1,237 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { access, readFile, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { createInterface, type Interface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ContainerCgroup } from '../limits/container-cgroup.js';
+import { Code, CriError } from '../util/cri-error.js';
+import { deferred } from '../util/deferred.js';
+import { unlessAborted } from '../util/unless-aborted.js';
+import type { Bundle } from './bundle.js';
+
+/** The kernel's file that stops and continues all processes of a cgroup. */
+export interface Freezer {
+  readonly file: string;
+  readonly freeze: string;
+  readonly thaw: string;
+  /** Cgroup v1 may not reach processes that are made meanwhile: then it has to be told again, and at times let go first. */
+  readonly isToRepeat: boolean;
+  /** The file that tells whether they stand still, and what it holds then. */
+  readonly told: { readonly file: string; readonly pattern: RegExp };
+}
+
+/** What is dumped, and to where. */
+export interface DumpOrder {
+  readonly containerId: string;
+  readonly bundle: Bundle;
+  readonly freezer: Freezer;
+  /** Folder of criu. */
+  readonly criu: string;
+  /** Exists; gets the folder `checkpoint`, `dump.log` and `stats-dump`. */
+  readonly work: string;
+}
+
+/** Names in the work folder. */
+export const IMAGES = 'checkpoint';
+const SCRIPT = 'dump.sh';
+const RUNTIME_LOG = 'runtime.log';
+/** Words of cgroup v1's `freezer.state`. */
+const V1_STATE = { frozen: 'frozen'.toUpperCase(), thawed: 'thawed'.toUpperCase() };
+const FREEZE_TIMEOUT_MS = 30_000;
+const FREEZE_PAUSE_MS = 5;
+const ROUNDS_TO_THAW = 20;
+const SYSTEMD_RUNS = '/run/systemd/system';
+/** Of messages that are passed on. */
+const MAX_TEXT = 500;
+
+/** Throws FAILED_PRECONDITION where the node cannot freeze the container. */
+export function freezerOf(cgroup: ContainerCgroup, cgroupVersion: 1 | 2): Freezer {
+  if (cgroupVersion === 2) {
+    const [file, events] = [cgroup.file('cgroup.freeze', 2), cgroup.file('cgroup.events', 2)];
+    if (file !== undefined && events !== undefined) {
+      return {
+        file,
+        freeze: '1',
+        thaw: '0',
+        isToRepeat: false,
+        told: { file: events, pattern: /^frozen 1$/m },
+      };
+    }
+  } else {
+    const file = cgroup.file('freezer.state', 1);
+    if (file !== undefined) {
+      return {
+        file,
+        freeze: V1_STATE.frozen,
+        thaw: V1_STATE.thawed,
+        isToRepeat: true,
+        told: { file, pattern: /^frozen$/im },
+      };
+    }
+  }
+  throw new CriError(Code.FAILED_PRECONDITION, 'the cgroup of the container cannot be frozen here');
+}
+
+/**
+ * Freezes a container, has its runtime write down its processes, and lets it go on. That is one process of its own, which goes
+ * on by itself whatever becomes of cridock: criu must not be killed in the middle, for it may be in the container's memory
+ * then, and the container must not stay frozen. Where systemd runs it is a unit of its own: processes below a seccomp filter,
+ * as cridock's unit has, are not shown those of others.
+ */
+export class DumpProcess {
+  readonly #order: DumpOrder;
+  readonly #child: ChildProcess;
+  readonly #lines: Interface;
+  readonly #waiting: ((line: string | undefined) => void)[] = [];
+  readonly #ended = deferred();
+  #stderr = '';
+
+  private constructor(order: DumpOrder, command: readonly string[]) {
+    this.#order = order;
+    const [program = '', ...words] = command;
+    // Signals for cridock's terminal are not for it.
+    this.#child = spawn(program, words, { stdio: ['pipe', 'pipe', 'pipe'], detached: true });
+    const { stdout, stderr, stdin } = this.#child;
+    if (stdout === null || stderr === null || stdin === null) throw new Error('no pipes');
+    stdin.on('error', () => undefined); // it has ended: seen below
+    stderr.on('data', (bytes: Buffer) => (this.#stderr = (this.#stderr + bytes.toString()).slice(-MAX_TEXT)));
+    this.#lines = createInterface({ input: stdout });
+    this.#lines.on('line', (line) => this.#waiting.shift()?.(line));
+    const end = (): void => {
+      for (const tell of this.#waiting.splice(0)) tell(undefined);
+      this.#ended.resolve();
+    };
+    this.#child.on('close', end);
+    this.#child.on('error', (error) => {
+      this.#stderr = error.message;
+      end();
+    });
+  }
+
+  /** Starts it: the container freezes. */
+  static async start(order: DumpOrder): Promise<DumpProcess> {
+    const script = join(order.work, SCRIPT);
+    await writeFile(script, scriptText(order), { mode: 0o600 });
+    return new DumpProcess(order, await apart(['sh', script], basename(order.work)));
+  }
+
+  /** Resolves once all its processes stand still. */
+  async frozen(signal: AbortSignal): Promise<void> {
+    const line = await unlessAborted(this.#next(), signal);
+    if (line !== 'freezing') throw this.#failure('cannot be frozen', this.#stderr.trim());
+    await this.#whenFrozen(true, signal);
+  }
+
+  /** Waits for the kernel to have stopped all of them again: criu lets them go a moment before that. */
+  async stillFrozen(signal: AbortSignal): Promise<void> {
+    await this.#whenFrozen(false, signal);
+  }
+
+  async #whenFrozen(mayThaw: boolean, signal: AbortSignal): Promise<void> {
+    const { file, freeze, thaw, isToRepeat, told } = this.#order.freezer;
+    const giveUpMs = performance.now() + FREEZE_TIMEOUT_MS;
+    for (let round = 1; !told.pattern.test(await readFile(told.file, 'utf8')); round += 1) {
+      if (performance.now() > giveUpMs) throw this.#failure('does not stop', `after ${FREEZE_TIMEOUT_MS} ms`);
+      if (isToRepeat && mayThaw && round % ROUNDS_TO_THAW === 0) await writeFile(file, thaw, { flag: 'r+' });
+      await unlessAborted(delay(FREEZE_PAUSE_MS), signal);
+      if (isToRepeat) await writeFile(file, freeze, { flag: 'r+' });
+    }
+  }
+
+  /** Has its processes written down. It cannot be given up: the caller waits. */
+  async dump(): Promise<void> {
+    const answer = this.#next();
+    this.#child.stdin?.write('dump\n');
+    const line = await answer;
+    if (line === 'dumped 0') return;
+    throw this.#failure('cannot be checkpointed', await this.#reason());
+  }
+
+  /** Lets the container go on. Resolves when the process has ended. */
+  async end(): Promise<void> {
+    this.#child.stdin?.end();
+    await this.#ended.promise;
+    this.#lines.close();
+  }
+
+  async #next(): Promise<string | undefined> {
+    if (this.#child.exitCode !== null || this.#child.pid === undefined) return undefined;
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  #failure(what: string, reason: string): CriError {
+    const { containerId } = this.#order;
+    return new CriError(
+      Code.INTERNAL,
+      `container ${containerId} ${what}: ${reason.slice(0, MAX_TEXT) || 'no reason is told'}`,
+    );
+  }
+
+  /** What the runtime, and criu in its log, tell. */
+  async #reason(): Promise<string> {
+    const [ofRuntime, ofCriu] = await Promise.all(
+      [RUNTIME_LOG, 'dump.log'].map((name) => readFile(join(this.#order.work, name), 'utf8').catch(() => '')),
+    );
+    const last = (ofRuntime ?? '').trim().split('\n').at(-1) ?? '';
+    const errors = (ofCriu ?? '')
+      .split('\n')
+      .filter((line) => /\bError \(/.test(line) && !/rlimit:/.test(line));
+    return [
+      messageIn(last) || this.#stderr.trim(),
+      ...errors.slice(0, 2).map((line) => `criu: ${line.trim()}`),
+    ]
+      .filter(Boolean)
+      .join('; ');
+  }
+}
+
+/** Of a line of the runtime's log. */
+function messageIn(line: string): string {
+  try {
+    const { msg } = JSON.parse(line) as { msg?: unknown };
+    return typeof msg === 'string' ? msg : '';
+  } catch {
+    return line;
+  }
+}
+
+/** It ends, and lets the container go on, when its stdin ends: at the latest with cridock. */
+function scriptText({ containerId, bundle, freezer, criu, work }: DumpOrder): string {
+  const runtime = [
+    bundle.runtime,
+    ...['--root', bundle.stateRoot, '--log', join(work, RUNTIME_LOG), '--log-format', 'json'],
+    ...(bundle.systemdCgroup ? ['--systemd-cgroup'] : []),
+    'checkpoint',
+    ...['--leave-running', '--file-locks', '--image-path', join(work, IMAGES), '--work-path', work],
+    containerId,
+  ];
+  const file = quoted(freezer.file);
+  return [
+    `PATH=${quoted(`${criu}:${bundle.path}`)}`,
+    'export PATH',
+    `trap 'exit 1' HUP INT TERM`,
+    `trap "echo ${freezer.thaw} >${file.replaceAll('"', '\\"')}" EXIT`,
+    `echo ${freezer.freeze} >${file} || exit 1`,
+    'echo freezing',
+    'read -r _ || exit 1',
+    `${runtime.map(quoted).join(' ')} </dev/null >/dev/null 2>&1`,
+    'echo "dumped $?"',
+    'read -r _',
+    '',
+  ].join('\n');
+}
+
+/** For a shell. */
+function quoted(word: string): string {
+  return `'${word.replaceAll("'", `'\\''`)}'`;
+}
+
+async function apart(command: readonly string[], name: string): Promise<string[]> {
+  const isSystemd = await access(SYSTEMD_RUNS).then(
+    () => true,
+    () => false,
+  );
+  if (!isSystemd) return [...command];
+  const unit = `--unit=cridock-checkpoint-${name}`;
+  return ['systemd-run', '--quiet', '--collect', '--wait', '--pipe', unit, ...command];
+}

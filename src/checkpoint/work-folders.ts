@@ -1,0 +1,87 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { dirname, basename, join } from 'node:path';
+import { messageOf } from '../util/cri-error.js';
+import { isMissing } from '../util/is-missing.js';
+import type { Logger } from '../util/log.js';
+import type { Freezer } from './dump-process.js';
+
+/** A folder for what belongs to one checkpoint, for root alone. */
+export interface WorkFolder {
+  readonly path: string;
+  /** Beside the archive's place, its name until it is whole. */
+  readonly unfinished: string;
+  remove(): Promise<void>;
+}
+
+/** What the next start has to do after a kill. */
+interface Left {
+  readonly unfinished: string;
+  readonly freezer: Pick<Freezer, 'file' | 'thaw'> | null;
+}
+
+const LEFT = 'left.json';
+
+/** Makes such folders, and takes away what a kill has left of them. */
+export class WorkFolders {
+  readonly #dir: string;
+  readonly #log: Logger;
+
+  /** `dir` is an absolute path; it is made when it is needed. */
+  constructor(dir: string, log: Logger) {
+    this.#dir = dir;
+    this.#log = log;
+  }
+
+  /** For an archive that will be at `target`, or none. */
+  async make(target?: string, freezer?: Freezer): Promise<WorkFolder> {
+    const name = randomBytes(8).toString('hex');
+    const path = join(this.#dir, name);
+    const unfinished = target === undefined ? '' : join(dirname(target), `.${basename(target)}.${name}`);
+    await mkdir(this.#dir, { recursive: true, mode: 0o700 });
+    await mkdir(path, { mode: 0o700 });
+    const left: Left = { unfinished, freezer: freezer ? { file: freezer.file, thaw: freezer.thaw } : null };
+    await writeFile(join(path, LEFT), JSON.stringify(left), { mode: 0o600 });
+    return { path, unfinished, remove: () => this.#remove(path, left) };
+  }
+
+  /** Removes what is there, before anything new is made. Failures are logged. */
+  async sweep(): Promise<void> {
+    let names: string[] = [];
+    try {
+      names = await readdir(this.#dir);
+    } catch (error) {
+      if (!isMissing(error))
+        this.#log.warn('the folder of checkpoints cannot be read', { error: messageOf(error) });
+    }
+    for (const name of names) {
+      const path = join(this.#dir, name);
+      try {
+        const left = await readLeft(join(path, LEFT));
+        // It lets the container go on by itself, unless that was killed too.
+        if (left?.freezer)
+          await writeFile(left.freezer.file, left.freezer.thaw, { flag: 'r+' }).catch(() => undefined);
+        await this.#remove(path, left ?? { unfinished: '', freezer: null });
+        this.#log.info('took away what was left of a checkpoint', { path });
+      } catch (error) {
+        this.#log.warn('what is left of a checkpoint stays', { path, error: messageOf(error) });
+      }
+    }
+  }
+
+  async #remove(path: string, { unfinished }: Left): Promise<void> {
+    if (unfinished !== '') await rm(unfinished, { force: true });
+    await rm(path, { recursive: true, force: true });
+  }
+}
+
+/** Undefined for a folder that was not made whole. */
+async function readLeft(path: string): Promise<Left | undefined> {
+  try {
+    const { unfinished, freezer } = JSON.parse(await readFile(path, 'utf8')) as Partial<Left>;
+    return { unfinished: typeof unfinished === 'string' ? unfinished : '', freezer: freezer ?? null };
+  } catch (error) {
+    if (isMissing(error) || error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,105 @@
+import { lstat, stat } from 'node:fs/promises';
+import { dirname, normalize } from 'node:path';
+import type { Subject } from '../../checkpoint/checkpoints.js';
+import { statusDump } from '../../convert/checkpoint/metadata.js';
+import { checkAbsolutePath, requireInteger, requireShortText } from '../../convert/text/validate.js';
+import type { CheckpointContainerRequest__Output } from '../../gen/runtime/v1/CheckpointContainerRequest.js';
+import type { CheckpointContainerResponse } from '../../gen/runtime/v1/CheckpointContainerResponse.js';
+import type { ContainerRecord } from '../../state/records.js';
+import type { CallContext } from '../../util/call-context.js';
+import { Code, CriError, invalidArgument } from '../../util/cri-error.js';
+import { isMissing } from '../../util/is-missing.js';
+import type { CriDeps } from '../deps.js';
+import { runningContainerOrThrow } from '../lookup.js';
+import { containerStatusOf } from '../replies/container-messages.js';
+import { logModeOf } from './log.js';
+
+/** What it takes to take a checkpoint. */
+export type CheckpointDeps = Pick<CriDeps, 'heldLimits' | 'mirror' | 'savedStates'>;
+
+/** Node's timers hold no more; longer timeouts are none. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/**
+ * Writes the state of a running container into an archive at `location`, and lets it go on (CRI: CheckpointContainer). After
+ * `timeout` seconds, 0 for none, DEADLINE_EXCEEDED: there is no archive then, and the container runs on. UNIMPLEMENTED where the
+ * node has no criu that can be used.
+ */
+export async function checkpointContainer(
+  deps: CheckpointDeps,
+  request: CheckpointContainerRequest__Output,
+  ctx: CallContext,
+): Promise<CheckpointContainerResponse> {
+  const seconds = requireInteger('timeout', request.timeout, 0, Number.MAX_SAFE_INTEGER);
+  const target = await requireTarget('location', request.location);
+  const tooLong = new AbortController();
+  const onTimeout = (): void => {
+    const message = `the checkpoint took longer than its timeout of ${seconds}s`;
+    tooLong.abort(new CriError(Code.DEADLINE_EXCEEDED, message));
+  };
+  const timer =
+    seconds > 0 && seconds * 1000 <= MAX_TIMER_MS ? setTimeout(onTimeout, seconds * 1000) : undefined;
+  const signal = AbortSignal.any([ctx.signal, tooLong.signal]);
+  try {
+    const container = runningContainerOrThrow(await deps.mirror.current(signal), request.container_id);
+    const { info } = await deps.mirror.currentFacts();
+    const runtime = container.inspect.HostConfig.Runtime ?? info.DefaultRuntime;
+    await deps.savedStates.take([subjectOf(deps, container, runtime, target)], info, signal);
+    return {};
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function subjectOf(
+  deps: Pick<CriDeps, 'heldLimits' | 'mirror'>,
+  container: ContainerRecord,
+  runtime: string,
+  target: string,
+): Subject {
+  const sandbox = deps.mirror.lastKnown.sandboxes.get(container.sandboxId);
+  if (sandbox === undefined) {
+    throw new CriError(
+      Code.FAILED_PRECONDITION,
+      `container_id: container ${container.id} has no pod sandbox`,
+    );
+  }
+  const { id, name, metadata, labels, image, createdAtNs } = container;
+  return {
+    container,
+    target,
+    status: statusDump(containerStatusOf(deps, container)),
+    logPath: logModeOf(container) === 'cri' ? labels.logPath : '',
+    facts: {
+      id,
+      name,
+      containerName: metadata.name,
+      pod: { id: sandbox.id, ...sandbox.identity },
+      annotations: labels.annotations,
+      image,
+      runtime,
+      createdAt: new Date(Number(createdAtNs / 1_000_000n)),
+      checkpointedAt: new Date(),
+      isRestored: false,
+    },
+  };
+}
+
+/** A path that a file can be put at. INVALID_ARGUMENT for any other. */
+async function requireTarget(field: string, path: string): Promise<string> {
+  checkAbsolutePath(field, requireShortText(field, path));
+  if (normalize(path) !== path || path.endsWith('/'))
+    throw invalidArgument(field, 'must be the path of a file');
+  const folder = dirname(path);
+  const isFolder = await stat(folder).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+  if (!isFolder) throw invalidArgument(field, `${folder} is no folder`);
+  try {
+    if (!(await lstat(path)).isFile()) throw invalidArgument(field, `${path} is there, and is no file`);
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+  }
+  return path;
+}

@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { keptChanges, writeRootfsDiff } from '../../../src/checkpoint/rootfs-diff.js';
+
+describe('the changed files of a container', () => {
+  it('leaves out mounts and what the runtime makes, but not what only begins like them', () => {
+    const changes = [
+      '/',
+      '/dev',
+      '/dev/x',
+      '/devices',
+      '/data/file',
+      '/database',
+      '/etc/hosts',
+      '/etc/motd',
+    ].map((Path) => ({
+      Kind: 1,
+      Path,
+    }));
+    const kept = keptChanges(
+      [...changes, { Kind: 2, Path: '/gone' }, { Kind: 2, Path: '/data/gone' }],
+      ['/data', '/etc/hosts'],
+    );
+    assert.deepEqual(kept, { present: ['./devices', './database', './etc/motd'], deleted: ['/gone'] });
+  });
+
+  it('writes them as they are, whatever their names, and tells how many are not found', async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'cridock-diff-'));
+    t.after(() => rmSync(folder, { recursive: true }));
+    const [root, work] = [join(folder, 'root'), join(folder, 'work')];
+    for (const path of [root, work, join(root, 'd')]) mkdirSync(path);
+    const names = ['-x', 'a\nb', '--owner=5', 'd/f', 'it\'s "q"'];
+    for (const name of names) writeFileSync(join(root, name), name);
+    symlinkSync('/etc', join(root, 'link'));
+    writeFileSync(join(root, 'd/not-changed'), '');
+    const present = [...names, 'd', 'link', 'was-no-utf8\ufffd'].map((name) => `./${name}`);
+    const { signal } = new AbortController();
+    assert.equal(await writeRootfsDiff(root, { present, deleted: ['/x'] }, work, signal), 1);
+    const list = execFileSync('tar', ['-tf', join(work, 'rootfs-diff.tar'), '--quoting-style=literal'], {
+      encoding: 'utf8',
+    });
+    assert.deepEqual(list, [...names.map((name) => `./${name}`), './d/', './link', ''].join('\n'));
+    assert.equal(readFileSync(join(work, 'deleted.files'), 'utf8'), '["/x"]');
+    assert.equal(statSync(join(work, 'rootfs-diff.tar')).mode & 0o777, 0o600);
+    const aborted = AbortSignal.abort(new Error('given up'));
+    await assert.rejects(writeRootfsDiff(root, { present, deleted: [] }, work, aborted), /given up/);
+  });
+});

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
-import { chmod, lstat, mkdir, readdir, readlink, rm, symlink } from 'node:fs/promises';
+import { chmod, lstat, mkdir, readdir, readlink, symlink } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { refusalText } from '../convert/companion/answer.js';
 import { Code, CriError, messageOf } from '../util/cri-error.js';
 import type { Logger } from '../util/log.js';
+import { removeFile } from '../util/remove-file.js';
 
 /** What is answered with, for the text of the container's config.json. Throws an Error with the reason for a refusal. */
 export type AnswerFor = (config: string) => Promise<Buffer> | Buffer;
@@ -63,14 +64,14 @@ export class Questions {
     if (!ID.test(id)) throw new CriError(Code.INTERNAL, `"${id}" is not an id`);
     await this.open();
     const link = join(this.#folder, id);
-    await rm(link, { force: true });
+    await removeFile(link);
     await symlink(this.#socketName, link);
     this.#expected.set(id, answer);
     try {
       return await work();
     } finally {
       this.#expected.delete(id);
-      await rm(link, { force: true });
+      await removeFile(link);
     }
   }
 
@@ -88,7 +89,7 @@ export class Questions {
       // Links of starts that a kill has cut off: nobody else has this process's socket.
       const path = join(this.#folder, name);
       const isOwn = name === this.#socketName || (await readlink(path).catch(() => '')) === this.#socketName;
-      if (isOwn) await rm(path, { force: true });
+      if (isOwn) await removeFile(path);
     }
     const server = createServer((socket) => this.#take(socket));
     await new Promise<void>((resolve, reject) => {

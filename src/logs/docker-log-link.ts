@@ -1,7 +1,8 @@
-import { lstat, mkdir, rename, rm, symlink } from 'node:fs/promises';
+import { lstat, mkdir, rename, symlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { Code, CriError, messageOf } from '../util/cri-error.js';
 import { isMissing } from '../util/is-missing.js';
+import { removeFile } from '../util/remove-file.js';
 
 /**
  * Makes `logPath`, where the kubelet looks for a container's log, a symbolic link to the json-file log that Docker
@@ -23,7 +24,7 @@ export async function linkDockerLog(logPath: string, dockerLogPath: string): Pro
         `log ${logPath} is there already and is not a symbolic link`,
       );
     }
-    await rm(unfinished, { force: true });
+    await removeFile(unfinished);
     await symlink(dockerLogPath, unfinished);
     await rename(unfinished, logPath);
   });
@@ -32,7 +33,7 @@ export async function linkDockerLog(logPath: string, dockerLogPath: string): Pro
 /** Removes the link at `logPath`; success when there is none. What is not a link is left alone. */
 export async function unlinkDockerLog(logPath: string): Promise<void> {
   await reported(`cannot remove log link ${logPath}`, async () => {
-    if ((await kindAt(logPath)) === 'link') await rm(logPath, { force: true });
+    if ((await kindAt(logPath)) === 'link') await removeFile(logPath);
   });
 }
 

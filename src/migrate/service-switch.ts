@@ -1,4 +1,4 @@
-import { access, constants, mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { access, constants, mkdir, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { loadConfig } from '../cli/config.js';
 import { execStartOf } from '../unit/exec-start.js';
@@ -7,6 +7,7 @@ import { systemctl, type Systemctl } from '../unit/systemctl.js';
 import { settingsOfUnit } from '../unit/unit-settings.js';
 import { messageOf } from '../util/cri-error.js';
 import { DROP_IN_NAME, dropInFor } from './drop-in.js';
+import { removeFile } from '../util/remove-file.js';
 
 /** What would be done, or was. */
 export interface SwitchPlan {
@@ -83,7 +84,7 @@ async function planFrom(
   };
   const steps = [write, ...restart];
   return plan(unit, remarks, steps, async (error) => {
-    await rm(path, { force: true });
+    await removeFile(path);
     await run('daemon-reload');
     await restartUnit(unit, run);
     throw new Error(`cridock did not start, and the old service is back: ${messageOf(error)}`, {
@@ -111,7 +112,7 @@ async function planTo(
     const what = `${beneath.program}, which ${unit.path} starts, is not there`;
     return stuck(unit, remarks, `${what}; install cri-dockerd as that file first`);
   }
-  const remove: Step = { text: `remove ${path}`, take: () => rm(path, { force: true }) };
+  const remove: Step = { text: `remove ${path}`, take: () => removeFile(path) };
   const restart = restartSteps(unit, run, () => Promise.resolve());
   if (isOurs) return plan(unit, remarks, [remove, ...restart]);
   const isDone = unit.isActive && unit.runs !== 'cridock' && !unit.needsReload;

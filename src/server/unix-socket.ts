@@ -1,4 +1,4 @@
-import { chmod, chown, lstat, mkdir, readFile, rename, rm } from 'node:fs/promises';
+import { chmod, chown, lstat, mkdir, readFile, rename } from 'node:fs/promises';
 import type { Stats } from 'node:fs';
 import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
@@ -8,6 +8,7 @@ import type { Logger } from '../util/log.js';
 import { listen } from './accept.js';
 import type { OnConnection } from './accept.js';
 import { isMissing } from '../util/is-missing.js';
+import { removeFile } from '../util/remove-file.js';
 
 /**
  * Who may connect besides root. The group that may use Docker may use the runtime: whoever can do the one can do the other.
@@ -33,7 +34,7 @@ export async function listenOnUnixSocket(
   if (Buffer.byteLength(draft) > MAX_SOCKET_PATH_BYTES) {
     throw new Error(`${dirname(path)}: too long a path for a socket`);
   }
-  await rm(draft, { force: true });
+  await removeFile(draft);
   const server = await listen({ path: draft }, onConnection, log);
   try {
     if (access === 'docker-group') await giveToGroup(draft, log);
@@ -101,7 +102,7 @@ async function groupId(name: string): Promise<number | undefined> {
 async function removeIfOwn(path: string, own: Stats, log: Logger): Promise<void> {
   try {
     const found = await lstatIfThere(path);
-    if (found?.ino === own.ino && found.dev === own.dev) await rm(path, { force: true });
+    if (found?.ino === own.ino && found.dev === own.dev) await removeFile(path);
   } catch (error) {
     log.warn('cannot remove the socket file', { path, reason: messageOf(error) });
   }

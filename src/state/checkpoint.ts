@@ -1,10 +1,11 @@
-import { mkdir, readFile, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Code, CriError, invalidArgument, messageOf } from '../util/cri-error.js';
 import type { Logger } from '../util/log.js';
 import { replaceFile } from '../util/replace-file.js';
 import { formatCheckpoint, parseCheckpoint, type SandboxCheckpoint } from './checkpoint-format.js';
 import { isMissing } from '../util/is-missing.js';
+import { removeFile } from '../util/remove-file.js';
 
 const ID_PATTERN = /^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$/;
 const MAX_ID_LENGTH = 250;
@@ -30,7 +31,7 @@ export class CheckpointStore {
     await this.#reported('prepare', this.#dir, async () => {
       await mkdir(this.#dir, { recursive: true, mode: 0o755 });
       const unfinished = (await readdir(this.#dir)).filter((name) => name.startsWith(UNFINISHED_PREFIX));
-      await Promise.all(unfinished.map((name) => rm(join(this.#dir, name), { force: true })));
+      await Promise.all(unfinished.map((name) => removeFile(join(this.#dir, name))));
     });
   }
 
@@ -65,7 +66,7 @@ export class CheckpointStore {
   /** Removes the checkpoint; success when there is none. */
   async remove(id: string): Promise<void> {
     const path = this.#path(id);
-    await this.#reported('remove', path, () => rm(path, { force: true }));
+    await this.#reported('remove', path, () => removeFile(path));
   }
 
   /** The ids of all checkpoints, unread. */

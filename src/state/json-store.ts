@@ -1,8 +1,9 @@
-import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Code, CriError, messageOf } from '../util/cri-error.js';
 import type { Logger } from '../util/log.js';
 import { replaceFile, type Outlasts } from '../util/replace-file.js';
+import { removeFile } from '../util/remove-file.js';
 
 const ID = /^[0-9a-f]{64}$/;
 const UNFINISHED_PREFIX = '.unfinished-';
@@ -37,7 +38,7 @@ export class JsonStore<T> {
     await reported('prepare', dir, async () => {
       await mkdir(dir, { recursive: true, mode: 0o755 });
       for (const name of await readdir(dir)) {
-        if (name.startsWith(UNFINISHED_PREFIX)) await rm(join(dir, name), { force: true });
+        if (name.startsWith(UNFINISHED_PREFIX)) await removeFile(join(dir, name));
         else if (ID.test(name)) await this.#load(name);
       }
     });
@@ -63,7 +64,7 @@ export class JsonStore<T> {
   async delete(id: string): Promise<void> {
     if (this.#values.delete(id)) {
       const path = this.#path(id);
-      const removal = reported('remove', path, () => rm(path, { force: true }));
+      const removal = reported('remove', path, () => removeFile(path));
       this.#removals.set(id, removal);
       await removal.finally(() => this.#removals.delete(id));
     }

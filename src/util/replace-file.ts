@@ -1,5 +1,6 @@
-import { open, rename, rm } from 'node:fs/promises';
+import { open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { removeFile } from './remove-file.js';
 
 /** What a written file has to outlast. */
 export type Outlasts = 'a crash' | 'a power cut';
@@ -26,7 +27,7 @@ export async function replaceFile(
     }
     await rename(unfinished, path);
   } catch (error) {
-    await rm(unfinished, { force: true }).catch(() => undefined);
+    await removeFile(unfinished).catch(() => undefined);
     throw error;
   }
   if (outlasts === 'a power cut') await syncDirectory(dirname(path));

@@ -1,22 +1,31 @@
-import { access, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 
 import { Code, CriError, messageOf } from '../../util/cri-error.js';
-import type { Logger } from '../../util/log.js';
-import { replaceFile } from '../../util/replace-file.js';
-import { POD_INTERFACE, type Attachment } from './attachment.js';
-import { isJsonObject, parseJsonObject } from './json-object.js';
-import { parseNetworkList } from './network-config.js';
 import { isMissing } from '../../util/is-missing.js';
+import type { Logger } from '../../util/log.js';
+import { removeFile } from '../../util/remove-file.js';
+import { replaceFile } from '../../util/replace-file.js';
+import { parseAttachment, serializeAttachment } from './attachment-record.js';
+import { POD_INTERFACE, type Attachment } from './attachment.js';
 
-const KIND = 'cniCacheV1';
 const TEMPORARY_PREFIX = '.tmp-';
 /** The network under which cri-dockerd records its runs of the loopback plugin. */
 const LOOPBACK_NETWORK = 'cni-loopback';
+const RECORD_NAME = new RegExp(`-([0-9a-f]{64})-${POD_INTERFACE}$`);
+
+/** What the folders hold: nobody else writes there while cridock runs. */
+interface Known {
+  /** By sandbox id, then by file name; undefined before it was read. */
+  readonly records: Map<string, Map<string, Attachment | undefined>>;
+  readonly loopbacks: Set<string>;
+  readonly detached: Set<string>;
+}
 
 /**
  * The record of attachments, one file each, in the format and place of libcni, so that cri-dockerd can detach what
- * was attached here, and the other way round: `<cacheDir>/results/<network>-<sandbox id>-eth0`.
+ * was attached here, and the other way round: `<cacheDir>/results/<network>-<sandbox id>-eth0`. The folders are listed once, and
+ * each file is read once; from then on memory tells what they hold.
  *
  * An attachment is recorded before its first plugin runs, then without a result: what a crash leaves behind can be
  * detached. libcni reads such a record as one with an empty result.
@@ -26,6 +35,7 @@ export class AttachmentCache {
   /** A file for each sandbox that was detached, by its id: its last record. */
   readonly #detachedDir: string;
   readonly #log: Logger;
+  #knowing: Promise<Known> | undefined;
 
   constructor(cacheDir: string, log: Logger) {
     this.#dir = join(cacheDir, 'results');
@@ -38,18 +48,22 @@ export class AttachmentCache {
    * then goes by the present configuration. Throws UNKNOWN with the path when that fails.
    */
   async write(attachment: Attachment): Promise<void> {
-    const path = this.#pathOf(attachment);
+    const known = await this.#known();
+    const name = fileNameOf(attachment);
+    const path = join(this.#dir, name);
+    const unfinished = join(this.#dir, TEMPORARY_PREFIX + name);
+    const put = (): Promise<void> =>
+      replaceFile(path, unfinished, serializeAttachment(attachment), 'a crash');
     try {
-      await mkdir(this.#dir, { recursive: true, mode: 0o700 });
-      await replaceFile(
-        path,
-        join(this.#dir, TEMPORARY_PREFIX + basename(path)),
-        serialize(attachment),
-        'a crash',
-      );
+      await put().catch(async (error: unknown) => {
+        if (!isMissing(error)) throw error;
+        await mkdir(this.#dir, { recursive: true, mode: 0o700 });
+        await put();
+      });
     } catch (error) {
       throw new CriError(Code.UNKNOWN, `CNI cache file ${path}: ${messageOf(error)}`, { cause: error });
     }
+    noteRecord(known, attachment.containerId, name, attachment);
   }
 
   /**
@@ -57,36 +71,36 @@ export class AttachmentCache {
    * attached or as detached. Where it cannot be put aside (a full disk) it is removed, and nothing is remembered.
    */
   async setDetached(attachment: Attachment): Promise<void> {
-    const path = this.#pathOf(attachment);
-    const aside = join(this.#detachedDir, attachment.containerId);
+    const known = await this.#known();
+    const sandboxId = attachment.containerId;
+    const name = fileNameOf(attachment);
     try {
-      if (await renamed(path, aside)) return;
-      await mkdir(this.#detachedDir, { recursive: true, mode: 0o700 });
-      if (await renamed(path, aside)) return;
-      await writeFile(aside, '', { mode: 0o600 }); // it was attached without a record
+      await this.#putAside(join(this.#dir, name), join(this.#detachedDir, sandboxId));
+      known.detached.add(sandboxId);
     } catch (error) {
-      await rm(path, { force: true });
-      const fields = { sandboxId: attachment.containerId, error: messageOf(error) };
+      await removeFile(join(this.#dir, name));
+      const fields = { sandboxId, error: messageOf(error) };
       this.#log.warn('cannot remember that a sandbox was detached: its plugins will be asked again', fields);
     }
+    forgetRecord(known, sandboxId, name);
   }
 
   /** True for a sandbox that was detached, unless it was forgotten. Counts only where `find` finds nothing. */
   async isDetached(sandboxId: string): Promise<boolean> {
-    return access(join(this.#detachedDir, sandboxId)).then(
-      () => true,
-      () => false,
-    );
+    return (await this.#known()).detached.has(sandboxId);
   }
 
   /** The ids of all sandboxes that are known to be detached. */
   async detachedIds(): Promise<string[]> {
-    return listed(this.#detachedDir);
+    return [...(await this.#known()).detached];
   }
 
   /** No longer remembers that the sandbox was detached. */
   async forget(sandboxId: string): Promise<void> {
-    await rm(join(this.#detachedDir, sandboxId), { force: true });
+    const { detached } = await this.#known();
+    if (!detached.has(sandboxId)) return;
+    await removeFile(join(this.#detachedDir, sandboxId));
+    detached.delete(sandboxId);
   }
 
   /**
@@ -94,52 +108,78 @@ export class AttachmentCache {
    * to `<name>.corrupt-<n>` and left out.
    */
   async find(sandboxId: string): Promise<Attachment[]> {
+    const known = await this.#known();
     const found: Attachment[] = [];
-    for (const name of await this.#names(sandboxId)) {
-      const path = join(this.#dir, name);
-      const text = await readFile(path, 'utf8').catch(() => undefined);
-      if (text === undefined) continue; // removed meanwhile
-      try {
-        const attachment = parse(text);
-        if (attachment.containerId === sandboxId) found.push(attachment);
-      } catch (error) {
-        await this.#setAside(path, messageOf(error));
-      }
+    for (const [name, read] of [...(known.records.get(sandboxId) ?? [])]) {
+      const attachment = read ?? (await this.#read(name));
+      if (attachment?.containerId === sandboxId) {
+        known.records.get(sandboxId)?.set(name, attachment);
+        found.push(attachment);
+      } else forgetRecord(known, sandboxId, name);
     }
     return found;
   }
 
   /** The ids of all sandboxes that are recorded, with a result or without. */
   async sandboxIds(): Promise<Set<string>> {
-    const ids = (await listed(this.#dir)).map(
-      (name) => new RegExp(`-([0-9a-f]{64})-${POD_INTERFACE}$`).exec(name)?.[1],
-    );
-    return new Set(ids.filter((id) => id !== undefined));
+    const { records, loopbacks } = await this.#known();
+    return new Set([...records.keys(), ...loopbacks]);
   }
 
   /** Removes cri-dockerd's record of the loopback interface, for which there is nothing to be undone. */
   async removeLoopback(sandboxId: string): Promise<void> {
-    await rm(join(this.#dir, `${LOOPBACK_NETWORK}-${sandboxId}-${POD_INTERFACE}`), { force: true });
+    const { loopbacks } = await this.#known();
+    if (!loopbacks.has(sandboxId)) return;
+    await removeFile(join(this.#dir, `${LOOPBACK_NETWORK}-${sandboxId}-${POD_INTERFACE}`));
+    loopbacks.delete(sandboxId);
   }
 
   /** Removes what writes left behind that a crash cut short. Only while nothing is being written. */
   async removeTemporary(): Promise<void> {
     const names = (await listed(this.#dir)).filter((name) => name.startsWith(TEMPORARY_PREFIX));
-    await Promise.all(names.map((name) => rm(join(this.#dir, name), { force: true })));
+    await Promise.all(names.map((name) => removeFile(join(this.#dir, name))));
   }
 
-  #pathOf({ network, containerId, ifName }: Attachment): string {
-    return join(this.#dir, `${network.name}-${containerId}-${ifName}`);
+  async #known(): Promise<Known> {
+    this.#knowing ??= this.#list().catch((error: unknown) => {
+      this.#knowing = undefined; // the next one may find the disk mended
+      throw error;
+    });
+    return this.#knowing;
   }
 
-  async #names(sandboxId: string): Promise<string[]> {
-    const ending = `-${sandboxId}-${POD_INTERFACE}`;
-    const loopback = LOOPBACK_NETWORK + ending;
-    const names = (await listed(this.#dir)).filter((name) => name.endsWith(ending) && name !== loopback);
-    return names.filter((name) => !name.startsWith(TEMPORARY_PREFIX));
+  async #list(): Promise<Known> {
+    const [names, detached] = await Promise.all([listed(this.#dir), listed(this.#detachedDir)]);
+    const known: Known = { records: new Map(), loopbacks: new Set(), detached: new Set(detached) };
+    for (const name of names) {
+      const sandboxId = RECORD_NAME.exec(name)?.[1];
+      if (sandboxId === undefined || name.startsWith(TEMPORARY_PREFIX)) continue;
+      noteRecord(known, sandboxId, name, undefined);
+    }
+    return known;
   }
 
-  async #setAside(path: string, reason: string): Promise<void> {
+  /** Undefined for a record that is gone, or was set aside. */
+  async #read(name: string): Promise<Attachment | undefined> {
+    const path = join(this.#dir, name);
+    const text = await readFile(path, 'utf8').catch(() => undefined);
+    if (text === undefined) return undefined; // removed by hand
+    try {
+      return parseAttachment(text);
+    } catch (error) {
+      await this.#setCorruptAside(path, messageOf(error));
+      return undefined;
+    }
+  }
+
+  async #putAside(path: string, aside: string): Promise<void> {
+    if (await renamed(path, aside)) return;
+    await mkdir(this.#detachedDir, { recursive: true, mode: 0o700 });
+    if (await renamed(path, aside)) return;
+    await writeFile(aside, '', { mode: 0o600 }); // it was attached without a record
+  }
+
+  async #setCorruptAside(path: string, reason: string): Promise<void> {
     const taken = new Set(await listed(this.#dir));
     let n = 1;
     while (taken.has(`${basename(path)}.corrupt-${n}`)) n += 1;
@@ -152,6 +192,30 @@ export class AttachmentCache {
     }
     this.#log.warn('a CNI cache file cannot be read and was set aside', { path, reason, aside });
   }
+}
+
+function fileNameOf({ network, containerId, ifName }: Attachment): string {
+  return `${network.name}-${containerId}-${ifName}`;
+}
+
+function noteRecord(
+  { records, loopbacks }: Known,
+  sandboxId: string,
+  name: string,
+  attachment: Attachment | undefined,
+): void {
+  if (name.startsWith(`${LOOPBACK_NETWORK}-`)) {
+    loopbacks.add(sandboxId);
+    return;
+  }
+  const ofSandbox = records.get(sandboxId) ?? new Map<string, Attachment | undefined>();
+  records.set(sandboxId, ofSandbox.set(name, attachment));
+}
+
+function forgetRecord({ records }: Known, sandboxId: string, name: string): void {
+  const ofSandbox = records.get(sandboxId);
+  ofSandbox?.delete(name);
+  if (ofSandbox?.size === 0) records.delete(sandboxId);
 }
 
 /** Answers false when there is no such file, or no folder to put it into. */
@@ -172,46 +236,4 @@ async function listed(dir: string): Promise<string[]> {
     if (isMissing(error)) return [];
     throw new CriError(Code.UNKNOWN, `CNI cache ${dir}: ${messageOf(error)}`, { cause: error });
   }
-}
-
-function serialize(attachment: Attachment): string {
-  const { network, containerId, ifName, netnsPath, cniArgs, capabilityArgs, result } = attachment;
-  return JSON.stringify({
-    kind: KIND,
-    containerId,
-    config: Buffer.from(network.text).toString('base64'),
-    ifName,
-    networkName: network.name,
-    netns: netnsPath === '' ? undefined : netnsPath,
-    cniArgs,
-    capabilityArgs: Object.keys(capabilityArgs).length === 0 ? undefined : capabilityArgs,
-    result,
-  });
-}
-
-function parse(text: string): Attachment {
-  const record = parseJsonObject(text);
-  const { kind, containerId, config, ifName, netns, cniArgs, capabilityArgs, result } = record;
-  if (kind !== KIND) throw new Error(`kind is not ${KIND}`);
-  if (typeof containerId !== 'string' || typeof ifName !== 'string' || typeof config !== 'string') {
-    throw new Error('containerId, ifName or config is missing');
-  }
-  return {
-    network: parseNetworkList(Buffer.from(config, 'base64').toString()),
-    containerId,
-    ifName,
-    netnsPath: typeof netns === 'string' ? netns : '',
-    cniArgs: isPairs(cniArgs) ? cniArgs : [],
-    capabilityArgs: isJsonObject(capabilityArgs) ? capabilityArgs : {},
-    result: isJsonObject(result) ? result : undefined,
-  };
-}
-
-function isPairs(value: unknown): value is [string, string][] {
-  return (
-    Array.isArray(value) &&
-    value.every(
-      (pair) => Array.isArray(pair) && pair.length === 2 && pair.every((item) => typeof item === 'string'),
-    )
-  );
 }

@@ -38,8 +38,10 @@ describe('AttachmentCache', () => {
     cacheDir = await mkdtemp(join(tmpdir(), 'cni-cache-'));
     results = join(cacheDir, 'results');
     warnings = [];
-    cache = new AttachmentCache(cacheDir, { ...silentLogger, warn: (_, fields) => warnings.push(fields) });
+    cache = newCache();
   });
+  const newCache = (): AttachmentCache =>
+    new AttachmentCache(cacheDir, { ...silentLogger, warn: (_, fields) => warnings.push(fields) });
   afterEach(() => rm(cacheDir, { recursive: true }));
 
   it('writes what libcni writes', async () => {
@@ -91,7 +93,7 @@ describe('AttachmentCache', () => {
     const record = JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>;
     delete record['netns'];
     await writeFile(path, JSON.stringify(record));
-    assert.deepEqual(await cache.find(ID), [{ ...COMPLETE, netnsPath: '' }]);
+    assert.deepEqual(await newCache().find(ID), [{ ...COMPLETE, netnsPath: '' }]);
   });
 
   it('sets aside and reports what it cannot read', async () => {
@@ -99,7 +101,7 @@ describe('AttachmentCache', () => {
     const path = join(results, `k8s-net-${ID}-eth0`);
     for (const [n, text] of ['{"kind":"cniCa', '{"kind":"other"}', ''].entries()) {
       await writeFile(path, text);
-      assert.deepEqual(await cache.find(ID), []);
+      assert.deepEqual(await newCache().find(ID), []);
       assert.equal(await readFile(`${path}.corrupt-${n + 1}`, 'utf8'), text);
     }
     assert.equal(warnings.length, 3);
@@ -112,6 +114,29 @@ describe('AttachmentCache', () => {
     await cache.write({ ...COMPLETE, containerId: OTHER_ID });
     await writeFile(join(results, 'something else'), '');
     assert.deepEqual(await cache.sandboxIds(), new Set([ID, OTHER_ID]));
+    assert.deepEqual(await newCache().sandboxIds(), new Set([ID, OTHER_ID]));
+  });
+
+  it('knows after a restart what it knew before', async () => {
+    await cache.write(COMPLETE);
+    await cache.write({ ...COMPLETE, containerId: OTHER_ID });
+    await cache.setDetached({ ...COMPLETE, containerId: OTHER_ID });
+    const restarted = newCache();
+    for (const one of [cache, restarted]) {
+      assert.deepEqual(await one.find(ID), [COMPLETE]);
+      assert.deepEqual(await one.find(OTHER_ID), []);
+      assert.deepEqual([await one.isDetached(ID), await one.isDetached(OTHER_ID)], [false, true]);
+    }
+    await restarted.forget(OTHER_ID);
+    assert.equal(await restarted.isDetached(OTHER_ID), false);
+    assert.deepEqual(await newCache().detachedIds(), []);
+  });
+
+  it('asks the disk again when the folders could not be listed', async () => {
+    await writeFile(results, '');
+    await assert.rejects(cache.find(ID), (error) => hasCode(error, Code.UNKNOWN));
+    await rm(results);
+    assert.deepEqual(await cache.find(ID), []);
   });
 
   it('does not take half-written files for records and removes them', async () => {
@@ -123,6 +148,7 @@ describe('AttachmentCache', () => {
   });
 
   it('names the path when it cannot write', async () => {
+    await cache.find(ID);
     await writeFile(results, '');
     await assert.rejects(
       cache.write(PENDING),

@@ -41,6 +41,10 @@ export class DockerBridgeNetwork implements PodNetwork {
     return Promise.resolve({ ready: true, reason: '', message: '' });
   }
 
+  async prepare(): Promise<void> {
+    // Docker attaches the sandbox when it starts it.
+  }
+
   async setUp(): Promise<PodNetworkResult> {
     return Promise.resolve({ ips: [] });
   }

@@ -9,8 +9,8 @@ export interface PodDns {
   options: string[];
 }
 
-/** What the network needs to know of a pod. */
-export interface PodNetworkRequest {
+/** What the network needs to know of a pod before it has a network namespace. */
+export interface PodNetworkPlan {
   sandboxId: string;
   podName: string;
   podNamespace: string;
@@ -20,15 +20,27 @@ export interface PodNetworkRequest {
   portMappings: PortMapping[];
   /** CRI's `linux.cgroup_parent`, for plugins that declare the `cgroupPath` capability; '' when there is none. */
   cgroupParent: string;
-  /** For plugins that declare the `dns` capability; undefined when none were asked. Not used by `tearDown`. */
+  /** For plugins that declare the `dns` capability; undefined when none were asked. */
   dns?: PodDns | undefined;
-  /** Path of the sandbox's network namespace, or '' when it is gone (DEL only). */
+}
+
+/** What the network needs to know of a pod. */
+export interface PodNetworkRequest extends PodNetworkPlan {
+  /** Path of the sandbox's network namespace, or '' when it is gone (`tearDown` only). */
   netnsPath: string;
   /**
    * Whether `lo` is up in the sandbox (`isLoopbackUp`). Docker brings it up itself, also with network `none`; where
-   * it did not, `setUp` does. Not used by `tearDown`.
+   * it did not, `setUp` does.
    */
   loopbackUp: boolean;
+}
+
+/** What the network needs to know of a pod that is to be detached. */
+export interface PodDetachRequest extends Omit<PodNetworkPlan, 'portMappings'> {
+  /** As of `PodNetworkRequest`. */
+  netnsPath: string;
+  /** Asked where no record of the attachment tells. */
+  portMappings: () => Promise<PortMapping[]>;
 }
 
 /** The addresses of a pod, the primary one first. */
@@ -60,17 +72,21 @@ export interface PodNetwork {
   stop(): Promise<void>;
   condition(signal?: AbortSignal): Promise<NetworkCondition>;
   /**
-   * Attaches the pod. On failure everything that was attached is detached again before it throws
+   * Does what can be done of `setUp` before the pod has a namespace: what an earlier attempt left attached is detached, and it
+   * is recorded that this pod is about to be attached. Throws as `setUp`.
+   */
+  prepare(plan: PodNetworkPlan, signal?: AbortSignal): Promise<void>;
+  /**
+   * Attaches the pod, after `prepare` or without. On failure everything that was attached is detached again before it throws
    * (UNAVAILABLE when there is no usable configuration, INVALID_ARGUMENT that names a malformed field or annotation,
-   * CANCELLED or DEADLINE_EXCEEDED after an abort or when it takes too long, else UNKNOWN). What an earlier attempt
-   * left attached is detached first.
+   * CANCELLED or DEADLINE_EXCEEDED after an abort or when it takes too long, else UNKNOWN).
    */
   setUp(request: PodNetworkRequest, signal?: AbortSignal): Promise<PodNetworkResult>;
   /**
    * Detaches the pod with what was recorded at set-up. Success when it is not attached. Once it has succeeded it is
    * remembered, also after a restart: repeats do nothing until `setUp` attaches the pod again.
    */
-  tearDown(request: PodNetworkRequest, signal?: AbortSignal): Promise<void>;
+  tearDown(request: PodDetachRequest, signal?: AbortSignal): Promise<void>;
   /** The sandbox is gone: what is remembered of it need not be kept any more. */
   forget(sandboxId: string): Promise<void>;
   /**

@@ -48,10 +48,12 @@ async function start(deps: StartContainerDeps, id: string, ctx: CallContext): Pr
       `container_id: container ${id} has ended (${container.phase.reason}) and is not started again`,
     );
   }
-  await prepareLog(deps, container);
   await prepareSysfs(deps, container);
   await holdLimits(deps, container);
-  const started = await deps.mirror.during(container.name, () => startAndRead(deps, container));
+  const log = prepareLog(deps, container);
+  const started = await deps.mirror
+    .during(container.name, () => startAndRead(deps, container))
+    .finally(() => log);
   if (started?.kind !== 'container') return;
   if (logModeOf(started) === 'symlink') {
     await reportLog(deps, started, linkDockerLog(started.labels.logPath, started.inspect.LogPath ?? ''));

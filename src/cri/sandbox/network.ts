@@ -1,8 +1,9 @@
 import { podPortMappings } from '../../convert/sandbox/port-mappings.js';
+import type { ContainerCreateBody } from '../../docker/types.js';
 import type { DNSConfig__Output } from '../../gen/runtime/v1/DNSConfig.js';
 import type { PodSandboxConfig__Output } from '../../gen/runtime/v1/PodSandboxConfig.js';
 import { isLoopbackUp } from '../../network/loopback.js';
-import type { PodDns, PodNetworkRequest } from '../../network/network.js';
+import type { PodDetachRequest, PodDns, PodNetworkPlan } from '../../network/network.js';
 import { isNamespace } from '../../node/held-namespace.js';
 import { isHostNetwork, isReady, type SandboxRecord } from '../../state/records.js';
 import { messageOf } from '../../util/cri-error.js';
@@ -11,22 +12,33 @@ import type { CriDeps } from '../deps.js';
 /** What it takes to take a sandbox's network away. */
 export type DetachDeps = Pick<CriDeps, 'checkpoints' | 'network'>;
 
-/** Gives a started sandbox its network. Nothing to do in the host's network. */
+/** Gives a started sandbox the network that was prepared for it. */
 export async function attachSandbox(
   deps: Pick<CriDeps, 'network'>,
   sandbox: SandboxRecord,
-  config: PodSandboxConfig__Output,
+  plan: PodNetworkPlan,
   signal: AbortSignal,
 ): Promise<void> {
-  if (isHostNetwork(sandbox)) return;
-  const request: PodNetworkRequest = {
-    ...podNames(sandbox),
+  const netnsPath = await reachableNetns(sandbox);
+  await deps.network.setUp({ ...plan, netnsPath, loopbackUp: isLoopbackUp(sandbox.pid) }, signal);
+}
+
+/** What the network is to know of a sandbox that is being made. */
+export function networkPlan(
+  sandboxId: string,
+  config: PodSandboxConfig__Output,
+  { HostConfig: { CgroupParent } }: ContainerCreateBody,
+): PodNetworkPlan {
+  return {
+    sandboxId,
+    podName: config.metadata?.name ?? '',
+    podNamespace: config.metadata?.namespace ?? '',
+    podUid: config.metadata?.uid ?? '',
+    annotations: config.annotations,
+    cgroupParent: CgroupParent ?? '',
     portMappings: podPortMappings(config.port_mappings),
     ...(config.dns_config !== null && { dns: podDns(config.dns_config) }),
-    netnsPath: await reachableNetns(sandbox),
-    loopbackUp: await isLoopbackUp(sandbox.pid),
   };
-  await deps.network.setUp(request, signal);
 }
 
 /**
@@ -41,12 +53,16 @@ export async function detachSandbox(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   if (isHostNetwork(sandbox)) return;
-  const checkpoint = await deps.checkpoints.read(sandbox.id);
-  const request: PodNetworkRequest = {
-    ...podNames(sandbox),
-    portMappings: checkpoint?.portMappings ?? [],
+  const { name, namespace, uid } = sandbox.identity;
+  const request: PodDetachRequest = {
+    sandboxId: sandbox.id,
+    podName: name,
+    podNamespace: namespace,
+    podUid: uid,
+    annotations: sandbox.labels.annotations,
+    cgroupParent: sandbox.inspect.HostConfig.CgroupParent ?? '',
+    portMappings: async () => (await deps.checkpoints.read(sandbox.id))?.portMappings ?? [],
     netnsPath,
-    loopbackUp: true,
   };
   await deps.network.tearDown(request, signal);
 }
@@ -69,21 +85,6 @@ export async function networkProblem(
 
 function podDns({ servers, searches, options }: DNSConfig__Output): PodDns {
   return { servers, searches, options };
-}
-
-/** The sandbox as plugins see it, but for its namespace and ports. */
-function podNames(
-  sandbox: SandboxRecord,
-): Omit<PodNetworkRequest, 'portMappings' | 'netnsPath' | 'loopbackUp'> {
-  const { name, namespace, uid } = sandbox.identity;
-  return {
-    sandboxId: sandbox.id,
-    podName: name,
-    podNamespace: namespace,
-    podUid: uid,
-    annotations: sandbox.labels.annotations,
-    cgroupParent: sandbox.inspect.HostConfig.CgroupParent ?? '',
-  };
 }
 
 /**

@@ -41,9 +41,8 @@ export async function reclaimVanishedSandbox(
         podUid: '',
         annotations: {},
         cgroupParent: '',
-        portMappings: checkpoint.portMappings,
+        portMappings: () => Promise.resolve(checkpoint.portMappings),
         netnsPath: '',
-        loopbackUp: true,
       },
       signal,
     );

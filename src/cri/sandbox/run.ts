@@ -6,7 +6,7 @@ import type { PodSandboxConfig__Output } from '../../gen/runtime/v1/PodSandboxCo
 import type { RunPodSandboxRequest__Output } from '../../gen/runtime/v1/RunPodSandboxRequest.js';
 import type { RunPodSandboxResponse } from '../../gen/runtime/v1/RunPodSandboxResponse.js';
 import { checkpointOf } from '../../state/checkpoint-format.js';
-import { isReady, ownFact, type SandboxRecord } from '../../state/records.js';
+import { isHostNetwork, isReady, ownFact, type SandboxRecord } from '../../state/records.js';
 import type { CallContext } from '../../util/call-context.js';
 import { Code, CriError, hasCode, invalidArgument, messageOf } from '../../util/cri-error.js';
 import { checkProfiles } from '../container/checks.js';
@@ -17,7 +17,7 @@ import type { CriDeps } from '../deps.js';
 import { pullShared, type PullDeps } from '../image/pull.js';
 import { SECCOMP_FIELD, readSeccompProfile } from '../seccomp-profile.js';
 import { checkRuntimeHandler } from '../runtime/handlers.js';
-import { attachSandbox } from './network.js';
+import { attachSandbox, networkPlan } from './network.js';
 import { reclaimVanishedSandbox } from './reclaim.js';
 import { removeSandbox, type RemoveSandboxDeps } from './remove.js';
 
@@ -100,7 +100,9 @@ async function makeSandbox(
   await orClearAway(deps, started.id, async () => {
     signal.throwIfAborted();
     progress('attaching its network');
-    await attachSandbox(deps, started, plan.config, signal);
+    if (!isHostNetwork(started)) {
+      await attachSandbox(deps, started, networkPlan(started.id, plan.config, plan.body), signal);
+    }
     if (!isReady(started)) await deps.mirror.remake(started.id);
     const sandbox = await deps.mirror.reach(
       started.id,
@@ -124,10 +126,13 @@ async function startSandbox(
   return orClearAway(deps, id, async () => {
     signal.throwIfAborted();
     progress('starting its container');
-    // The disk takes the checkpoint meanwhile. Neither may be under way when the sandbox is cleared away.
+    // The disk takes the records meanwhile. None of this may be under way when the sandbox is cleared away.
     const outcomes = await Promise.allSettled([
       startSandboxContainer(deps, id, plan.userNamespace),
       deps.checkpoints.write(id, checkpointOf(plan.config)),
+      plan.body.HostConfig.NetworkMode === 'host'
+        ? undefined
+        : deps.network.prepare(networkPlan(id, plan.config, plan.body), signal),
     ]);
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
     const started = await deps.mirror.reach(id, ({ pid }) => pid !== 0);

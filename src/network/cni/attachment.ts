@@ -1,5 +1,5 @@
 import { invalidArgument } from '../../util/cri-error.js';
-import type { PodNetworkRequest } from '../network.js';
+import type { PodDetachRequest, PodNetworkPlan } from '../network.js';
 import type { JsonObject } from './json-object.js';
 import { isCniName } from './names.js';
 import { parseSinglePlugin, type NetworkConfig } from './network-config.js';
@@ -23,23 +23,22 @@ export interface Attachment {
 }
 
 /**
- * A pod's attachment to a network, as it is before ADD. Throws INVALID_ARGUMENT for names that plugins cannot be told.
+ * A pod's attachment to a network, as it is before the pod has a namespace. Throws INVALID_ARGUMENT for names that plugins cannot be told.
  *
  * @param capabilityArgs the arguments that the network's plugins declare
  */
 export function newAttachment(
   network: NetworkConfig,
-  request: PodNetworkRequest,
+  plan: PodNetworkPlan,
   capabilityArgs: JsonObject,
 ): Attachment {
-  if (!isCniName(request.sandboxId))
-    throw invalidArgument('pod_sandbox_id', 'not usable as a CNI container id');
+  if (!isCniName(plan.sandboxId)) throw invalidArgument('pod_sandbox_id', 'not usable as a CNI container id');
   return {
     network,
-    containerId: request.sandboxId,
+    containerId: plan.sandboxId,
     ifName: POD_INTERFACE,
-    netnsPath: request.netnsPath,
-    cniArgs: podArgs(request),
+    netnsPath: '',
+    cniArgs: podArgs(plan),
     capabilityArgs,
     result: undefined,
   };
@@ -52,13 +51,13 @@ export function loopbackOf(attachment: Attachment): Attachment {
 }
 
 /** What can be told of a sandbox of which only the id is left. */
-export function goneSandbox(sandboxId: string): PodNetworkRequest {
+export function goneSandbox(sandboxId: string): PodDetachRequest {
   const pod = { podName: '', podNamespace: '', podUid: '', cgroupParent: '', netnsPath: '' };
-  return { ...pod, sandboxId, annotations: {}, portMappings: [], loopbackUp: true };
+  return { ...pod, sandboxId, annotations: {}, portMappings: () => Promise.resolve([]) };
 }
 
 /** The CNI_ARGS that Kubernetes runtimes send. Refuses what would break out of their syntax. */
-function podArgs({ sandboxId, podNamespace, podName, podUid }: PodNetworkRequest): [string, string][] {
+function podArgs({ sandboxId, podNamespace, podName, podUid }: PodNetworkPlan): [string, string][] {
   for (const [key, value] of Object.entries({ namespace: podNamespace, name: podName, uid: podUid })) {
     if (/[;=\0]/.test(value))
       throw invalidArgument(`config.metadata.${key}`, 'must hold neither ";" nor "="');

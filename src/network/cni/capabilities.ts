@@ -1,5 +1,5 @@
 import { invalidArgument } from '../../util/cri-error.js';
-import type { PodNetworkRequest } from '../network.js';
+import type { PodNetworkPlan } from '../network.js';
 import type { JsonObject } from './json-object.js';
 import type { NetworkConfig } from './network-config.js';
 import { parseQuantity } from './quantity.js';
@@ -16,9 +16,9 @@ const NO_BURST_LIMIT = 2 ** 31 - 1;
  *
  * @param podCidr the node's pod CIDRs, separated by commas, or ''
  */
-export function capabilityArgs(request: PodNetworkRequest, podCidr: string): JsonObject {
+export function capabilityArgs(plan: PodNetworkPlan, podCidr: string): JsonObject {
   const args: JsonObject = {};
-  const portMappings = request.portMappings
+  const portMappings = plan.portMappings
     .filter(({ hostPort }) => hostPort > 0)
     .map(({ hostPort, containerPort, protocol, hostIp }) => ({
       hostPort,
@@ -30,10 +30,10 @@ export function capabilityArgs(request: PodNetworkRequest, podCidr: string): Jso
   const subnets = podCidr.split(',').map((cidr) => cidr.trim());
   const ipRanges = subnets.filter((subnet) => subnet !== '').map((subnet) => [{ subnet }]);
   if (ipRanges.length > 0) args['ipRanges'] = ipRanges;
-  if (request.dns !== undefined) args['dns'] = request.dns;
-  if (request.cgroupParent !== '') args['cgroupPath'] = request.cgroupParent;
-  if (Object.keys(request.annotations).length > 0) {
-    args['io.kubernetes.cri.pod-annotations'] = request.annotations;
+  if (plan.dns !== undefined) args['dns'] = plan.dns;
+  if (plan.cgroupParent !== '') args['cgroupPath'] = plan.cgroupParent;
+  if (Object.keys(plan.annotations).length > 0) {
+    args['io.kubernetes.cri.pod-annotations'] = plan.annotations;
   }
   return args;
 }

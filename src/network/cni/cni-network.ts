@@ -3,7 +3,9 @@ import { KeyedMutex } from '../../util/keyed-mutex.js';
 import type { Logger } from '../../util/log.js';
 import type {
   NetworkCondition,
+  PodDetachRequest,
   PodNetwork,
+  PodNetworkPlan,
   PodNetworkRequest,
   PodNetworkResult,
   RecordedNetwork,
@@ -60,6 +62,8 @@ export class CniNetwork implements PodNetwork {
   readonly #chain: PluginChain;
   readonly #statusProbe: StatusProbe;
   readonly #sandboxes = new KeyedMutex();
+  /** What `prepare` has recorded, by sandbox id, until that is attached or detached. */
+  readonly #prepared = new Map<string, Attachment>();
   readonly #gate = new GcGate();
   readonly #pluginGc: PluginGc;
   readonly #stopping = new AbortController();
@@ -113,12 +117,24 @@ export class CniNetwork implements PodNetwork {
     return { ready: false, reason: 'NetworkPluginNotReady', message: problem };
   }
 
+  async prepare(plan: PodNetworkPlan, signal?: AbortSignal): Promise<void> {
+    const what = `preparing the network of sandbox ${plan.sandboxId}`;
+    await this.#perSandbox(
+      plan.sandboxId,
+      what,
+      async (limited) => {
+        this.#prepared.set(plan.sandboxId, await this.#prepare(plan, '', limited));
+      },
+      signal,
+    );
+  }
+
   async setUp(request: PodNetworkRequest, signal?: AbortSignal): Promise<PodNetworkResult> {
     const what = `attaching sandbox ${request.sandboxId} to the network`;
     return this.#perSandbox(request.sandboxId, what, (limited) => this.#setUp(request, limited), signal);
   }
 
-  async tearDown(request: PodNetworkRequest, signal?: AbortSignal): Promise<void> {
+  async tearDown(request: PodDetachRequest, signal?: AbortSignal): Promise<void> {
     const what = `detaching sandbox ${request.sandboxId} from the network`;
     await this.#perSandbox(request.sandboxId, what, (limited) => this.#tearDown(request, limited), signal);
   }
@@ -185,70 +201,79 @@ export class CniNetwork implements PodNetwork {
     await this.#pluginGc.run(network.config, valid, signal);
   }
 
-  async #setUp(request: PodNetworkRequest, signal: AbortSignal): Promise<PodNetworkResult> {
+  async #prepare(plan: PodNetworkPlan, netnsPath: string, signal: AbortSignal): Promise<Attachment> {
     const content = await this.#config.read();
     if (content.network === undefined) throw new CriError(Code.UNAVAILABLE, this.#config.explain(content));
-    const network = content.network.config;
-    const attachment = this.#newAttachment(network, request, bandwidthArgs(request.annotations));
-    for (const left of await this.#cache.find(request.sandboxId)) await this.#detach(left, request, signal);
-    if (!request.loopbackUp) await this.#chain.add(loopbackOf(attachment), signal);
+    const attachment = this.#newAttachment(content.network.config, plan, bandwidthArgs(plan.annotations));
+    for (const left of await this.#cache.find(plan.sandboxId)) await this.#detach(left, netnsPath, signal);
     await this.#cache.write(attachment);
-    await this.#cache.forget(request.sandboxId);
+    await this.#cache.forget(plan.sandboxId);
+    return attachment;
+  }
+
+  async #setUp(request: PodNetworkRequest, signal: AbortSignal): Promise<PodNetworkResult> {
+    const { sandboxId, netnsPath } = request;
+    const prepared = this.#prepared.get(sandboxId) ?? (await this.#prepare(request, netnsPath, signal));
+    this.#prepared.delete(sandboxId);
+    const attachment = { ...prepared, netnsPath };
     try {
+      if (!request.loopbackUp) await this.#chain.add(loopbackOf(attachment), signal);
       const result = await this.#chain.add(attachment, signal);
       const ips = containerAddresses(result, POD_INTERFACE);
       if (ips.length === 0) {
-        throw new CriError(Code.UNKNOWN, `CNI network ${network.name} gave the pod no address`);
+        throw new CriError(Code.UNKNOWN, `CNI network ${attachment.network.name} gave the pod no address`);
       }
       await this.#cache.write({ ...attachment, result });
       return { ips };
     } catch (error) {
-      await this.#rollBack(attachment, request);
+      await this.#rollBack(attachment);
       throw error;
     }
   }
 
-  async #rollBack(attachment: Attachment, request: PodNetworkRequest): Promise<void> {
+  async #rollBack(attachment: Attachment): Promise<void> {
     const timeoutMs = Math.min(this.#timeoutMs, ROLLBACK_TIMEOUT_MS);
     const limits = { timeoutMs, signals: [this.#stopping.signal] };
     try {
-      await withinLimits(limits, 'detaching', (signal) => this.#detach(attachment, request, signal));
+      await withinLimits(limits, 'detaching', (signal) =>
+        this.#detach(attachment, attachment.netnsPath, signal),
+      );
     } catch (error) {
-      const fields = { sandboxId: request.sandboxId, error: messageOf(error) };
+      const fields = { sandboxId: attachment.containerId, error: messageOf(error) };
       this.#log.warn('a sandbox that could not be attached cannot be detached either', fields);
     }
   }
 
-  async #tearDown(request: PodNetworkRequest, signal: AbortSignal): Promise<void> {
+  async #tearDown(request: PodDetachRequest, signal: AbortSignal): Promise<void> {
+    this.#prepared.delete(request.sandboxId);
     const attachments = await this.#cache.find(request.sandboxId);
     if (attachments.length === 0) {
       if (await this.#cache.isDetached(request.sandboxId)) return;
       attachments.push(...(await this.#guessedAttachment(request)));
     }
-    for (const attachment of attachments) await this.#detach(attachment, request, signal);
+    for (const attachment of attachments) await this.#detach(attachment, request.netnsPath, signal);
     await this.#cache.removeLoopback(request.sandboxId);
   }
 
   /** Without a record, a sandbox may still be attached: to the network that is configured now, most likely. */
-  async #guessedAttachment(request: PodNetworkRequest): Promise<Attachment[]> {
+  async #guessedAttachment(request: PodDetachRequest): Promise<Attachment[]> {
     const { network } = await this.#config.read();
-    if (network !== undefined) return [this.#newAttachment(network.config, request, {})];
+    if (network !== undefined) {
+      const plan = { ...request, portMappings: await request.portMappings() };
+      return [this.#newAttachment(network.config, plan, {})];
+    }
     this.#log.info('nothing is known of the network of a sandbox', { sandboxId: request.sandboxId });
     return [];
   }
 
-  async #detach(
-    attachment: Attachment,
-    { netnsPath }: PodNetworkRequest,
-    signal: AbortSignal,
-  ): Promise<void> {
+  async #detach(attachment: Attachment, netnsPath: string, signal: AbortSignal): Promise<void> {
     await this.#chain.del({ ...attachment, netnsPath }, signal);
     await this.#cache.setDetached(attachment);
   }
 
-  #newAttachment(network: NetworkConfig, request: PodNetworkRequest, bandwidth: JsonObject): Attachment {
-    const args = { ...capabilityArgs(request, this.#podCidr), ...bandwidth };
-    return newAttachment(network, request, declaredArgs(network, args));
+  #newAttachment(network: NetworkConfig, plan: PodNetworkPlan, bandwidth: JsonObject): Attachment {
+    const args = { ...capabilityArgs(plan, this.#podCidr), ...bandwidth };
+    return newAttachment(network, plan, declaredArgs(network, args));
   }
 
   async #perSandbox<T>(

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 import { Code, hasCode } from '../../../src/util/cri-error.js';
-import { CniSetup, givesAddress, podRequest } from './cni-setup.js';
+import { CniSetup, givesAddress, detaching, podRequest } from './cni-setup.js';
 
 const CHAIN = {
   cniVersion: '1.0.0',
@@ -60,7 +60,7 @@ describe('a chain of plugins', () => {
     const portMappings = [{ protocol: 'tcp' as const, containerPort: 80, hostPort: 8080, hostIp: '' }];
     assert.deepEqual(await network.setUp({ ...POD, portMappings }), { ips: ['10.9.0.2'] });
     assert.deepEqual((await network.recorded(POD.sandboxId))?.ips, ['10.9.0.2']);
-    await network.tearDown({ ...POD, netnsPath: '' });
+    await network.tearDown(detaching({ ...POD, netnsPath: '' }));
     assert.deepEqual((await network.recorded(POD.sandboxId))?.ips, []);
     await network.forget(POD.sandboxId);
     assert.equal(await network.recorded(POD.sandboxId), undefined);
@@ -130,7 +130,7 @@ describe('a chain of plugins', () => {
     const dns = { servers: ['10.96.0.10'], searches: ['svc.cluster.local'], options: ['ndots:5'] };
     const network = setup.network();
     await network.setUp({ ...POD, dns });
-    await network.tearDown(POD);
+    await network.tearDown(detaching(POD));
     assert.deepEqual(
       (await setup.calls()).map(({ input }) => input['runtimeConfig']),
       [undefined, { dns }, { dns }, undefined],
@@ -199,6 +199,34 @@ describe('a chain of plugins', () => {
     }
   });
 
+  it('goes by what was prepared before the pod had a namespace', async () => {
+    const network = setup.network();
+    await network.prepare(POD);
+    assert.deepEqual(await setup.calls(), []);
+    assert.deepEqual(await setup.records(), [RECORD]);
+    assert.deepEqual((await network.recorded(POD.sandboxId))?.ips, []);
+    await setup.configure('00-other.conf', { cniVersion: '1.0.0', name: 'other', type: 'other' });
+    await network.setUp(POD);
+    assert.deepEqual(
+      (await setup.calls()).map(({ command, netns }) => [command, netns]),
+      [
+        ['ADD', POD.netnsPath],
+        ['ADD', POD.netnsPath],
+      ],
+    );
+    assert.deepEqual((await setup.network().recorded(POD.sandboxId))?.netnsPath, POD.netnsPath);
+  });
+
+  it('is undone for a pod that was prepared and has not started', async () => {
+    await setup.network().prepare(POD);
+    const network = setup.network(); // after a crash
+    await network.tearDown(detaching({ ...POD, netnsPath: '' }));
+    assert.deepEqual(await setup.commands(), ['DEL second', 'DEL first']);
+    assert.deepEqual(await setup.records(), []);
+    await network.setUp(POD);
+    assert.deepEqual(await setup.records(), [RECORD]);
+  });
+
   it('waits for a binary that is being replaced', async () => {
     const file = await open(join(setup.binDir, 'first'), 'r+');
     const attaching = setup.network().setUp(POD);
@@ -228,7 +256,7 @@ describe('a chain of plugins', () => {
     await rm(setup.confDir, { recursive: true });
     const network = setup.network();
     assert.deepEqual((await network.recorded(POD.sandboxId))?.ips, []);
-    await network.tearDown(POD);
+    await network.tearDown(detaching(POD));
     assert.deepEqual(await setup.commands(), ['ADD first', 'ADD second', 'DEL second', 'DEL first']);
     assert.deepEqual(await setup.records(), []);
   });
@@ -290,7 +318,12 @@ describe('a chain of plugins', () => {
       );
     }
     const network = setup.network();
-    await Promise.all([network.setUp(POD), network.tearDown(POD), network.setUp(POD), network.tearDown(POD)]);
+    await Promise.all([
+      network.setUp(POD),
+      network.tearDown(detaching(POD)),
+      network.setUp(POD),
+      network.tearDown(detaching(POD)),
+    ]);
     const order = (await readFile(log, 'utf8')).trim().split('\n');
     assert.deepEqual(order, Array.from({ length: 8 }, () => ['begin', 'end']).flat());
     assert.deepEqual(await setup.records(), []);
@@ -314,7 +347,7 @@ describe('detaching', () => {
     await setup.installScript('other', '');
     await setup.configure('00-other.conf', { cniVersion: '1.0.0', name: 'other', type: 'other' });
     await setup.forgetCalls();
-    await network.tearDown(POD);
+    await network.tearDown(detaching(POD));
     assert.deepEqual(await setup.commands(), ['DEL second', 'DEL first']);
     assert.deepEqual(await setup.records(), []);
   });
@@ -323,11 +356,11 @@ describe('detaching', () => {
     it(`happens once${attached ? '' : ' for a pod of which nothing is recorded'}, also after a restart`, async () => {
       if (attached) await setup.network().setUp(POD);
       await setup.forgetCalls();
-      await setup.network().tearDown(POD);
+      await setup.network().tearDown(detaching(POD));
       // The network's API is down, or the plugins are gone: a pod that is detached does not notice.
       for (const plugin of ['first', 'second']) await setup.installScript(plugin, 'exit 1');
       const restarted = setup.network();
-      await restarted.tearDown({ ...POD, netnsPath: '' });
+      await restarted.tearDown(detaching({ ...POD, netnsPath: '' }));
       assert.deepEqual((await restarted.recorded(POD.sandboxId))?.ips, []);
       assert.deepEqual(await setup.commands(), ['DEL second', 'DEL first']);
       await restarted.forget(POD.sandboxId);
@@ -338,35 +371,34 @@ describe('detaching', () => {
   it('happens again for a pod that was attached once more', async () => {
     const network = setup.network();
     await network.setUp(POD);
-    await network.tearDown(POD);
+    await network.tearDown(detaching(POD));
     await network.setUp(POD);
     await rm(join(setup.cacheDir, 'results', RECORD)); // lost
     await setup.forgetCalls();
-    await network.tearDown(POD);
+    await network.tearDown(detaching(POD));
     assert.deepEqual(await setup.commands(), ['DEL second', 'DEL first']);
   });
 
   it('uses the configuration of now for a pod of which nothing is recorded', async () => {
     await setup
       .network()
-      .tearDown({ ...POD, annotations: { 'kubernetes.io/ingress-bandwidth': 'malformed' } });
+      .tearDown(detaching({ ...POD, annotations: { 'kubernetes.io/ingress-bandwidth': 'malformed' } }));
     assert.deepEqual(await setup.commands(), ['DEL second', 'DEL first']);
     assert.equal((await setup.calls())[0]?.input['prevResult'], undefined);
   });
 
   it('does nothing where nothing is known', async () => {
     await rm(setup.confDir, { recursive: true });
-    await setup.network().tearDown(POD);
+    await setup.network().tearDown(detaching(POD));
     assert.deepEqual(await setup.calls(), []);
   });
 
-  it('goes on with the configuration of now when the record is corrupt', async () => {
-    const network = setup.network();
-    await network.setUp(POD);
+  it('goes on with the configuration of now when the record is found corrupt after a restart', async () => {
+    await setup.network().setUp(POD);
     const path = join(setup.cacheDir, 'results', RECORD);
     await writeFile(path, '{"kind":"cniCacheV1","conta');
     await setup.forgetCalls();
-    await network.tearDown(POD);
+    await setup.network().tearDown(detaching(POD));
     assert.deepEqual(await setup.commands(), ['DEL second', 'DEL first']);
     assert.deepEqual(await setup.records(), [`${RECORD}.corrupt-1`]);
     assert.ok(setup.logged.some(({ level, fields }) => level === 'warn' && fields['path'] === path));
@@ -377,10 +409,10 @@ describe('detaching', () => {
     await network.setUp(POD);
     await rm(join(setup.binDir, 'first'));
     const expected = new RegExp(`CNI plugin first, DEL: not installed in ${setup.binDir}`);
-    await assert.rejects(network.tearDown(POD), failsWith(Code.UNKNOWN, expected));
+    await assert.rejects(network.tearDown(detaching(POD)), failsWith(Code.UNKNOWN, expected));
     assert.deepEqual(await setup.records(), [RECORD]);
     await setup.installScript('first', '');
-    await network.tearDown(POD);
+    await network.tearDown(detaching(POD));
     assert.deepEqual(await setup.records(), []);
   });
 
@@ -389,7 +421,7 @@ describe('detaching', () => {
     await network.setUp(POD);
     await setup.installScript('second', 'echo "busy" >&2; exit 1');
     await assert.rejects(
-      network.tearDown(POD),
+      network.tearDown(detaching(POD)),
       failsWith(Code.UNKNOWN, /CNI plugin second, DEL: exited with 1: busy/),
     );
     assert.equal((await setup.commands()).includes('DEL first'), false);
@@ -401,7 +433,7 @@ describe('detaching', () => {
     const network = setup.network();
     await network.setUp(POD);
     await setup.forgetCalls();
-    await network.tearDown(POD);
+    await network.tearDown(detaching(POD));
     assert.deepEqual(
       (await setup.calls()).map(({ input }) => input['prevResult']),
       [undefined, undefined],

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 
 import { Code, hasCode } from '../../../src/util/cri-error.js';
 import { until } from '../../support/until.js';
-import { CniSetup, givesAddress, podRequest } from './cni-setup.js';
+import { CniSetup, givesAddress, detaching, podRequest } from './cni-setup.js';
 
 const SOLO = { cniVersion: '1.0.0', name: 'solo', type: 'solo' };
 const READY = { ready: true, reason: '', message: '' };
@@ -211,7 +211,7 @@ describe('garbage collection', () => {
     const network = setup.network();
     for (const pod of [kept, gone]) {
       await network.setUp(pod);
-      await network.tearDown(pod);
+      await network.tearDown(detaching(pod));
     }
     await network.gc(onlyKept);
     assert.deepEqual(await readdir(join(setup.cacheDir, 'detached')), [kept.sandboxId]);

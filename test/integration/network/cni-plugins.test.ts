@@ -7,7 +7,7 @@ import { after, before, beforeEach, afterEach, describe, it } from 'node:test';
 
 import { readPodAddresses } from '../../../src/network/addresses.js';
 import { isLoopbackUp } from '../../../src/network/loopback.js';
-import { CniSetup, podRequest } from './cni-setup.js';
+import { CniSetup, detaching, podRequest } from './cni-setup.js';
 import { noRealPlugins, NodeNamespace } from './node-namespace.js';
 
 describe('the usual plugins', { skip: noRealPlugins() }, () => {
@@ -83,8 +83,8 @@ describe('the usual plugins', { skip: noRealPlugins() }, () => {
         assert.equal(await namespace.inNode('bash', '-c', `cat < /dev/tcp/${server}`), 'hello');
       }
 
-      await network.tearDown(request);
-      await network.tearDown({ ...request, netnsPath: '' });
+      await network.tearDown(detaching(request));
+      await network.tearDown(detaching({ ...request, netnsPath: '' }));
       assert.deepEqual(await readPodAddresses(pid()), []);
       assert.doesNotMatch(await namespace.inNode('iptables-save', '-t', 'nat'), /18080/);
       assert.doesNotMatch(await namespace.inNode('ip', '-o', 'link'), /veth|ifb|bwp/);
@@ -110,7 +110,7 @@ describe('the usual plugins', { skip: noRealPlugins() }, () => {
     assert.match(ips[1] ?? '', /^fd00:d6::/);
     assert.deepEqual(await readPodAddresses(pid()), ips);
     await network.check(request.sandboxId, netnsPath);
-    await network.tearDown(request);
+    await network.tearDown(detaching(request));
     assert.deepEqual(await reservedAddresses('ptp-net'), []);
   });
 
@@ -121,12 +121,12 @@ describe('the usual plugins', { skip: noRealPlugins() }, () => {
       type: 'ptp',
       ipam: hostLocal('10.215.0.0/24'),
     });
-    assert.equal(await isLoopbackUp(pid()), false);
+    assert.equal(isLoopbackUp(pid()), false);
     const network = setup.network();
     const request = podRequest('c', { netnsPath, loopbackUp: false });
     await network.setUp(request);
-    assert.equal(await isLoopbackUp(pid()), true);
-    await network.tearDown(request);
+    assert.equal(isLoopbackUp(pid()), true);
+    await network.tearDown(detaching(request));
     assert.deepEqual(await setup.records(), []);
   });
 
@@ -157,7 +157,7 @@ describe('the usual plugins', { skip: noRealPlugins() }, () => {
     await network.gc(() => Promise.resolve(new Set()));
     assert.deepEqual(await reservedAddresses('gone'), []);
     assert.deepEqual(await setup.records(), []);
-    await network.tearDown(podRequest('e', { netnsPath }));
+    await network.tearDown(detaching(podRequest('e', { netnsPath })));
   });
 
   it('attach many pods at a time', async () => {
@@ -176,7 +176,7 @@ describe('the usual plugins', { skip: noRealPlugins() }, () => {
     );
     const results = await Promise.all(pods.map((pod) => network.setUp(pod)));
     assert.equal(new Set(results.flatMap(({ ips }) => ips)).size, 8);
-    await Promise.all(pods.map((pod) => network.tearDown(pod)));
+    await Promise.all(pods.map((pod) => network.tearDown(detaching(pod))));
     assert.deepEqual(await reservedAddresses('many'), []);
     assert.deepEqual(await setup.records(), []);
   });

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { CniNetwork, type CniNetworkOptions } from '../../../src/network/cni/cni-network.js';
-import type { PodNetworkRequest } from '../../../src/network/network.js';
+import type { PodDetachRequest, PodNetworkRequest } from '../../../src/network/network.js';
 import type { Logger } from '../../../src/util/log.js';
 
 /** One run of a scripted plugin, as it saw it. */
@@ -117,6 +117,11 @@ export class CniSetup {
 export function givesAddress(address: string): string {
   const result = JSON.stringify({ cniVersion: '1.0.0', ips: [{ address }] });
   return `if [ "$CNI_COMMAND" = ADD ]; then echo '${result}'; fi`;
+}
+
+/** The same pod, as it is detached. */
+export function detaching({ portMappings, ...pod }: PodNetworkRequest): PodDetachRequest {
+  return { ...pod, portMappings: () => Promise.resolve(portMappings) };
 }
 
 /** A request for a pod with a sandbox id of 64 times this hex digit. */

@@ -7,7 +7,7 @@ import { parseNetworkList } from '../../../../src/network/cni/network-config.js'
 import { parseQuantity } from '../../../../src/network/cni/quantity.js';
 import { Code, hasCode } from '../../../../src/util/cri-error.js';
 
-const POD = goneSandbox('a'.repeat(64));
+const POD = { ...goneSandbox('a'.repeat(64)), portMappings: [] };
 
 describe('capabilityArgs', () => {
   it('says nothing where there is nothing to say', () => {

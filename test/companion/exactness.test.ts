@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { stringify } from 'yaml';
@@ -73,6 +73,21 @@ describe('what Docker cannot say, in any pod', { skip: noCompanion }, () => {
     });
     assert.ok(mountsOf(pid).get('/r')?.options.includes('ro'));
     assert.equal((await companion.node.status(id)).mounts[0]?.recursive_read_only, true);
+  });
+
+  it('huge-page limits, before the first instruction and not after it', async (t) => {
+    const [version1, version2] = ['/sys/fs/cgroup/hugetlb', '/sys/fs/cgroup/cgroup.controllers'];
+    const isVersion1 = readFileSync('/proc/self/mounts', 'utf8').includes(` ${version1} `);
+    if (!isVersion1 && !(existsSync(version2) && readFileSync(version2, 'utf8').includes('hugetlb'))) {
+      t.skip('this machine has no controller of huge pages');
+      return;
+    }
+    const resources = { hugepage_limits: [{ page_size: '2MB', limit: 4 * 1024 * 1024 }] };
+    const run = `cat /sys/fs/cgroup/${isVersion1 ? 'hugetlb/hugetlb.2MB.limit_in_bytes' : 'hugetlb.2MB.max'}`;
+    assert.equal(await companion.node.output(pod, run, { resources }), '4194304\n');
+    const { id } = await companion.node.start(pod, { resources });
+    const held = readdirSync(join(companion.node.cridock.directory, 'root/limits'));
+    assert.ok(!held.some((name) => name.includes(id)), 'nothing is left to be written');
   });
 
   describe('CDI devices, by their specifications', () => {

@@ -4,6 +4,7 @@
 # Usage:  run.sh [FILE...]            FILE: names of files in cases/ or disruptive/ without .test.ts (default: all)
 # Input:  CRIDOCK_TEST_FULL=1         the whole suite, and not only the part for every run
 #         CRIDOCK_TEST_ENGINE         the Engine: 20.10, 26.1, 28.5.2 (default), or with "+containerd" behind it
+#         CRIDOCK_TEST_COMPANION      empty: without the companion runtime, as on nodes where it is not installed
 #         CRIDOCK_TEST_KUBELET        the kubelet's version (default 1.37.2, as the control plane's)
 #         CRIDOCK_TEST_KUBERNETES     the control plane's
 #         CRIDOCK_TEST_NODE_ENGINE    an Engine that runs already and has the images (pause:3.10, busybox, agnhost:test), in
@@ -20,6 +21,7 @@ cd "$repo_root"
 engine_choice=${CRIDOCK_TEST_ENGINE:-28.5.2}
 engine_arguments=("${engine_choice%+containerd}" --name kubelet)
 [ "$engine_choice" = "${engine_choice%+containerd}" ] || engine_arguments+=(--containerd-store)
+export CRIDOCK_TEST_COMPANION=${CRIDOCK_TEST_COMPANION-1}
 passed=0 failed=0 skipped=0 started=false
 work=$(mktemp -d)
 support=test/support

@@ -1,20 +1,23 @@
 import assert from 'node:assert/strict';
 import { containerOf, isReady } from '../support/api.js';
+import { hasUserNamespaces } from '../support/user-namespaces.js';
 import { docker, haltProgram, restartProgram } from '../support/cluster.js';
 import { openChannels } from '../support/channels.js';
 import { converse, portForward } from '../support/port-forward.js';
 import { restartEngine } from '../support/engine.js';
 import { RUN_ON, engineId, subject, waitFor } from '../support/pod-case.js';
-import type { PodCase } from '../support/pod-case.js';
+import type { PodCase, PodSpec } from '../support/pod-case.js';
 
 const tick = 'i=0; while :; do i=$((i+1)); echo $i; sleep 0.3; done';
 
+const withUserNamespaces = await hasUserNamespaces();
+
 /** A pod that works through this is the same one afterwards: nothing restarted, exec and logs work. */
-async function survives(world: PodCase, disturb: () => Promise<void>): Promise<void> {
-  const pod = await world.ready({ run: tick });
+async function survives(world: PodCase, disturb: () => Promise<void>, spec: PodSpec = {}): Promise<void> {
+  const pod = await world.ready({ run: tick, ...spec });
   const before = containerOf(await world.get(pod));
   await disturb();
-  const fresh = await world.ready();
+  const fresh = await world.ready(spec);
   assert.equal(await world.exec(fresh, 'echo new'), 'new');
   const now = containerOf(await world.until(pod, 'a ready pod', isReady));
   assert.deepEqual([now?.containerID, now?.restartCount], [before?.containerID, 0]);
@@ -49,6 +52,25 @@ subject(
     quick('pods live through a restart of an Engine with live-restore', (world) =>
       survives(world, () => restartEngine()),
     );
+
+    if (withUserNamespaces) {
+      quick('pods with a user namespace live through restarts of all three', async (world) => {
+        const apart = { hostUsers: false };
+        await survives(world, () => restartProgram('kubelet', 'KILL'), apart);
+        await survives(world, () => restartProgram('cridock', 'KILL'), apart);
+        await survives(world, () => restartEngine(), apart);
+      });
+
+      quick('a container of theirs starts again after that, in the same namespace', async (world) => {
+        const pod = await world.ready({ hostUsers: false });
+        const namespace = await world.exec(pod, 'readlink /proc/self/ns/user');
+        await restartProgram('cridock');
+        await restartEngine();
+        await world.endMain(pod);
+        await world.until(pod, 'a second run', (now) => isReady(now) && containerOf(now)?.restartCount === 1);
+        assert.equal(await world.exec(pod, 'readlink /proc/self/ns/user'), namespace);
+      });
+    }
 
     quick('a container that ends while cridock is away is started again', async (world) => {
       const pod = await world.ready();

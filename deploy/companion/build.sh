@@ -1,25 +1,27 @@
 #!/usr/bin/env bash
-# Compiles the companion OCI runtime, and puts the shim that leads to it beside it. Where there is no C compiler for that
-# kind of machine it says so and makes nothing: cridock then does without.
+# Compiles the companion OCI runtime, and links the name of the shim that leads to it. Where there is no C compiler for that kind
+# of machine it says so and makes nothing: cridock then does without.
 #
-# Usage:  build.sh FOLDER [amd64|arm64] [PLACE]   (default: this machine's; PLACE: where the folder will be, itself)
+# Usage:  build.sh FOLDER [amd64|arm64]      (default: this machine's)
 # Output: FOLDER/oci/runc, FOLDER/containerd-shim-cridock-v2
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 mkdir -p "$1/oci"
-folder=$(cd "$1" && pwd)
-place=${3:-$folder}
+out=$1/oci/runc shim=$1/containerd-shim-cridock-v2
 compiler=$("$here/../compiler.sh" "${@:2:1}")
-out=$folder/oci/runc shim=$folder/containerd-shim-cridock-v2
-if [ "$out" -nt "$here/runc.c" ] && [ "$shim" -nt "$here/containerd-shim-cridock-v2" ]; then exit 0; fi
+if [ -L "$shim" ] && [ -z "$(find "$here" -name '*.[ch]' -newer "$out" 2>&1)" ]; then exit 0; fi
 if ! command -v "$compiler" >/dev/null; then
   echo "companion/build: no C compiler ($compiler): the companion runtime is not made" >&2
   exit 0
 fi
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+flags=(-Os -Wall -Wextra -Werror)
+# It runs before the C library does: nothing may be made a call of it.
+"$compiler" "${flags[@]}" -ffreestanding -fno-stack-protector -fno-tree-loop-distribute-patterns \
+  -c -o "$work/pass-on.o" "$here/pass-on.c"
 # What is in use never sees a half-written file.
-"$compiler" -Os -static -s -Wall -Wextra -Werror -o "$out.new" "$here/runc.c"
-sed "s:/usr/libexec/cridock/oci:$place/oci:" "$here/containerd-shim-cridock-v2" >"$shim.new"
-chmod 755 "$shim.new"
+"$compiler" "${flags[@]}" -static -s -Wl,-e,enter -o "$out.new" "$here/runc.c" "$work/pass-on.o"
 mv "$out.new" "$out"
-mv "$shim.new" "$shim"
+ln -sfn oci/runc "$shim"

@@ -2,8 +2,9 @@
  * The companion OCI runtime: it stands in front of the true runc, and has cridock say what Docker cannot.
  *
  * containerd's shim calls it as it would call runc. `create` asks the cridock that starts the container for another
- * config.json, and for mounts that runc shall see; without an answer it fails. What else is asked of runc goes to it as it is, but
- * for `run` and `restore`, which nobody could be asked about. It decides nothing, and reads no JSON (src/companion/).
+ * config.json, and for mounts that runc shall see; without an answer it fails. What else is asked of runc goes to it as it is
+ * (pass-on.c), but for `run` and `restore`, which nobody could be asked about. It decides nothing, and reads no JSON
+ * (src/companion/).
  *
  * Mounts are made so that nothing is left however this ends. A layer store's clone with other owners is attached in a mount
  * namespace of a child's own, and dies with it. The overlay made of it is attached in a mount namespace that only this process,
@@ -31,6 +32,8 @@
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "companion.h"
 
 /* What cridock and this program must agree on, and tell each other first. */
 #define PROTOCOL "cridock-companion 1"
@@ -329,14 +332,17 @@ static char *ask(const char *id, const char *config, size_t size, size_t *length
   }
   char head[256];
   int head_length = snprintf(head, sizeof(head), PROTOCOL " create %s %zu\n", id, size);
-  const char *parts[] = {head, config};
-  size_t lengths[] = {(size_t)head_length, size};
-  for (int part = 0; part < 2; part += 1) {
-    for (size_t sent = 0; sent < lengths[part];) {
-      wait_for(fd, POLLOUT, deadline_ms);
-      ssize_t now = send(fd, parts[part] + sent, lengths[part] - sent, MSG_NOSIGNAL);
-      if (now < 0 && errno != EAGAIN && errno != EINTR) fail("cridock has gone (%s)", strerror(errno));
-      if (now > 0) sent += (size_t)now;
+  struct iovec parts[] = {{.iov_base = head, .iov_len = (size_t)head_length}, {.iov_base = (char *)config, .iov_len = size}};
+  struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+  while (parts[0].iov_len + parts[1].iov_len > 0) {
+    wait_for(fd, POLLOUT, deadline_ms);
+    ssize_t sent = sendmsg(fd, &message, MSG_NOSIGNAL);
+    if (sent < 0 && errno != EAGAIN && errno != EINTR) fail("cridock has gone (%s)", strerror(errno));
+    for (int part = 0; part < 2 && sent > 0; part += 1) {
+      size_t taken = (size_t)sent < parts[part].iov_len ? (size_t)sent : parts[part].iov_len;
+      parts[part].iov_base = (char *)parts[part].iov_base + taken;
+      parts[part].iov_len -= taken;
+      sent -= (ssize_t)taken;
     }
   }
   char *reply = malloc(MAX_TEXT + 1);
@@ -478,23 +484,12 @@ static int probe(const char *containerd, const char *layers) {
 int main(int count, char **arguments) {
   outcome = mmap(NULL, sizeof(*outcome), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (outcome == MAP_FAILED) fail("no memory");
-  if (count == 4 && strcmp(arguments[1], "cridock-probe") == 0) return probe(arguments[2], arguments[3]);
-  const char *command = NULL, *bundle = NULL;
+  if (count == 4 && strcmp(arguments[1], PROBE) == 0) return probe(arguments[2], arguments[3]);
+  const char *name = strrchr(arguments[0], '/');
+  if (strcmp(name == NULL ? arguments[0] : name + 1, SHIM) == 0) fail("no " SHIM_BEFORE " on PATH (%s)", getenv("PATH"));
+  const char *bundle = NULL;
   int has_systemd = 0;
-  for (int index = 1; index < count; index += 1) {
-    const char *word = arguments[index];
-    int has_value = strcmp(word, "--log") == 0 || strcmp(word, "--bundle") == 0 || strcmp(word, "--root") == 0 ||
-                    strcmp(word, "--log-format") == 0 || strcmp(word, "--rootless") == 0 || strcmp(word, "--criu") == 0;
-    has_systemd |= strcmp(word, "--systemd-cgroup") == 0;
-    if (has_value && index + 1 < count) {
-      index += 1;
-      if (strcmp(word, "--log") == 0) log_path = arguments[index];
-      if (strcmp(word, "--bundle") == 0) bundle = arguments[index];
-    } else if (word[0] != '-' && command == NULL) {
-      command = word;
-      if (strcmp(command, "create") != 0) break;
-    }
-  }
+  const char *command = runc_command(arguments, &bundle, &log_path, &has_systemd);
   if (command != NULL && (strcmp(command, "run") == 0 || strcmp(command, "restore") == 0)) {
     fail("%s is not possible with it", command);
   }

@@ -63,5 +63,5 @@ install -m 644 "$work/third-party-notices.txt" "$work/bundled.txt" dist/package/
 "$host_node" -p 'JSON.stringify(process.versions, undefined, 2)' >dist/package/node-versions.json
 deploy/package/node.sh --hashes >dist/package/node-packages.txt
 deploy/helper/build.sh "dist/package/libexec-$arch" "$arch" >&2
-deploy/companion/build.sh "dist/package/libexec-$arch" "$arch" /usr/libexec/cridock >&2
+deploy/companion/build.sh "dist/package/libexec-$arch" "$arch" >&2
 echo "$out"

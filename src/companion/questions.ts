@@ -31,7 +31,7 @@ export class Questions {
   readonly #folder: string;
   readonly #socketName: string;
   readonly #log: Logger;
-  readonly #expected = new Map<string, AnswerFor>();
+  readonly #expected = new Map<string, Expected>();
   readonly #sockets = new Set<Socket>();
   #server: Promise<Server> | undefined;
 
@@ -63,15 +63,14 @@ export class Questions {
   async answering<T>(id: string, answer: AnswerFor, work: () => Promise<T>): Promise<T> {
     if (!ID.test(id)) throw new CriError(Code.INTERNAL, `"${id}" is not an id`);
     await this.open();
-    const link = join(this.#folder, id);
-    await removeFile(link);
-    await symlink(this.#socketName, link);
-    this.#expected.set(id, answer);
+    await this.#makeLink(id);
+    const expected: Expected = { answer, linkGone: undefined };
+    this.#expected.set(id, expected);
     try {
       return await work();
     } finally {
       this.#expected.delete(id);
-      await removeFile(link);
+      await (expected.linkGone ?? this.#removeLink(id));
     }
   }
 
@@ -79,6 +78,24 @@ export class Questions {
     const server = await this.#server?.catch(() => undefined);
     for (const socket of this.#sockets) socket.destroy();
     server?.close();
+  }
+
+  async #makeLink(id: string): Promise<void> {
+    const link = join(this.#folder, id);
+    try {
+      await symlink(this.#socketName, link);
+    } catch {
+      // It may be there from a start that was cut off.
+      await removeFile(link);
+      await symlink(this.#socketName, link);
+    }
+  }
+
+  /** One that stays leads to a refusal. */
+  async #removeLink(id: string): Promise<void> {
+    await removeFile(join(this.#folder, id)).catch((error: unknown) =>
+      this.#log.warn('a link for the companion stays', { id, error: messageOf(error) }),
+    );
   }
 
   async #listen(): Promise<Server> {
@@ -132,11 +149,19 @@ export class Questions {
   }
 
   async #answer({ id, config }: Question): Promise<Buffer> {
-    const answer = this.#expected.get(id);
-    if (answer === undefined) throw new Error(`cridock is not starting ${id}`);
+    const expected = this.#expected.get(id);
+    if (expected === undefined) throw new Error(`cridock is not starting ${id}`);
     this.#expected.delete(id);
-    return answer(config);
+    // While the container starts, and not when it has: nobody is to wait for it.
+    expected.linkGone = this.#removeLink(id);
+    return expected.answer(config);
   }
+}
+
+interface Expected {
+  readonly answer: AnswerFor;
+  /** The removal of its link, once it has asked. */
+  linkGone: Promise<void> | undefined;
 }
 
 interface Question {

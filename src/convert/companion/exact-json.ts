@@ -3,6 +3,8 @@ import { randomBytes } from 'node:crypto';
 const STRING_OR_NUMBER = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
 /** Numbers of fewer characters are told exactly by a double. */
 const EXACT_CHARS = 15;
+/** Whatever a longer number may look like, and more. */
+const MAYBE_LONG_NUMBER = new RegExp(`[-+.eE\\d]{${EXACT_CHARS + 1}}`);
 
 /** A decoded JSON text that may be changed and written again. */
 export interface ExactJson {
@@ -16,6 +18,8 @@ export interface ExactJson {
  * come out as they went in. Throws a SyntaxError.
  */
 export function readExactJson(text: string): ExactJson {
+  if (!MAYBE_LONG_NUMBER.test(text))
+    return { value: JSON.parse(text), write: (changed) => JSON.stringify(changed) };
   const mark = `number ${randomBytes(12).toString('hex')} `;
   const marked = text.replace(STRING_OR_NUMBER, (token) =>
     token.startsWith('"') || token.length <= EXACT_CHARS ? token : `"${mark}${token}"`,

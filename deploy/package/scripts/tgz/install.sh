@@ -80,7 +80,6 @@ install_files() {
       put "$file" "$target" "$(stat -c %a "$file")"
     fi
   done
-  sed -i "s#/usr/libexec/cridock#$prefix/libexec/cridock#" "$prefix/bin/containerd-shim-cridock-v2"
   put "$here/LICENSE" "$prefix/share/doc/cridock/LICENSE" 644
   # The copy knows its folders.
   put "$here/install.sh" "$share/install.sh" 755

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { buildDebug } from './app/build-debug.js';
 import { buildEngine } from './app/build-engine.js';
 import { buildMirror } from './app/build-mirror.js';
+import { buildNri } from './app/build-nri.js';
 import { buildNetwork } from './app/build-network.js';
 import { buildSettings } from './app/live-settings.js';
 import { countResyncs, watchState } from './app/watch-state.js';
@@ -14,6 +15,8 @@ import { FrozenContainers } from './checkpoint/frozen-containers.js';
 import { Companion } from './companion/companion.js';
 import { noSharedWork, type CriDeps } from './cri/deps.js';
 import { imageService } from './cri/image-service.js';
+import { nriAdjustmentsStore } from './cri/nri/adjust-container.js';
+import { nriHost, tellPluginsOfChanges } from './cri/nri/host.js';
 import { buildReplies } from './cri/replies/build-replies.js';
 import { runtimeService } from './cri/runtime-service.js';
 import { whyNotReady } from './cri/runtime/status.js';
@@ -83,10 +86,13 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
   const seal = new Seal(sealKey);
   const mirror = buildMirror(config, { engine, network, images, seal, logs, log });
 
+  const plugins = buildNri(config, metrics, log, () => host);
+
   // What is kept on disk beside Docker's labels.
   const checkpoints = new CheckpointStore({ dir: join(rootDirectory, 'sandbox'), log });
   const heldLimits = heldLimitsStore(rootDirectory, log);
   const podResources = podResourcesStore(rootDirectory, log);
+  const nriAdjustments = nriAdjustmentsStore(rootDirectory, log);
 
   // What follows the picture. Each is told of a change in this order.
   countResyncs(mirror, metrics);
@@ -117,14 +123,16 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
     ...noSharedWork(),
     ...buildReplies(protocol.encodeReply, heldLimits),
     ...imageParts,
-    ...{ engine, companion, network, images, logs, mirror, statistics, events, streaming },
+    ...{ engine, companion, nri: plugins.nri, network, images, logs, mirror, statistics, events, streaming },
     ...{ frozen, savedStates },
-    ...{ checkpoints, heldLimits, podResources, seal, log },
+    ...{ checkpoints, heldLimits, nriAdjustments, podResources, seal, log },
     sandboxMetrics: new SandboxMetrics(statistics),
     settings: live.settings,
   };
   reclaimVanishedSandboxes(deps);
   settleLimits(deps, () => sealKey.isNew);
+  tellPluginsOfChanges(deps);
+  const host = nriHost(deps);
 
   const server = new CriServer({
     protocol,
@@ -155,9 +163,11 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
       await heldLimits.prepare();
       await podResources.prepare();
       await savedStates.prepare();
+      await nriAdjustments.prepare();
       await network.start();
       statistics.start();
       mirror.start();
+      await plugins.start();
       await streaming.start();
       await server.start(config.endpoint);
       serving = 'now';
@@ -171,6 +181,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
       // Both give their addresses free at once. Sessions need the Engine alone: all else is handed over before they end.
       const sessionsEnd = streaming.stop(config.shutdownGraceMs);
       await server.stop(STOP_GRACE_MS);
+      await plugins.stop();
       await news.stop();
       await mirror.stop();
       await logs.stop();

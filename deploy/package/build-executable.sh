@@ -44,7 +44,8 @@ cat >"$work/sea.json" <<JSON
   "execArgvExtension": "env",
   "assets": {
     "package.json": "package.json",
-    "proto/runtime/v1/api.proto": "$repo_root/proto/runtime/v1/api.proto"
+    "proto/runtime/v1/api.proto": "$repo_root/proto/runtime/v1/api.proto",
+    "proto/nri/v1alpha1/nri.proto": "$repo_root/proto/nri/v1alpha1/nri.proto"
   }
 }
 JSON

@@ -58,11 +58,12 @@ const ROWS: readonly Row[] = [
   { boxes: [part('checkpoint', 'the state of containers in archives, by criu', 12)] },
   {
     boxes: [
-      part('images', 'what is known of them', 2.5),
-      part('stats', 'usage, from cgroups', 2.5),
-      part('limits', 'what Docker cannot set', 2.5),
+      part('images', 'what is known of them', 2),
+      part('stats', 'usage, from cgroups', 2),
+      part('limits', 'what Docker cannot set', 2),
       part('events', 'of containers', 2),
-      part('companion', 'an OCI runtime of ours', 2.5),
+      part('companion', 'an OCI runtime of ours', 2),
+      part('nri', 'plugins of the node', 2),
     ],
   },
   {

@@ -63,10 +63,20 @@ export interface Config {
   /** In Docker's form, such as `16m`. */
   readonly containerLogMaxSize: string;
   readonly containerLogMaxFiles: number;
+  /** Plugins of the Node Resource Interface; undefined for none. Empty paths stand for no socket, and no folder. */
+  readonly nri: NriSettings | undefined;
   readonly logLevel: LogLevel;
   readonly logFormat: 'text' | 'json';
   /** What the operator should know of the settings: a line for each flag that was given and has no effect. */
   readonly notes: readonly string[];
+}
+
+export interface NriSettings {
+  readonly socketPath: string;
+  readonly pluginPath: string;
+  readonly pluginConfigPath: string;
+  readonly registrationTimeoutMs: number;
+  readonly requestTimeoutMs: number;
 }
 
 /** The settings cannot be used; `problems` lists everything that is wrong with them. */
@@ -117,6 +127,13 @@ export function loadConfig(sources: SettingSources): Config {
   }
   const tracingEndpoint = read('tracing-endpoint', (text) => (text === '' ? '' : parseCollector(text)));
   const samplesPerMillion = read('tracing-sampling-rate-per-million', parsePerMillion);
+  const nri: NriSettings = {
+    socketPath: read('nri-socket', optionalPath),
+    pluginPath: read('nri-plugin-path', optionalPath),
+    pluginConfigPath: read('nri-plugin-config-path', optionalPath),
+    registrationTimeoutMs: read('nri-plugin-registration-timeout', parsePositiveDurationMs),
+    requestTimeoutMs: read('nri-plugin-request-timeout', parsePositiveDurationMs),
+  };
   const config: Config = {
     endpoint: read('container-runtime-endpoint', parseEndpoint),
     dockerEndpoint: read('docker-endpoint', parseDockerEndpoint),
@@ -149,6 +166,7 @@ export function loadConfig(sources: SettingSources): Config {
     ),
     containerLogMaxSize: read('container-log-max-size', parseLogSize),
     containerLogMaxFiles: read('container-log-max-files', parseLogFiles),
+    nri: read('nri-disable', parseBoolean) ? undefined : nri,
     logLevel: read('log-level', parseLogLevel),
     logFormat: read('log-format', (text) => parseChoice(text, ['text', 'json'])),
     notes: notesOn(given),

@@ -13,6 +13,7 @@ export interface Option {
     | 'Pods and images'
     | 'Network'
     | 'Container logs'
+    | 'Plugins'
     | 'Logging'
     | 'Accepted, but without effect';
   readonly describe: string;
@@ -23,7 +24,7 @@ export interface Option {
 /**
  * Every flag that the config file knows too, by name. They are cri-dockerd's, with its meanings and defaults, but for
  * `metrics-bind-addr`, `debug-socket`, `tracing-...`, `exec-orphan`, `streaming-tls-...`, `container-log-...`, `pinned-image`,
- * `pod-infra-container-image-auth`, `restrict-oom-score-adj` and `log-format`, which are our own.
+ * `pod-infra-container-image-auth`, `restrict-oom-score-adj`, `nri-...` and `log-format`, which are our own.
  */
 export const OPTIONS = {
   'container-runtime-endpoint': {
@@ -206,6 +207,44 @@ export const OPTIONS = {
     default: '3',
     group: 'Container logs',
     describe: "Number of files of the Engine's own copy (local and json-file), 2 or more",
+  },
+  'nri-disable': {
+    kind: 'boolean',
+    default: 'false',
+    group: 'Plugins',
+    describe: 'Serve no plugins of the Node Resource Interface (NRI)',
+  },
+  'nri-socket': {
+    kind: 'text',
+    default: '/var/run/nri/nri.sock',
+    group: 'Plugins',
+    describe: 'Path of the socket, for root alone, that NRI plugins connect to; none may connect when empty',
+  },
+  'nri-plugin-path': {
+    kind: 'text',
+    default: '/opt/nri/plugins',
+    group: 'Plugins',
+    describe: 'Directory of the NRI plugins that cridock starts, named NN-name; none are when empty',
+  },
+  'nri-plugin-config-path': {
+    kind: 'text',
+    default: '/etc/nri/conf.d',
+    group: 'Plugins',
+    describe:
+      'Directory with the configurations of the NRI plugins that cridock starts, NN-name.conf or name.conf',
+  },
+  'nri-plugin-registration-timeout': {
+    kind: 'text',
+    default: '5s',
+    group: 'Plugins',
+    describe: 'What an NRI plugin gets to register, and to take in what there is',
+  },
+  'nri-plugin-request-timeout': {
+    kind: 'text',
+    default: '2s',
+    group: 'Plugins',
+    describe:
+      'What an NRI plugin gets to answer; one that takes longer loses its connection, unless it asks to keep it',
   },
   'log-level': {
     kind: 'text',

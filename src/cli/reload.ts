@@ -55,6 +55,7 @@ const FILE_KEYS: Readonly<Partial<Record<keyof Config, OptionName>>> = {
   pinnedImages: 'pinned-image',
   cniBinDirs: 'cni-bin-dir',
   podCidrs: 'pod-cidr',
+  nri: 'nri-socket',
 };
 
 /** The key that the operator knows a setting by. */

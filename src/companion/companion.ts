@@ -20,7 +20,7 @@ export interface StartFacts {
   readonly userNamespacePath?: string | undefined;
   readonly hugePages: Readonly<Record<string, string>>;
   readonly unified: Readonly<Record<string, string>>;
-  readonly edits?: OciEdits | undefined;
+  readonly edits?: readonly OciEdits[] | undefined;
 }
 
 /** systemd's form of a cgroup path: slice, prefix and name. */

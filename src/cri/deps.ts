@@ -4,6 +4,7 @@ import type { Companion } from '../companion/companion.js';
 import type { ContainerLogSettings } from '../convert/container/log-config.js';
 import type { Engine } from '../docker/engine.js';
 import type { EventFeed } from '../events/event-feed.js';
+import type { ContainerAdjustment } from '../gen/nri/pkg/api/v1alpha1/ContainerAdjustment.js';
 import type { AuthConfig__Output } from '../gen/runtime/v1/AuthConfig.js';
 import type { Images } from '../images/build-images.js';
 import type { KnownImages } from '../images/known-images.js';
@@ -12,6 +13,7 @@ import type { ContainerLogs } from '../logs/container-logs.js';
 import type { PodNetwork } from '../network/network.js';
 import type { CheckpointStore } from '../state/checkpoint.js';
 import type { JsonStore } from '../state/json-store.js';
+import type { Nri } from '../nri/nri.js';
 import type { Mirror } from '../state/mirror.js';
 import type { Seal } from '../state/seal.js';
 import type { PodResources } from '../state/pod-resources.js';
@@ -71,6 +73,8 @@ export interface CriDeps extends SharedWork, Images, KeptReplies {
   /** Checkpoints of containers, which `checkpoints` are not: those are cri-dockerd's records of sandboxes. */
   readonly savedStates: Checkpoints;
   readonly frozen: FrozenContainers;
+  /** Plugins of the Node Resource Interface. */
+  readonly nri: Nri;
   readonly mirror: Mirror;
   readonly network: PodNetwork;
   readonly logs: ContainerLogs;
@@ -86,6 +90,8 @@ export interface CriDeps extends SharedWork, Images, KeptReplies {
   readonly seal: Seal;
   /** By container id. */
   readonly heldLimits: JsonStore<HeldLimits>;
+  /** What plugins want containers to have at their start, by container id. */
+  readonly nriAdjustments: JsonStore<ContainerAdjustment>;
   /** What UpdatePodSandboxResources told last, by sandbox id. */
   readonly podResources: JsonStore<PodResources>;
 }

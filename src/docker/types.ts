@@ -199,6 +199,9 @@ export interface ContainerInspect {
   State: ContainerInspectState;
   /** Image id, or the target digest on the containerd image store. */
   Image: string;
+  /** What runs first, and its arguments. */
+  Path?: string;
+  Args?: Nullable<string[]>;
   /** Only with a readable file driver (`json-file`). */
   LogPath?: string;
   ResolvConfPath?: string;

@@ -21,6 +21,8 @@ const BUCKETS_SECONDS = [
   0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300,
 ];
 
+const MOST_NRI_PLUGINS = 32;
+
 /** Metrics in a registry of their own. */
 export function createMetrics(): Metrics {
   const registry = new Registry();
@@ -67,6 +69,17 @@ export function createMetrics(): Metrics {
     labelNames: ['transition'],
     registers: [registry],
   });
+  const nriCalls = durations('cri_nri_call_duration_seconds', 'Time of calls to NRI plugins.', [
+    'plugin',
+    'event',
+    'code',
+  ]);
+  const nriPlugins = new Set<string>();
+  // Whoever registers under ever new names makes no more figures.
+  const known = (plugin: string): string => {
+    if (nriPlugins.size < MOST_NRI_PLUGINS) nriPlugins.add(plugin);
+    return nriPlugins.has(plugin) ? plugin : 'other';
+  };
   return {
     rpc: (rpc, code, durationMs) => rpcs.observe({ rpc, code }, durationMs / 1000),
     engineCall: (operation, code, durationMs) => engineCalls.observe({ operation, code }, durationMs / 1000),
@@ -77,6 +90,8 @@ export function createMetrics(): Metrics {
     stateDivergence: (objects) => divergences.inc(objects),
     streamingRefused: (reason) => refusals.inc({ reason }),
     streamingSession: (kind, durationMs) => sessions.observe({ kind }, durationMs / 1000),
+    nriCall: (plugin, event, code, durationMs) =>
+      nriCalls.observe({ plugin: known(plugin), event, code }, durationMs / 1000),
     lifeEvent: (transition) => lifeEvents.inc({ transition }),
     tellBuild: (labels) => {
       const names = Object.keys(labels);

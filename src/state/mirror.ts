@@ -205,6 +205,17 @@ export class Mirror {
     await this.#orLost(this.#reader.remake(id));
   }
 
+  /** Nobody but who knows the id sees what is made with this Docker name, nor hears of it, until it is revealed. */
+  conceal(name: string): void {
+    this.#picture.conceal(name);
+  }
+
+  /** Shows it, and tells of it as of something new. */
+  reveal(name: string): void {
+    const after = this.#picture.reveal(name);
+    if (after !== undefined) this.#tell({ before: undefined, after, missedRuns: 0 });
+  }
+
   /** Says that an object was just made: whoever reads the picture from now on finds it there. */
   expect(id: string): void {
     if (this.#picture.get(id) === undefined) this.#expected.add(id);
@@ -271,6 +282,7 @@ export class Mirror {
   #tell(change: Change): void {
     const id = change.after?.id ?? change.before?.id ?? '';
     this.#expected.delete(id);
+    if (change.after !== undefined && this.#picture.isConcealed(change.after)) return;
     for (const listener of this.#listeners) listener.onChange?.(change, this.#complete);
   }
 

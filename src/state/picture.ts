@@ -10,6 +10,8 @@ export class Picture {
   readonly containers = new IdIndex<ContainerRecord>();
   readonly #byName = new Map<string, ObjectRecord>();
   readonly #members = new Map<string, Set<string>>();
+  /** By Docker name: what is not to be shown yet; undefined until it is there. */
+  readonly #concealed = new Map<string, ObjectRecord | undefined>();
   #sandboxVersion = 0;
   #containerVersion = 0;
 
@@ -26,6 +28,10 @@ export class Picture {
   /** Adds a record or puts it in the place of the earlier one with its id. */
   put(record: ObjectRecord): void {
     this.delete(record.id);
+    if (this.#concealed.has(record.name)) {
+      this.#concealed.set(record.name, record);
+      return;
+    }
     this.#byName.set(record.name, record);
     if (record.kind === 'sandbox') {
       this.sandboxes.set(record.id, record);
@@ -43,6 +49,10 @@ export class Picture {
   delete(id: string): void {
     const record = this.get(id);
     if (record === undefined) return;
+    if (this.isConcealed(record)) {
+      this.#concealed.set(record.name, undefined);
+      return;
+    }
     if (this.#byName.get(record.name) === record) this.#byName.delete(record.name);
     if (record.kind === 'sandbox') {
       this.sandboxes.delete(id);
@@ -56,13 +66,33 @@ export class Picture {
     if (members?.size === 0) this.#members.delete(record.sandboxId);
   }
 
+  /** Also what is concealed: whoever knows the id may have it. */
   get(id: string): ObjectRecord | undefined {
-    return this.sandboxes.get(id) ?? this.containers.get(id);
+    const shown = this.sandboxes.get(id) ?? this.containers.get(id);
+    if (shown !== undefined || this.#concealed.size === 0) return shown;
+    return this.#concealedRecords().find((record) => record.id === id);
   }
 
-  /** The object whose Docker container has this name (no leading slash). */
+  /** The object whose Docker container has this name (no leading slash), also a concealed one. */
   named(name: string): ObjectRecord | undefined {
-    return this.#byName.get(name);
+    return this.#byName.get(name) ?? this.#concealed.get(name);
+  }
+
+  /** Keeps the object that is made with this name out of `sandboxes` and `containers`, until it is revealed. */
+  conceal(name: string): void {
+    if (!this.#byName.has(name) && !this.#concealed.has(name)) this.#concealed.set(name, undefined);
+  }
+
+  /** Shows it. Answers what was concealed, if it is there. */
+  reveal(name: string): ObjectRecord | undefined {
+    const record = this.#concealed.get(name);
+    this.#concealed.delete(name);
+    if (record !== undefined) this.put(record);
+    return record;
+  }
+
+  isConcealed({ name, id }: ObjectRecord): boolean {
+    return this.#concealed.get(name)?.id === id;
   }
 
   /**
@@ -80,7 +110,12 @@ export class Picture {
 
   /** Ids of everything that is known. */
   ids(): string[] {
-    return [...this.sandboxes.keys(), ...this.containers.keys()];
+    const concealed = this.#concealedRecords().map(({ id }) => id);
+    return [...this.sandboxes.keys(), ...this.containers.keys(), ...concealed];
+  }
+
+  #concealedRecords(): ObjectRecord[] {
+    return [...this.#concealed.values()].filter((record) => record !== undefined);
   }
 }
 

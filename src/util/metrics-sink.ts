@@ -16,6 +16,8 @@ export interface MetricsSink {
   streamingRefused(reason: string): void;
   /** An `exec`, `attach` or `portforward` session is over. */
   streamingSession(kind: string, durationMs: number): void;
+  /** An NRI plugin was called; `code` is `OK`, the name of a status, or `LATE`, `GONE` or `GARBAGE` for no answer. */
+  nriCall(plugin: string, event: string, code: string, durationMs: number): void;
   /** A step in the life of a sandbox or container, such as `started`, was noted. */
   lifeEvent(transition: string): void;
 }
@@ -30,5 +32,6 @@ export const silentMetrics: MetricsSink = {
   stateDivergence: () => undefined,
   streamingRefused: () => undefined,
   streamingSession: () => undefined,
+  nriCall: () => undefined,
   lifeEvent: () => undefined,
 };

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs critest, the CRI's validation suite, against cridock.
 #
-# Usage:  critest.sh [--all | --logs | --streaming | --websocket | --stats | --userns] [ENGINE]
+# Usage:  critest.sh [--all | --logs | --streaming | --websocket | --stats | --userns | --nri] [ENGINE]
 #                      ENGINE: 20.10, 26.1, 28.5.2 (default), 29.8; with +containerd for its image store
 #         --all        every group, not only those in groups.txt
 #         --logs       the groups whose specs read container logs only
@@ -9,6 +9,7 @@
 #         --websocket  the Streaming group only, over WebSocket
 #         --stats      the specs of statistics and metrics only; those of metrics are in no release up to v1.36.0
 #         --userns     the specs of user namespaces only, with the companion runtime (needs a C compiler)
+#         --nri        the specs of NRI only, with the companion runtime; they are in no release up to v1.36.0
 # Input:  a finished build in dist/; Go, where critest is not built yet; groups.txt and exceptions.txt beside this,
 #         and exceptions-ENGINE.txt for one Engine.
 # Output: the names of the specs that failed; the last line is "N passed, N failed, N skipped", where known
@@ -18,7 +19,7 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=node.sh
 . "$(dirname "${BASH_SOURCE[0]}")/node.sh"
 
-here=$repo_root/test/conformance
+here=$repo_root/test/conformance nri=''
 focus=(-ginkgo.focus "$(grep -v '^#' "$here/groups.txt" | paste -sd '|')")
 case ${1:-} in
   --all) focus=() && shift ;;
@@ -30,6 +31,12 @@ case ${1:-} in
     export CRIDOCK_TEST_COMPANION=1
     shift
     ;;
+  --nri)
+    focus=(-ginkgo.focus 'NRI')
+    nri=1
+    export CRIDOCK_TEST_COMPANION=1
+    shift
+    ;;
   --websocket)
     focus=(-ginkgo.focus Streaming -websocket-exec -websocket-attach -websocket-portforward)
     shift
@@ -37,6 +44,7 @@ case ${1:-} in
 esac
 tools=$("$here/build-tools.sh")
 start_node critest "${1:-28.5.2}"
+[ -z "$nri" ] || focus+=(-nri-socket "$(dirname "$cri_socket")/nri.sock")
 
 report=$repo_root/.cache/critest.json
 log=$repo_root/.cache/critest.log

@@ -165,7 +165,8 @@ start_cridock() {
   chmod +x "$run/bin/cridock"
   launch cridock --container-runtime-endpoint "unix://$run/cridock.sock" --docker-endpoint "$1" \
     --cri-dockerd-root-directory "$data/cridock" --pod-infra-container-image registry.k8s.io/pause:3.10 \
-    --cni-conf-dir "$run/net.d" --cni-bin-dir /opt/cni/bin,/usr/lib/cni --cni-cache-dir "$data/cni-cache"
+    --cni-conf-dir "$run/net.d" --cni-bin-dir /opt/cni/bin,/usr/lib/cni --cni-cache-dir "$data/cni-cache" \
+    --nri-socket "$run/nri.sock" --nri-plugin-path "$run/nri-plugins"
   wait_for cridock answers
 }
 

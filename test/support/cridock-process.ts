@@ -174,6 +174,9 @@ function standardFlags(directory: string, socketPath: string): string[] {
     'cni-conf-dir': path.join(directory, 'net.d'),
     'cni-bin-dir': '/usr/lib/cni,/opt/cni/bin',
     'cni-cache-dir': path.join(directory, 'cni-cache'),
+    'nri-socket': path.join(directory, 'nri.sock'),
+    'nri-plugin-path': path.join(directory, 'nri-plugins'),
+    'nri-plugin-config-path': path.join(directory, 'nri-conf.d'),
     'log-level': 'debug',
   };
   return Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`);

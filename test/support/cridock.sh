@@ -59,6 +59,7 @@ start() {
     --container-runtime-endpoint "unix://$socket" --docker-endpoint "$endpoint" \
     --cri-dockerd-root-directory "$run/root" --pod-infra-container-image registry.k8s.io/pause:3.10 \
     --cni-conf-dir "$run/net.d" --cni-bin-dir /opt/cni/bin,/usr/lib/cni --cni-cache-dir "$run/cache" \
+    --nri-socket "$run/nri.sock" --nri-plugin-path "$run/nri-plugins" \
     "$@" </dev/null >"$run/cridock.log" 2>&1 &
   echo $! >"$run/pid"
   if ! wait_until 30 accepts_or_ended || ! accepts; then

@@ -16,7 +16,7 @@ const LAYERS = [
   ['cli', 'server', 'streaming'],
   ['cri'],
   ['checkpoint'],
-  ['images', 'events', 'limits', 'stats', 'companion'],
+  ['images', 'events', 'limits', 'stats', 'companion', 'nri'],
   ['docker', 'state', 'network', 'logs', 'node', 'observability', 'client'],
   ['convert'],
   ['util'],
@@ -30,7 +30,7 @@ const ENGINE_TYPES: Record<string, string[]> = {
 /** Packages that few folders alone know. */
 const HOMES: Record<string, string[]> = {
   '@grpc/grpc-js': ['server', 'client'],
-  protobufjs: ['server', 'client'],
+  protobufjs: ['server', 'client', 'nri'],
   dockerode: ['docker'],
   ws: ['streaming'],
   winston: ['observability'],

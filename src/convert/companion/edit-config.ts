@@ -15,8 +15,8 @@ export interface ConfigEdit extends Adjustments {
   readonly hugePages: Readonly<Record<string, string>>;
   /** By name of a cgroup v2 file. */
   readonly unified: Readonly<Record<string, string>>;
-  /** Beside all of these, and after them. */
-  readonly edits?: OciEdits | undefined;
+  /** Beside all of these, and after them, one after the other. */
+  readonly edits?: readonly OciEdits[] | undefined;
 }
 
 /** Files that Docker makes for each container. */
@@ -26,11 +26,9 @@ const PING_GROUPS = 'net.ipv4.ping_group_range';
 
 /** The container's config.json with what Docker cannot say. */
 export function editConfig(config: OciConfig, edit: ConfigEdit): OciConfig {
-  const { ambient = [], edits = {} } = edit;
-  return withEdits(
-    withLimits(withUserNamespace(withMounts(withAmbient(config, ambient), edit), edit), edit),
-    edits,
-  );
+  const { ambient = [], edits = [] } = edit;
+  const own = withLimits(withUserNamespace(withMounts(withAmbient(config, ambient), edit), edit), edit);
+  return edits.reduce(withEdits, own);
 }
 
 /** A capability is ambient only while it is permitted and inheritable. */

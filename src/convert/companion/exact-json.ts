@@ -9,7 +9,7 @@ const MAYBE_LONG_NUMBER = new RegExp(`[-+.eE\\d]{${EXACT_CHARS + 1}}`);
 /** A decoded JSON text that may be changed and written again. */
 export interface ExactJson {
   readonly value: unknown;
-  /** The text of `changed`, a value made of this one's parts. */
+  /** The text of `changed`, a value made of this one's parts, in which a bigint is a number. */
   write(changed: unknown): string;
 }
 
@@ -21,11 +21,14 @@ export function readExactJson(text: string): ExactJson {
   if (!MAYBE_LONG_NUMBER.test(text))
     return { value: JSON.parse(text), write: (changed) => JSON.stringify(changed) };
   const mark = `number ${randomBytes(12).toString('hex')} `;
+  const withBigInts = (_name: string, member: unknown): unknown =>
+    typeof member === 'bigint' ? `${mark}${member}` : member;
   const marked = text.replace(STRING_OR_NUMBER, (token) =>
     token.startsWith('"') || token.length <= EXACT_CHARS ? token : `"${mark}${token}"`,
   );
   return {
     value: JSON.parse(marked),
-    write: (changed) => JSON.stringify(changed).replace(new RegExp(`"${mark}([^"]+)"`, 'g'), '$1'),
+    write: (changed) =>
+      JSON.stringify(changed, withBigInts).replace(new RegExp(`"${mark}([^"]+)"`, 'g'), '$1'),
   };
 }

@@ -5,6 +5,7 @@ export interface OciConfig {
   readonly root?: { readonly path?: string };
   readonly mounts?: readonly OciMount[];
   readonly hooks?: OciHooks;
+  readonly annotations?: Readonly<Record<string, string>>;
   readonly process?: {
     readonly args?: readonly string[];
     readonly env?: readonly string[];
@@ -17,15 +18,21 @@ export interface OciConfig {
     readonly rlimits?: readonly OciRlimit[];
   };
   readonly linux?: {
-    readonly namespaces?: readonly { readonly type: string; readonly path?: string }[];
+    readonly namespaces?: readonly OciNamespace[];
     readonly sysctl?: Readonly<Record<string, string>>;
     readonly devices?: readonly OciDevice[];
     readonly netDevices?: Readonly<Record<string, OciNetDevice>>;
     readonly intelRdt?: OciIntelRdt;
+    readonly rootfsPropagation?: string;
     readonly resources?: Readonly<Record<string, unknown>> & { readonly devices?: readonly OciDeviceRule[] };
     readonly uidMappings?: readonly IdMap[];
     readonly gidMappings?: readonly IdMap[];
   };
+}
+
+export interface OciNamespace {
+  readonly type: string;
+  readonly path?: string;
 }
 
 export interface OciMount {
@@ -85,8 +92,8 @@ export interface OciHook {
 export interface OciRlimit {
   /** Such as `RLIMIT_NOFILE`. */
   readonly type: string;
-  readonly soft: number;
-  readonly hard: number;
+  readonly soft: number | bigint;
+  readonly hard: number | bigint;
 }
 
 /** What an interface of the node is called in the container that it moves into. */

@@ -7,6 +7,7 @@ import {
   type OciHooks,
   type OciIntelRdt,
   type OciMount,
+  type OciNamespace,
   type OciNetDevice,
   type OciRlimit,
 } from './oci-config.js';
@@ -37,6 +38,20 @@ export interface OciEdits {
   /** By their names on the node. */
   readonly netDevices?: Readonly<Record<string, OciNetDevice>>;
   readonly intelRdt?: OciIntelRdt;
+  readonly annotations?: Readonly<Record<string, string>>;
+  /** Keys. */
+  readonly removedAnnotations?: readonly string[];
+  readonly sysctl?: Readonly<Record<string, string>>;
+  /** Names. */
+  readonly removedSysctl?: readonly string[];
+  readonly namespaces?: readonly OciNamespace[];
+  /** Types. */
+  readonly removedNamespaces?: readonly string[];
+  /** Other members of `process`, `linux`, and `linux.resources`, such as `oomScoreAdj`, as they are to be. */
+  readonly processMembers?: Readonly<Record<string, unknown>>;
+  readonly linuxMembers?: Readonly<Record<string, unknown>>;
+  /** Those of a part of the resources, such as `memory`, are put beside what the part has. */
+  readonly resourceMembers?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }
 
 export interface EditedDevice extends OciDevice {
@@ -71,7 +86,8 @@ export function joinedEdits(all: readonly OciEdits[]): OciEdits {
 
 /** The config with the edits; members that none of them names are the same objects. */
 export function withEdits(config: OciConfig, edits: OciEdits): OciConfig {
-  return withLinux(withHooks(withMounts(withProcess(config, edits), edits), edits), edits);
+  const named = withAnnotations(withHooks(withMounts(withProcess(config, edits), edits), edits), edits);
+  return withMoreMembers(withLinux(named, edits), edits);
 }
 
 function withProcess(
@@ -113,6 +129,32 @@ function withHooks(config: OciConfig, { hooks: added = {} }: OciEdits): OciConfi
   return { ...config, hooks: { ...hooks, ...changed } };
 }
 
+function withAnnotations(config: OciConfig, { annotations, removedAnnotations }: OciEdits): OciConfig {
+  const changed = replacedNames(config.annotations, annotations, removedAnnotations);
+  return changed === undefined ? config : { ...config, annotations: changed };
+}
+
+function withMoreMembers(
+  config: OciConfig,
+  { processMembers = {}, linuxMembers = {}, resourceMembers = {} }: OciEdits,
+): OciConfig {
+  const { linux = {}, process = {} } = config;
+  const resources = Object.entries(resourceMembers).map(([part, members]) => {
+    const before = linux.resources?.[part];
+    return [part, { ...(typeof before === 'object' ? before : {}), ...members }] as const;
+  });
+  const changed = {
+    ...linuxMembers,
+    ...(resources.length > 0 && { resources: { ...linux.resources, ...Object.fromEntries(resources) } }),
+  };
+  if (Object.keys({ ...processMembers, ...changed }).length === 0) return config;
+  return {
+    ...config,
+    ...(Object.keys(processMembers).length > 0 && { process: { ...process, ...processMembers } }),
+    ...(Object.keys(changed).length > 0 && { linux: { ...linux, ...changed } }),
+  };
+}
+
 function withLinux(config: OciConfig, edits: OciEdits): OciConfig {
   const { linux = {} } = config;
   const { deviceRules, removedDevices, netDevices = {}, intelRdt } = edits;
@@ -122,6 +164,14 @@ function withLinux(config: OciConfig, edits: OciEdits): OciConfig {
     ...(hasAny(deviceRules) && {
       resources: { ...linux.resources, devices: [...(linux.resources?.devices ?? []), ...deviceRules] },
     }),
+    ...replaced(
+      'namespaces',
+      linux.namespaces,
+      edits.namespaces,
+      edits.removedNamespaces,
+      ({ type }) => type,
+    ),
+    ...withSysctl(linux.sysctl, edits),
     ...(Object.keys(netDevices).length > 0 && { netDevices: { ...linux.netDevices, ...netDevices } }),
     ...(intelRdt && { intelRdt }),
   };
@@ -134,6 +184,25 @@ function ownedDevice(
 ): OciDevice {
   if (isProcessUsers !== true) return device;
   return { ...(user.uid && { uid: user.uid }), ...(user.gid && { gid: user.gid }), ...device };
+}
+
+function withSysctl(
+  before: Readonly<Record<string, string>> | undefined,
+  { sysctl: added, removedSysctl }: OciEdits,
+): { sysctl?: Record<string, string> } {
+  const sysctl = replacedNames(before, added, removedSysctl);
+  return sysctl === undefined ? {} : { sysctl };
+}
+
+/** Undefined where nothing changes. */
+function replacedNames(
+  before: Readonly<Record<string, string>> = {},
+  added: Readonly<Record<string, string>> = {},
+  removed: readonly string[] = [],
+): Record<string, string> | undefined {
+  if (Object.keys(added).length === 0 && removed.length === 0) return undefined;
+  const kept = Object.entries(before).filter(([name]) => !removed.includes(name));
+  return { ...Object.fromEntries(kept), ...added };
 }
 
 function nameOfVariable(variable: string): string {

@@ -7,6 +7,7 @@ export interface RuncFeatures {
   readonly netDevices: boolean;
   readonly rdtSchemata: boolean;
   readonly rdtMonitoring: boolean;
+  readonly memoryPolicy: boolean;
 }
 
 /** Reads the report. Whatever is not told, or no report at all, counts as not known. */
@@ -17,19 +18,21 @@ export function readRuncFeatures(report: string): RuncFeatures {
     mapsMounts: has('mountExtensions', 'idmap', 'enabled'),
     netDevices: has('netDevices', 'enabled'),
     rdtSchemata: has('intelRdt', 'schemata'),
+    memoryPolicy: memberAt(features, ['linux', 'memoryPolicy']) !== undefined,
     rdtMonitoring: has('intelRdt', 'monitoring'),
   };
 }
 
 /** The member of config.json that such a runtime would pass over without a word, if the edits need one. */
 export function passedOver(
-  { netDevices = {}, intelRdt }: OciEdits,
+  { netDevices = {}, intelRdt, linuxMembers = {} }: OciEdits,
   features: RuncFeatures,
 ): string | undefined {
   if (Object.keys(netDevices).length > 0 && !features.netDevices) return 'linux.netDevices';
   if (intelRdt?.schemata !== undefined && !features.rdtSchemata) return 'linux.intelRdt.schemata';
   if (intelRdt?.enableMonitoring === true && !features.rdtMonitoring)
     return 'linux.intelRdt.enableMonitoring';
+  if (linuxMembers['memoryPolicy'] !== undefined && !features.memoryPolicy) return 'linux.memoryPolicy';
   return undefined;
 }
 

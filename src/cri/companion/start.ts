@@ -2,6 +2,7 @@ import { cdiEdits } from '../../companion/cdi-edits.js';
 import { isCompanionRuntime } from '../../companion/examine.js';
 import type { Adjustments } from '../../convert/companion/adjustments.js';
 import type { OciEdits } from '../../convert/companion/oci-edits.js';
+import { configEdits } from '../../convert/nri/config-edits.js';
 import { cdiFolders } from '../../convert/container/devices.js';
 import { limitsBeforeStart } from '../../limits/limits-before-start.js';
 import { nodeLimitsOf } from '../../limits/node-limits.js';
@@ -10,9 +11,13 @@ import { adjustmentsOf } from '../../state/adjustments.js';
 import type { ContainerRecord } from '../../state/records.js';
 import { Code, CriError, messageOf } from '../../util/cri-error.js';
 import type { CriDeps } from '../deps.js';
+import { pluginsAdjustment } from '../nri/adjust-container.js';
 
 /** What it takes to start what needs the companion runtime. */
-export type CompanionStartDeps = Pick<CriDeps, 'companion' | 'engine' | 'heldLimits' | 'mirror'>;
+export type CompanionStartDeps = Pick<
+  CriDeps,
+  'companion' | 'engine' | 'heldLimits' | 'mirror' | 'nri' | 'nriAdjustments' | 'settings'
+>;
 
 /** Has the Engine start a sandbox's container, with the pod's user namespace where it has one. */
 export async function startSandboxContainer(
@@ -32,6 +37,7 @@ export async function startSandboxContainer(
 export async function startMember(deps: CompanionStartDeps, container: ContainerRecord): Promise<void> {
   const { companion, engine } = deps;
   const { id } = container;
+  const asked = pluginsAdjustment(deps, container);
   if (!isCompanionRuntime(container.inspect.HostConfig.Runtime)) return engine.startContainer(id);
   const adjustments = adjustmentsOf(container);
   if (adjustments === undefined) {
@@ -42,7 +48,11 @@ export async function startMember(deps: CompanionStartDeps, container: Container
   }
   const limits = await limitsBeforeStart(nodeLimitsOf(deps, container));
   const userNamespacePath = adjustments.userNamespace && podUserNamespace(deps, container);
-  const edits = adjustments.cdi && (await cdiEditsOf(deps, adjustments.cdi, adjustments.userNamespace));
+  const cdi = [...(adjustments.cdi ?? []), ...(asked?.CDI_devices ?? []).map(({ name }) => name)];
+  const edits = [
+    ...(cdi.length === 0 ? [] : [await cdiEditsOf(deps, cdi, adjustments.userNamespace)]),
+    ...(asked === undefined ? [] : [configEdits(asked, deps.settings.minOomScoreAdj)]),
+  ];
   await companion.starting(id, { adjustments, userNamespacePath, ...limits, edits }, () =>
     engine.startContainer(id),
   );

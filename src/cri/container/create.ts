@@ -21,7 +21,10 @@ import { Code, CriError, hasCode } from '../../util/cri-error.js';
 import { checkOnNode, makeMountSources } from './checks.js';
 import { userNamespaceOf } from '../../state/adjustments.js';
 import { companionUse } from '../companion/use.js';
+import { adjustableBody } from '../../convert/nri/adjustable.js';
 import type { CriDeps } from '../deps.js';
+import type { AdjustDeps } from '../nri/adjust-container.js';
+import { createWithPlugins, tellCreated } from '../nri/create-container.js';
 import { findImage } from '../../images/lookup.js';
 import { resolveMounts, type ResolvedMounts, type ImageMountDeps } from './image-mounts.js';
 import { sweepImageVolumes } from '../../images/volumes.js';
@@ -44,6 +47,7 @@ export type CreateContainerDeps = Pick<
   | 'seal'
   | 'settings'
 > &
+  AdjustDeps &
   ImageMountDeps;
 
 /**
@@ -69,7 +73,7 @@ export async function createContainer(
   const plan = await planContainer(deps, picture, sandbox, asked, mounts, inspect, logDirectory);
   const id = await deps.containerCreates.join(
     `${plan.name} ${plan.specHash}`,
-    () => deps.podLocks.run(sandbox.name, () => makeContainer(deps, sandbox.id, plan)),
+    () => deps.podLocks.run(sandbox.name, () => makeContainer(deps, sandbox, plan)),
     ctx.signal,
   );
   return { container_id: id };
@@ -89,6 +93,7 @@ async function imageOf(
 
 interface ContainerPlan {
   readonly name: string;
+  /** Without its seal. */
   readonly body: ContainerCreateBody;
   readonly specHash: string;
   readonly imagesToMount: readonly string[];
@@ -154,7 +159,7 @@ async function planContainer(
   });
   await makeMountSources(mounts);
   const { body: whole, specHash } = withSpecHash(body);
-  return { name, imagesToMount, body: deps.seal.onto(name, whole), specHash };
+  return { name, imagesToMount, body: whole, specHash };
 }
 
 /** What the container will run first, by Docker's rules: a command takes the place of all that the image says. */
@@ -184,19 +189,33 @@ function pidTarget(
 /** Under the pod's lock. */
 async function makeContainer(
   deps: CreateContainerDeps,
-  sandboxId: string,
+  sandbox: SandboxRecord,
   plan: ContainerPlan,
 ): Promise<string> {
   const picture = await deps.mirror.live();
-  readySandbox(picture, sandboxId); // it may have been stopped while this call waited
+  readySandbox(picture, sandbox.id); // it may have been stopped while this call waited
   const made = madeBefore(picture, plan);
   if (made !== undefined) return made;
-  return plan.imagesToMount.length === 0 ? create(deps, plan) : createWithImages(deps, plan);
+  const id = await createWithPlugins(deps, plan.name, async (isAdjustable) => {
+    const now = isAdjustable ? { ...plan, body: await adjustable(deps, sandbox, plan.body) } : plan;
+    return now.imagesToMount.length === 0 ? create(deps, now) : createWithImages(deps, now);
+  });
+  await tellCreated(deps, id);
+  return id;
+}
+
+async function adjustable(
+  deps: CreateContainerDeps,
+  sandbox: SandboxRecord,
+  body: ContainerCreateBody,
+): Promise<ContainerCreateBody> {
+  const { info } = await deps.mirror.currentFacts();
+  return adjustableBody(body, await companionUse(deps, info, sandbox.facts.runtimeHandler));
 }
 
 async function create(deps: CreateContainerDeps, plan: ContainerPlan): Promise<string> {
   try {
-    const id = await deps.engine.createContainer(plan.name, plan.body);
+    const id = await deps.engine.createContainer(plan.name, deps.seal.onto(plan.name, plan.body));
     deps.mirror.expect(id);
     return id;
   } catch (error) {

@@ -4,6 +4,8 @@ import { unlinkDockerLog } from '../../logs/docker-log-link.js';
 import { mayRun, type ContainerRecord } from '../../state/records.js';
 import type { CallContext } from '../../util/call-context.js';
 import { messageOf } from '../../util/cri-error.js';
+import type { NriDeps } from '../nri/deps.js';
+import { tellGone } from '../nri/tell-containers.js';
 import { logModeOf } from './log.js';
 import type { CriDeps } from '../deps.js';
 import { hasImageVolumes, sweepImageVolumes } from '../../images/volumes.js';
@@ -13,8 +15,9 @@ import { unlessGone } from '../../util/cri-error.js';
 /** What it takes to remove a container. */
 export type RemoveContainerDeps = Pick<
   CriDeps,
-  'engine' | 'heldLimits' | 'imageVolumes' | 'log' | 'logs' | 'mirror'
->;
+  'engine' | 'heldLimits' | 'imageVolumes' | 'log' | 'logs' | 'mirror' | 'nriAdjustments'
+> &
+  NriDeps;
 
 /** Removes a container, by force if it runs (CRI: RemoveContainer). Success on unknown ids. */
 export async function removeContainer(
@@ -39,10 +42,13 @@ export async function removeOneContainer(
   const { logPath } = container.labels;
   const logMode = logModeOf(container);
   if (logMode === 'cri') await endWithLog(deps, container, signal);
+  const last = deps.mirror.lastKnown.containers.get(container.id) ?? container;
   await unlessGone(deps.engine.removeContainer(container.id, { signal }));
+  await tellGone(deps, last);
   await deps.mirror.removed(container.id);
   await deps.logs.forget(container.id);
   await deps.heldLimits.delete(container.id);
+  await deps.nriAdjustments.delete(container.id);
   if (hasImageVolumes(container)) await sweepImageVolumes(deps);
   if (logMode !== 'symlink') return;
   try {

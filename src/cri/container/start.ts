@@ -6,6 +6,8 @@ import { makePodSysfsWritable } from '../../node/pod-sysfs.js';
 import { isAlive, isHostNetwork, type ContainerRecord, type ObjectRecord } from '../../state/records.js';
 import type { CallContext } from '../../util/call-context.js';
 import { Code, CriError, messageOf } from '../../util/cri-error.js';
+import type { NriDeps } from '../nri/deps.js';
+import { tellDone, tellStart } from '../nri/tell-containers.js';
 import { logModeOf, logSourceOf } from './log.js';
 import type { CriDeps } from '../deps.js';
 import { containerOrThrow } from '../lookup.js';
@@ -18,8 +20,9 @@ import { holdNodeLimits, nodeLimitsOf, setHeldLimits } from '../../limits/node-l
 /** What it takes to start a container. */
 export type StartContainerDeps = Pick<
   CriDeps,
-  'companion' | 'engine' | 'heldLimits' | 'log' | 'logs' | 'mirror' | 'podLocks'
->;
+  'companion' | 'engine' | 'heldLimits' | 'log' | 'logs' | 'mirror' | 'nriAdjustments' | 'podLocks'
+> &
+  NriDeps;
 
 /**
  * Starts a created container (CRI: StartContainer). A repeat for a container that runs is a success; one that has ended
@@ -48,6 +51,7 @@ async function start(deps: StartContainerDeps, id: string, ctx: CallContext): Pr
       `container_id: container ${id} has ended (${container.phase.reason}) and is not started again`,
     );
   }
+  await tellStart(deps, container);
   await prepareSysfs(deps, container);
   await holdLimits(deps, container);
   const log = prepareLog(deps, container);
@@ -59,6 +63,7 @@ async function start(deps: StartContainerDeps, id: string, ctx: CallContext): Pr
     await reportLog(deps, started, linkDockerLog(started.labels.logPath, started.inspect.LogPath ?? ''));
   }
   if (isAlive(started)) await setLimitsOrStop(deps, started);
+  await tellDone(deps, 'PostStartContainer', started);
 }
 
 async function startAndRead(

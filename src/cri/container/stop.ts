@@ -4,7 +4,8 @@ import type { StopContainerResponse } from '../../gen/runtime/v1/StopContainerRe
 import { podLockKey } from '../../state/picture.js';
 import { mayRun } from '../../state/records.js';
 import type { CallContext } from '../../util/call-context.js';
-import type { CriDeps } from '../deps.js';
+import type { NriDeps } from '../nri/deps.js';
+import { tellStopped } from '../nri/tell-containers.js';
 import { findContainer } from '../lookup.js';
 import { unlessGone } from '../../util/cri-error.js';
 
@@ -17,7 +18,7 @@ const LONGEST_GRACE_SECONDS = 2 ** 31 - 1;
  * call with less grace cuts the first one short.
  */
 export async function stopContainer(
-  deps: Pick<CriDeps, 'engine' | 'mirror' | 'podLocks'>,
+  deps: NriDeps,
   request: StopContainerRequest__Output,
   ctx: CallContext,
 ): Promise<StopContainerResponse> {
@@ -31,6 +32,7 @@ export async function stopContainer(
   } else if (!mayRun(container)) return {};
   // Nothing is done for one that does not run; of a start that an earlier cridock asked for the Engine knows.
   await unlessGone(deps.engine.stopContainer(container.id, graceSeconds, { signal: ctx.signal }));
-  await deps.mirror.refresh(container.id, (record) => !mayRun(record));
+  const ended = await deps.mirror.refresh(container.id, (record) => !mayRun(record));
+  if (ended?.kind === 'container') await tellStopped(deps, ended);
   return {};
 }

@@ -5,6 +5,7 @@ import type { CallContext } from '../../util/call-context.js';
 import { removeOneContainer, type RemoveContainerDeps } from '../container/remove.js';
 import type { CriDeps } from '../deps.js';
 import { unlessGone } from '../../util/cri-error.js';
+import { tellPodGone } from '../nri/tell-pods.js';
 import { reclaimVanishedSandbox, type ReclaimDeps } from './reclaim.js';
 import { stopSandbox, type StopSandboxDeps } from './stop.js';
 import { underPodLock } from './under-lock.js';
@@ -51,6 +52,7 @@ export async function removeSandbox(
   await deps.checkpoints.remove(sandbox.id);
   await deps.podResources.delete(sandbox.id);
   await unlessGone(deps.engine.removeContainer(sandbox.id, { signal }));
+  await tellPodGone(deps, sandbox);
   await deps.network.forget(sandbox.id);
   await deps.mirror.removed(sandbox.id);
 }

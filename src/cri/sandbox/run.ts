@@ -17,6 +17,8 @@ import type { CriDeps } from '../deps.js';
 import { pullShared, type PullDeps } from '../image/pull.js';
 import { SECCOMP_FIELD, readSeccompProfile } from '../seccomp-profile.js';
 import { checkRuntimeHandler } from '../runtime/handlers.js';
+import type { NriDeps } from '../nri/deps.js';
+import { showPod, untilShown } from '../nri/tell-pods.js';
 import { attachSandbox, networkPlan } from './network.js';
 import { reclaimVanishedSandbox } from './reclaim.js';
 import { removeSandbox, type RemoveSandboxDeps } from './remove.js';
@@ -36,6 +38,7 @@ export type RunSandboxDeps = Pick<
   | 'settings'
 > &
   RemoveSandboxDeps &
+  NriDeps &
   PullDeps;
 
 /** Clean-up after a failure is bounded by itself: the caller's own deadline may be what failed. */
@@ -96,6 +99,16 @@ async function makeSandbox(
   progress('looking for what an earlier call has left');
   const adopted = await adoptOrClear(deps, plan, signal);
   if (adopted !== undefined) return adopted;
+  return untilShown(deps, plan.name, (show) => makeNewSandbox(deps, plan, signal, progress, show));
+}
+
+async function makeNewSandbox(
+  deps: RunSandboxDeps,
+  plan: SandboxPlan,
+  signal: AbortSignal,
+  progress: Progress,
+  show: () => void,
+): Promise<string> {
   const started = await deps.mirror.during(plan.name, () => startSandbox(deps, plan, signal, progress));
   await orClearAway(deps, started.id, async () => {
     signal.throwIfAborted();
@@ -110,6 +123,7 @@ async function makeSandbox(
     );
     if (sandbox?.kind !== 'sandbox') throw vanished(started.id);
     if (!isReady(sandbox)) throw new CriError(Code.UNKNOWN, whyNotReady(sandbox));
+    await showPod(deps, sandbox, show);
   });
   return started.id;
 }

@@ -5,12 +5,15 @@ import { isHostNetwork, mayRun, type ObjectRecord, type SandboxRecord } from '..
 import type { CallContext } from '../../util/call-context.js';
 import type { CriDeps } from '../deps.js';
 import { unlessGone } from '../../util/cri-error.js';
+import type { NriDeps } from '../nri/deps.js';
+import { tellStopped } from '../nri/tell-containers.js';
+import { tellPodStops } from '../nri/tell-pods.js';
 import { detachSandbox, netnsPaths, type DetachDeps } from './network.js';
 import { reclaimVanishedSandbox, type ReclaimDeps } from './reclaim.js';
 import { underPodLock } from './under-lock.js';
 
 /** What it takes to stop a sandbox. */
-export type StopSandboxDeps = Pick<CriDeps, 'engine' | 'mirror' | 'podLocks'> & ReclaimDeps & DetachDeps;
+export type StopSandboxDeps = NriDeps & ReclaimDeps & DetachDeps;
 
 /**
  * Stops everything in the pod, then takes its network away while the sandbox itself is stopped (CRI: StopPodSandbox).
@@ -38,6 +41,7 @@ export async function stopSandbox(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   await stopMembers(deps, sandbox.id, signal);
+  await tellPodStops(deps, sandbox);
   // Plugins find the namespace, though the process that it was made for ends meanwhile.
   await withHeldNamespace(isHostNetwork(sandbox) ? [] : netnsPaths(sandbox), async (netnsPath) => {
     const outcomes = await Promise.allSettled([
@@ -49,13 +53,13 @@ export async function stopSandbox(
 }
 
 /** Stops the containers of a pod, whose sandbox may be gone: it was removed by hand, they were not. */
-async function stopMembers(
-  deps: Pick<CriDeps, 'engine' | 'mirror'>,
-  sandboxId: string,
-  signal: AbortSignal | undefined,
-): Promise<void> {
+async function stopMembers(deps: NriDeps, sandboxId: string, signal: AbortSignal | undefined): Promise<void> {
   const picture = await deps.mirror.current(signal);
-  await Promise.all(picture.membersOf(sandboxId).map((member) => kill(deps, member, signal)));
+  const ends = picture.membersOf(sandboxId).map(async (member) => {
+    await kill(deps, member, signal);
+    await tellStopped(deps, deps.mirror.lastKnown.containers.get(member.id) ?? member);
+  });
+  await Promise.all(ends);
 }
 
 /** CRI: running containers of a sandbox that is stopped are terminated by force. */

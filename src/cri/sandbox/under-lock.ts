@@ -19,7 +19,9 @@ export async function underPodLock(
   signal: AbortSignal,
   { present, gone }: SandboxWork,
 ): Promise<void> {
-  const known = findSandbox(await deps.mirror.current(signal), asked);
+  const picture = await deps.mirror.current(signal);
+  // One that is still being made is waited for.
+  const known = findSandbox(picture, asked) ?? picture.get(asked);
   const id = known?.id ?? asked;
   const work = async (): Promise<void> => {
     const sandbox = (await deps.mirror.current(signal)).sandboxes.get(id);

@@ -2,7 +2,8 @@ import type { UpdatePodSandboxResourcesRequest__Output } from '../../gen/runtime
 import type { UpdatePodSandboxResourcesResponse } from '../../gen/runtime/v1/UpdatePodSandboxResourcesResponse.js';
 import { podResourcesOf } from '../../state/pod-resources.js';
 import type { CallContext } from '../../util/call-context.js';
-import type { CriDeps } from '../deps.js';
+import type { NriDeps } from '../nri/deps.js';
+import { tellPodUpdate } from '../nri/tell-pods.js';
 import { sandboxOrThrow } from '../lookup.js';
 
 /**
@@ -10,7 +11,7 @@ import { sandboxOrThrow } from '../lookup.js';
  * itself has set the pod's cgroup before, and the pause process needs no limits. NOT_FOUND when unknown.
  */
 export async function updatePodSandboxResources(
-  deps: Pick<CriDeps, 'mirror' | 'podLocks' | 'podResources'>,
+  deps: NriDeps,
   request: UpdatePodSandboxResourcesRequest__Output,
   ctx: CallContext,
 ): Promise<UpdatePodSandboxResourcesResponse> {
@@ -19,12 +20,14 @@ export async function updatePodSandboxResources(
   await deps.podLocks.run(
     sandbox.name,
     async () => {
-      sandboxOrThrow(await deps.mirror.current(ctx.signal), sandbox.id); // it may have gone meanwhile
-      await deps.podResources.set(sandbox.id, {
-        ...podResourcesOf(deps, sandbox),
-        ...(overhead && { overhead }),
-        ...(resources && { resources }),
-      });
+      const now = sandboxOrThrow(await deps.mirror.current(ctx.signal), sandbox.id); // it may have gone meanwhile
+      await tellPodUpdate(deps, now, request, () =>
+        deps.podResources.set(sandbox.id, {
+          ...podResourcesOf(deps, sandbox),
+          ...(overhead && { overhead }),
+          ...(resources && { resources }),
+        }),
+      );
     },
     ctx.signal,
   );

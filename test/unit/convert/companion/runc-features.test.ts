@@ -4,7 +4,13 @@ import { passedOver, readRuncFeatures } from '../../../../src/convert/companion/
 
 describe('what the OCI runtime knows', () => {
   it('is what it reports, and nothing else', () => {
-    const none = { mapsMounts: false, netDevices: false, rdtSchemata: false, rdtMonitoring: false };
+    const none = {
+      mapsMounts: false,
+      netDevices: false,
+      rdtSchemata: false,
+      rdtMonitoring: false,
+      memoryPolicy: false,
+    };
     for (const report of [
       '',
       '[]',
@@ -17,8 +23,15 @@ describe('what the OCI runtime knows', () => {
       mountExtensions: { idmap: { enabled: true } },
       netDevices: { enabled: true },
       intelRdt: { enabled: true, schemata: true, monitoring: true },
+      memoryPolicy: { modes: ['MPOL_BIND'] },
     };
-    const all = { mapsMounts: true, netDevices: true, rdtSchemata: true, rdtMonitoring: true };
+    const all = {
+      mapsMounts: true,
+      netDevices: true,
+      rdtSchemata: true,
+      rdtMonitoring: true,
+      memoryPolicy: true,
+    };
     assert.deepEqual(readRuncFeatures(JSON.stringify({ linux })), all);
   });
 
@@ -27,6 +40,7 @@ describe('what the OCI runtime knows', () => {
     const netDevices = { eth1: { name: 'a' } };
     assert.equal(passedOver({ netDevices }, old), 'linux.netDevices');
     assert.equal(passedOver({ netDevices }, newer), undefined);
+    assert.equal(passedOver({ linuxMembers: { memoryPolicy: {} } }, newer), 'linux.memoryPolicy');
     assert.equal(
       passedOver({ netDevices: {}, intelRdt: { closID: 'x', l3CacheSchema: 'y' } }, old),
       undefined,

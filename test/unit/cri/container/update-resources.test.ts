@@ -11,7 +11,9 @@ import type { Mirror } from '../../../../src/state/mirror.js';
 import { Code } from '../../../../src/util/cri-error.js';
 import { KeyedMutex } from '../../../../src/util/keyed-mutex.js';
 import { silentLogger } from '../../../../src/util/log.js';
+import { podResourcesStore } from '../../../../src/state/pod-resources.js';
 import { FakeEngine } from '../../../support/fake-engine.js';
+import { idleNri } from '../../../support/idle-nri.js';
 import { mirrorOf } from '../../../support/mirror-parts.js';
 
 const MIB = 1024 * 1024;
@@ -42,6 +44,8 @@ describe('UpdateContainerResources on cgroup v2', () => {
       mirror,
       log: silentLogger,
       podLocks: new KeyedMutex(),
+      nri: idleNri(),
+      podResources: podResourcesStore(root, silentLogger),
       settings: { minOomScoreAdj: 0 } as UpdateResourcesDeps['settings'],
     };
   });

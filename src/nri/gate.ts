@@ -1,0 +1,51 @@
+import { deferred, type Deferred } from '../util/deferred.js';
+import { within } from '../util/within.js';
+
+/**
+ * Keeps what makes pods and containers apart from the synchronisation of a plugin: each of them is either part of it, or made
+ * when the plugin is told of events. Many may make something at a time; one that synchronises is alone.
+ */
+export class Gate {
+  #inside = 0;
+  #held: Promise<void> | undefined;
+  #shut: Deferred | undefined;
+  #left: Deferred | undefined;
+
+  /** Nobody enters before `first` has resolved. */
+  holdUntil(first: Promise<void>): void {
+    const held = first.finally(() => (this.#held = undefined));
+    this.#held = held;
+  }
+
+  /** Waits while it is shut; `leave` has to follow. Costs nothing while it is open. */
+  enter(): Promise<void> | undefined {
+    if (this.#held !== undefined) return this.#held.then(() => this.enter());
+    if (this.#shut !== undefined) return this.#shut.promise.then(() => this.enter());
+    this.#inside += 1;
+    return undefined;
+  }
+
+  leave(): void {
+    this.#inside -= 1;
+    if (this.#inside === 0) this.#left?.resolve();
+  }
+
+  /** Does `work` while nobody is inside. Throws an Error when somebody stays for longer than `timeoutMs`. */
+  async alone<T>(timeoutMs: number, work: () => Promise<T>): Promise<T> {
+    while (this.#shut !== undefined) await this.#shut.promise;
+    const shut = deferred();
+    this.#shut = shut;
+    try {
+      if (this.#inside > 0) {
+        this.#left = deferred();
+        await within(timeoutMs, this.#left.promise);
+      }
+      if (this.#inside > 0) throw new Error('a container is being created that takes too long');
+      return await work();
+    } finally {
+      this.#left = undefined;
+      this.#shut = undefined;
+      shut.resolve();
+    }
+  }
+}

@@ -119,6 +119,14 @@ pack='for path; do set -- "$@" -C "$(realpath "$(dirname "$path")")" "$(basename
 usage='up IMAGE | run SCRIPT | put FILE... FOLDER | get FILE... FOLDER | socket PATH | port ADDRESS:PORT | reboot | console | down'
 command=${1:-}
 [ $# -eq 0 ] || shift
+case $command in
+  run | put | get | socket | port)
+    if ! runs; then
+      tail -n 40 "$run/console" >&2 2>/dev/null || true
+      fail 'the node does not run; above is the end of its console'
+    fi
+    ;;
+esac
 case $command:$# in
   up:1) up "$1" ;;
   run:1) exec "${ssh[@]}" node "$1" ;;

@@ -105,6 +105,32 @@ hand_back() {
   done
 }
 
+# Pods with user namespaces run on without cridock. containerd looks for their runtime's program at each of its starts, and forgets
+# containers, whose processes go on, where it is not there. It starts nothing without cridock, but ends and removes.
+companion=${own%/bin/cridock}/libexec/cridock/oci/runc
+companion_left=/run/cridock-companion-left
+runs_by_companion() {
+  for state in /run/containerd /run/docker/containerd/daemon; do
+    for file in shim-binary-path options.json; do
+      if grep -qs -e containerd-shim-cridock-v2 -e 'libexec/.*oci/runc' "$state"/io.containerd.runtime.v2.task/*/*/"$file"; then return 0; fi
+    done
+  done
+  return 1
+}
+# Before the files go.
+keep_companion() {
+  if [ -e "$companion" ] && runs_by_companion; then cp -p "$companion" "$companion_left"; fi
+}
+# After that.
+leave_companion() {
+  [ -e "$companion_left" ] || return 0
+  shim=${own%/bin/cridock}/bin/containerd-shim-cridock-v2
+  mkdir -p "$(dirname "$companion")"
+  mv "$companion_left" "$companion"
+  ln -sfn ../libexec/cridock/oci/runc "$shim"
+  say "containers run by the companion runtime: $companion and $shim stay; remove them when these pods are gone"
+}
+
 # As they were enabled: by systemctl. Units of this machine's own stay as they are.
 disable_units() {
   for unit in $units; do

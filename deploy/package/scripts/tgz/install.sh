@@ -120,12 +120,14 @@ remove() {
     disable_units
     if is_booted; then systemctl stop cri-docker.service cri-docker.socket || true; fi
   fi
+  keep_companion
   : >"$list.none"
   remove_old "$list.none"
   rm -f "$list" "$list.none" "$share/install.sh"
   for folder in $share/ansible $share/cni $share/crictl $share/kubeadm $share/kubelet $share/monitoring $share $prefix/libexec/cridock/oci $prefix/libexec/cridock $prefix/share/doc/cridock; do
     rmdir "$folder" 2>/dev/null || true
   done
+  leave_companion
   reload_units
 }
 

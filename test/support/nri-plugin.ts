@@ -10,6 +10,11 @@ import { MessageType, TtrpcReader, ttrpcMessage } from '../../src/nri/wire/ttrpc
 
 export const protocol = new NriProtocol();
 
+/** What the runtime has sent: any message of NRI. */
+export function decodeRequest(type: string, bytes: Uint8Array): Record<string, unknown> {
+  return protocol.decode(type as keyof PluginMessages, bytes) as unknown as Record<string, unknown>;
+}
+
 /** What a plugin does with a call: the reply, or an error with a status. */
 export type Answer = (method: string, request: Buffer) => Promise<Uint8Array> | Uint8Array;
 

@@ -18,16 +18,15 @@ export interface ExactJson {
  * come out as they went in. Throws a SyntaxError.
  */
 export function readExactJson(text: string): ExactJson {
-  if (!MAYBE_LONG_NUMBER.test(text))
-    return { value: JSON.parse(text), write: (changed) => JSON.stringify(changed) };
   const mark = `number ${randomBytes(12).toString('hex')} `;
   const withBigInts = (_name: string, member: unknown): unknown =>
     typeof member === 'bigint' ? `${mark}${member}` : member;
-  const marked = text.replace(STRING_OR_NUMBER, (token) =>
-    token.startsWith('"') || token.length <= EXACT_CHARS ? token : `"${mark}${token}"`,
-  );
+  const marked = (): string =>
+    text.replace(STRING_OR_NUMBER, (token) =>
+      token.startsWith('"') || token.length <= EXACT_CHARS ? token : `"${mark}${token}"`,
+    );
   return {
-    value: JSON.parse(marked),
+    value: JSON.parse(MAYBE_LONG_NUMBER.test(text) ? marked() : text),
     write: (changed) =>
       JSON.stringify(changed, withBigInts).replace(new RegExp(`"${mark}([^"]+)"`, 'g'), '$1'),
   };

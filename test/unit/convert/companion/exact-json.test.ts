@@ -11,6 +11,10 @@ describe('JSON that is read and written again', () => {
     assert.equal(json.write({ ...(json.value as object), d: 7 }), `${text.slice(0, -1)},"d":7}`);
   });
 
+  it('writes bigints as numbers, also where there was none', () => {
+    assert.equal(readExactJson('{}').write({ a: 18446744073709551615n }), '{"a":18446744073709551615}');
+  });
+
   it('throws for what is none', () => {
     assert.throws(() => readExactJson('{'), SyntaxError);
   });

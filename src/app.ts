@@ -12,12 +12,14 @@ import { readBuildInfo } from './cli/version.js';
 import { dropLogsAfterResync } from './cri/container/log.js';
 import { Checkpoints } from './checkpoint/checkpoints.js';
 import { FrozenContainers } from './checkpoint/frozen-containers.js';
+import { Restores } from './checkpoint/restores.js';
 import { Companion } from './companion/companion.js';
 import { noSharedWork, type CriDeps } from './cri/deps.js';
 import { imageService } from './cri/image-service.js';
 import { nriAdjustmentsStore } from './cri/nri/adjust-container.js';
 import { nriHost, tellPluginsOfChanges } from './cri/nri/host.js';
 import { buildReplies } from './cri/replies/build-replies.js';
+import { sweepRestores } from './cri/container/restore-source.js';
 import { runtimeService } from './cri/runtime-service.js';
 import { whyNotReady } from './cri/runtime/status.js';
 import { reclaimVanishedSandboxes } from './cri/sandbox/reclaim.js';
@@ -103,6 +105,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
   const imageParts = buildImages({ engine, seal, mirror, images, news, rootDirectory, log });
 
   const frozen = new FrozenContainers();
+  const restores = new Restores(rootDirectory, { engine, seal }, log);
   const savedStates = new Checkpoints({ engine, frozen, rootDirectory, log });
 
   const streaming = new StreamingServer({
@@ -124,12 +127,13 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
     ...buildReplies(protocol.encodeReply, heldLimits),
     ...imageParts,
     ...{ engine, companion, nri: plugins.nri, network, images, logs, mirror, statistics, events, streaming },
-    ...{ frozen, savedStates },
+    ...{ frozen, savedStates, restores },
     ...{ checkpoints, heldLimits, nriAdjustments, podResources, seal, log },
     sandboxMetrics: new SandboxMetrics(statistics),
     settings: live.settings,
   };
   reclaimVanishedSandboxes(deps);
+  sweepRestores(deps);
   settleLimits(deps, () => sealKey.isNew);
   tellPluginsOfChanges(deps);
   const host = nriHost(deps);

@@ -6,7 +6,8 @@
  * Two names lead here:
  * - containerd-shim-cridock-v2, a link, which containerd starts: it becomes containerd's own shim, which finds the companion when
  *   it looks for runc.
- * - runc, for anything but `create`, `run` and `restore`: it becomes the next runc on PATH.
+ * - runc, for anything but `create`, `run` and `restore`, and the `start` of what has just been restored: it becomes the next
+ *   runc on PATH.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -110,6 +111,16 @@ static void become_shim(char **arguments, char **environment, char **path) {
   *path = (char *)old - 5;
 }
 
+/* Whether cridock has just had the container restored. */
+static int is_restored(const char *id) {
+  struct stat link;
+  char path[PATH_MAX];
+  unsigned length = 0;
+  return append(path, &length, QUESTIONS "/", PATH_MAX) && append(path, &length, id, PATH_MAX) &&
+         append(path, &length, RESTORED, PATH_MAX) &&
+         call(SYS_newfstatat, AT_FDCWD, path, &link, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 void pass_on(long *stack) {
   char **arguments = (char **)(stack + 1), **environment = arguments + stack[0] + 1, **path = environment;
   while (*path != NULL && !((*path)[0] == 'P' && (*path)[1] == 'A' && (*path)[2] == 'T' && (*path)[3] == 'H' && (*path)[4] == '=')) path += 1;
@@ -122,5 +133,6 @@ void pass_on(long *stack) {
   int none;
   const char *command = runc_command(arguments, &unused, &unused, &none);
   if (command == NULL || is_same(command, "create") || is_same(command, "run") || is_same(command, "restore")) return;
+  if (is_same(command, "start") && is_restored(arguments[stack[0] - 1])) return;
   become("runc", *path + 5, arguments, environment);
 }

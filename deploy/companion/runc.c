@@ -3,8 +3,9 @@
  *
  * containerd's shim calls it as it would call runc. `create` asks the cridock that starts the container for another
  * config.json, and for mounts that runc shall see; without an answer it fails. What else is asked of runc goes to it as it is
- * (pass-on.c), but for `run` and `restore`, which nobody could be asked about. It decides nothing, and reads no JSON
- * (src/companion/).
+ * (pass-on.c), but for `run` and `restore`, which nobody could be asked about. Where cridock says so, the container is restored
+ * from a checkpoint in the place of `create`; it runs then, and the `start` that follows has nothing to do. It decides nothing, and
+ * reads no JSON (src/companion/).
  *
  * Mounts are made so that nothing is left however this ends. A layer store's clone with other owners is attached in a mount
  * namespace of a child's own, and dies with it. The overlay made of it is attached in a mount namespace that only this process,
@@ -37,8 +38,6 @@
 
 /* What cridock and this program must agree on, and tell each other first. */
 #define PROTOCOL "cridock-companion 1"
-/* A folder that only root can enter, with a link for each container that cridock starts: to the socket to ask. */
-#define QUESTIONS "/run/cridock/companion"
 #define ANSWER_TIMEOUT_MS 10000
 #define MAX_TEXT (16 << 20)
 #define MAX_OVERLAYS 64
@@ -359,6 +358,9 @@ static char *ask(const char *id, const char *config, size_t size, size_t *length
   return reply;
 }
 
+/* What the container is restored from, where it is. */
+static char *images_path, *logs_path, *criu_path;
+
 static void add_map(char *map, const char *line) {
   size_t used = strlen(map);
   if (snprintf(map + used, MAX_MAP - used, "%s\n", line) >= (int)(MAX_MAP - used)) fail("the mapping is too long");
@@ -381,6 +383,12 @@ static char *understand(char *reply, size_t length, size_t *size) {
       overlay->shared = 1;
     } else if (value == NULL) {
       fail("cridock's answer is not understood (%s)", line);
+    } else if (strcmp(line, "images") == 0) {
+      images_path = value;
+    } else if (strcmp(line, "logs") == 0) {
+      logs_path = value;
+    } else if (strcmp(line, "criu") == 0) {
+      criu_path = value;
     } else if (strcmp(line, "uids") == 0) {
       add_map(uid_map, value);
     } else if (strcmp(line, "gids") == 0) {
@@ -388,6 +396,7 @@ static char *understand(char *reply, size_t length, size_t *size) {
     } else if (strcmp(line, "config") == 0) {
       *size = strtoul(value, NULL, 10);
       if (*size == 0 || *size != length - (size_t)(end + 1 - reply)) break;
+      if (images_path != NULL && (logs_path == NULL || criu_path == NULL)) fail("a restore is not told whole");
       for (int index = 0; index < overlay_count; index += 1) {
         const struct overlay *one = &overlays[index];
         if (!one->layers || !one->data || !one->holder || !one->target || !*uid_map || !*gid_map) fail("a mount is not told whole");
@@ -481,6 +490,30 @@ static int probe(const char *containerd, const char *layers) {
   return 0;
 }
 
+/* Whether cridock has just had this container restored: another link beside the one that was asked by. */
+static int is_restored(const char *id) {
+  char path[256];
+  struct stat facts;
+  return snprintf(path, sizeof(path), QUESTIONS "/%s" RESTORED, id) < (int)sizeof(path) && lstat(path, &facts) == 0;
+}
+
+/* The words of `create` as those of `restore`, with criu on PATH. Both take the same options of those that the shim gives. */
+__attribute__((noreturn)) static void restore(int count, char **arguments, int command) {
+  const char *paths = getenv("PATH");
+  char *path = NULL;
+  if (asprintf(&path, "%s:%s", criu_path, paths == NULL ? "/usr/sbin:/usr/bin" : paths) < 0 || setenv("PATH", path, 1) != 0) {
+    fail("no memory");
+  }
+  char *options[] = {"restore", "--detach", "--file-locks", "--image-path", images_path, "--work-path", logs_path};
+  size_t extra = sizeof(options) / sizeof(*options);
+  char **words = calloc((size_t)count + extra + 1, sizeof(*words));
+  if (words == NULL) fail("no memory");
+  memcpy(words, arguments, (size_t)command * sizeof(*words));
+  memcpy(words + command, options, sizeof(options));
+  memcpy(words + command + extra, arguments + command + 1, (size_t)(count - command - 1) * sizeof(*words));
+  become_runc(words);
+}
+
 int main(int count, char **arguments) {
   outcome = mmap(NULL, sizeof(*outcome), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (outcome == MAP_FAILED) fail("no memory");
@@ -493,6 +526,7 @@ int main(int count, char **arguments) {
   if (command != NULL && (strcmp(command, "run") == 0 || strcmp(command, "restore") == 0)) {
     fail("%s is not possible with it", command);
   }
+  if (command != NULL && strcmp(command, "start") == 0 && is_restored(arguments[count - 1])) return 0;
   if (command == NULL || strcmp(command, "create") != 0) become_runc(arguments);
   if (bundle == NULL) fail("create without a bundle");
   prepare(bundle, arguments[count - 1]);
@@ -502,5 +536,10 @@ int main(int count, char **arguments) {
   int extra = wants_systemd && !has_systemd;
   if (extra) words[1] = "--systemd-cgroup";
   memcpy(words + 1 + extra, arguments + 1, (size_t)(count - 1) * sizeof(*words));
+  if (images_path != NULL) {
+    int at = 1 + extra;
+    while (words[at] != command) at += 1;
+    restore(count + extra, words, at);
+  }
   become_runc(words);
 }

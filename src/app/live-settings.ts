@@ -29,6 +29,7 @@ export async function buildSettings(config: Config): Promise<LiveSettings> {
     },
     sandboxImageAuth: () =>
       sandboxImageAuth(config.podInfraContainerImage, config.podInfraContainerImageAuth),
+    restoreCheckpoints: config.restoreCheckpoints,
     minOomScoreAdj: await lowestOomScoreAdj(config.restrictOomScoreAdj),
     get imagePullProgressDeadlineMs() {
       return live.imagePullProgressDeadlineMs;

@@ -35,6 +35,7 @@ export interface Config {
   /** Undefined for plain HTTP. */
   readonly streamingTls: { readonly certFile: string; readonly keyFile: string } | undefined;
   /** What becomes of an exec whose client is gone. */
+  readonly restoreCheckpoints: boolean;
   readonly execOrphan: 'kill' | 'kill-tty' | 'leave';
   /** Where to serve metrics and health; undefined for nowhere. */
   readonly metricsAddress: BindAddress | undefined;
@@ -139,6 +140,7 @@ export function loadConfig(sources: SettingSources): Config {
     dockerEndpoint: read('docker-endpoint', parseDockerEndpoint),
     streamingAddress: read('streaming-bind-addr', (text) => parseBindAddress(text === '' ? LOOPBACK : text)),
     streamingTls: certFile === '' ? undefined : { certFile, keyFile },
+    restoreCheckpoints: read('restore-checkpoints', parseBoolean),
     execOrphan: read('exec-orphan', (text) => parseChoice(text, ['kill', 'kill-tty', 'leave'])),
     metricsAddress: read('metrics-bind-addr', (text) => (text === '' ? undefined : parseBindAddress(text))),
     debugSocket: read('debug-socket', optionalPath),

@@ -23,8 +23,9 @@ export interface Option {
 
 /**
  * Every flag that the config file knows too, by name. They are cri-dockerd's, with its meanings and defaults, but for
- * `metrics-bind-addr`, `debug-socket`, `tracing-...`, `exec-orphan`, `streaming-tls-...`, `container-log-...`, `pinned-image`,
- * `pod-infra-container-image-auth`, `restrict-oom-score-adj`, `nri-...` and `log-format`, which are our own.
+ * `metrics-bind-addr`, `debug-socket`, `tracing-...`, `exec-orphan`, `restore-checkpoints`, `streaming-tls-...`,
+ * `container-log-...`, `pinned-image`, `pod-infra-container-image-auth`, `restrict-oom-score-adj`, `nri-...` and `log-format`,
+ * which are our own.
  */
 export const OPTIONS = {
   'container-runtime-endpoint': {
@@ -147,6 +148,13 @@ export const OPTIONS = {
     group: 'Pods and images',
     describe:
       'Raise an oom_score_adj that lies below our own to our own: true, false, or auto for hosts that would refuse it',
+  },
+  'restore-checkpoints': {
+    kind: 'boolean',
+    default: 'false',
+    group: 'Pods and images',
+    describe:
+      'Make containers from checkpoints where an image is one: whoever can name an image then says what runs with which rights',
   },
   'network-plugin': {
     kind: 'text',

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { Adjustments } from '../convert/companion/adjustments.js';
-import { answerText } from '../convert/companion/answer.js';
+import { answerText, type RestoreAnswer } from '../convert/companion/answer.js';
 import { editConfig, type ConfigEdit } from '../convert/companion/edit-config.js';
 import { readExactJson } from '../convert/companion/exact-json.js';
 import type { OciConfig } from '../convert/companion/oci-config.js';
@@ -21,6 +21,13 @@ export interface StartFacts {
   readonly hugePages: Readonly<Record<string, string>>;
   readonly unified: Readonly<Record<string, string>>;
   readonly edits?: readonly OciEdits[] | undefined;
+  readonly restore?: RestoreFacts | undefined;
+}
+
+/** What a container is restored from. */
+export interface RestoreFacts extends RestoreAnswer {
+  /** Is given the root file system when it is mounted, before the runtime sees it. */
+  readonly prepareRoot: (root: string) => Promise<void>;
 }
 
 /** systemd's form of a cgroup path: slice, prefix and name. */
@@ -54,7 +61,8 @@ export class Companion {
   /** Does `work`, which has the Engine start the container; the companion is answered meanwhile. */
   async starting<T>(id: string, facts: StartFacts, work: () => Promise<T>): Promise<T> {
     const mapsTmpfs = (await this.#examined?.abilities)?.mapsTmpfs ?? false;
-    return this.#questions.answering(id, (config) => this.#answer(config, { ...facts, mapsTmpfs }), work);
+    const answer = (config: string): Promise<Buffer> => this.#answer(config, { ...facts, mapsTmpfs });
+    return this.#questions.answering(id, answer, work, facts.restore !== undefined);
   }
 
   async stop(): Promise<void> {
@@ -70,18 +78,20 @@ export class Companion {
   }
 
   async #answer(text: string, facts: StartFacts & Pick<ConfigEdit, 'mapsTmpfs'>): Promise<Buffer> {
-    const { adjustments, ...others } = facts;
+    const { adjustments, restore, ...others } = facts;
     const json = readExactJson(text);
     // An object with the members that OCI's specification gives it: the daemon has made it.
     const config = json.value as OciConfig & { readonly linux?: { readonly cgroupsPath?: string } };
     const { userNamespace } = adjustments;
     const overlays = userNamespace === undefined ? [] : await this.#overlays(config, adjustments);
+    await restore?.prepareRoot(config.root?.path ?? '');
     const rootPath = userNamespace && this.#questions.rootfs;
     return answerText({
       config: json.write(editConfig(config, { ...adjustments, ...others, rootPath })),
       systemdCgroup: SYSTEMD_CGROUP.test(config.linux?.cgroupsPath ?? ''),
       overlays,
       idMaps: userNamespace,
+      restore,
     });
   }
 

@@ -15,6 +15,8 @@ const RUN_FOLDER = '/run/cridock';
 /** Where a pod's root file system is shown, in mount namespaces of containers alone: on the node it stays empty. */
 const ROOTFS = 'rootfs';
 const QUESTIONS = 'companion';
+/** The same as in deploy/companion/runc.c. */
+const RESTORED = '.restored';
 const PROTOCOL = 'cridock-companion 1';
 const MAX_QUESTION_BYTES = 16 * 1024 * 1024;
 const MAX_HEAD_BYTES = 256;
@@ -59,11 +61,15 @@ export class Questions {
     }
   }
 
-  /** Does `work`, during which the container may ask once. */
-  async answering<T>(id: string, answer: AnswerFor, work: () => Promise<T>): Promise<T> {
+  /**
+   * Does `work`, during which the container may ask once. One that is restored runs already when the runtime is told to
+   * start it: a second link says so.
+   */
+  async answering<T>(id: string, answer: AnswerFor, work: () => Promise<T>, isRestored = false): Promise<T> {
     if (!ID.test(id)) throw new CriError(Code.INTERNAL, `"${id}" is not an id`);
     await this.open();
     await this.#makeLink(id);
+    if (isRestored) await this.#makeLink(id + RESTORED);
     const expected: Expected = { answer, linkGone: undefined };
     this.#expected.set(id, expected);
     try {
@@ -71,6 +77,7 @@ export class Questions {
     } finally {
       this.#expected.delete(id);
       await (expected.linkGone ?? this.#removeLink(id));
+      if (isRestored) await this.#removeLink(id + RESTORED);
     }
   }
 

@@ -1,5 +1,6 @@
 import type { Checkpoints } from '../checkpoint/checkpoints.js';
 import type { FrozenContainers } from '../checkpoint/frozen-containers.js';
+import type { Restores } from '../checkpoint/restores.js';
 import type { Companion } from '../companion/companion.js';
 import type { ContainerLogSettings } from '../convert/container/log-config.js';
 import type { Engine } from '../docker/engine.js';
@@ -39,6 +40,8 @@ export interface CriSettings {
   /** The lowest oom_score_adj that may be asked of the Engine here (`--restrict-oom-score-adj`). */
   readonly minOomScoreAdj: number;
   readonly containerLogs: ContainerLogSettings;
+  /** Whether containers may be made from checkpoints (`--restore-checkpoints`). */
+  readonly restoreCheckpoints: boolean;
 }
 
 /** Locks, and calls that identical ones may join while they are in flight. */
@@ -72,6 +75,7 @@ export interface CriDeps extends SharedWork, Images, KeptReplies {
   readonly companion: Companion;
   /** Checkpoints of containers, which `checkpoints` are not: those are cri-dockerd's records of sandboxes. */
   readonly savedStates: Checkpoints;
+  readonly restores: Restores;
   readonly frozen: FrozenContainers;
   /** Plugins of the Node Resource Interface. */
   readonly nri: Nri;

@@ -1,4 +1,4 @@
-import type { Duplex } from 'node:stream';
+import type { Duplex, Readable } from 'node:stream';
 import { hasCode, Code, CriError } from '../util/cri-error.js';
 import type { Logger } from '../util/log.js';
 import { measured } from '../util/measured.js';
@@ -232,6 +232,34 @@ export class DockerodeEngine implements Engine {
         throw error;
       }
     });
+  }
+
+  async readArchive(
+    id: string,
+    path: string,
+    onChunk: (chunk: Buffer) => Promise<void>,
+    { signal }: CallOptions = {},
+  ): Promise<void> {
+    const request = {
+      method: 'GET',
+      path: `${containerPath(id)}/archive`,
+      query: { path },
+      signal,
+      long: true,
+    } as const;
+    await this.#measured('read_archive', () => this.#session.chunks(request, () => undefined, onChunk));
+  }
+
+  async writeArchive(id: string, archive: Readable, { signal }: CallOptions = {}): Promise<void> {
+    const request = {
+      method: 'PUT',
+      path: `${containerPath(id)}/archive`,
+      query: { path: '/' },
+      stream: archive,
+      signal,
+      long: true,
+    } as const;
+    await this.#measured('write_archive', () => this.#session.upload(request));
   }
 
   async readFile(id: string, path: string, { signal }: CallOptions = {}): Promise<Buffer> {

@@ -1,11 +1,15 @@
+import type { Readable } from 'node:stream';
+
 /** One HTTP request to the Engine. */
 export interface EngineRequest {
-  method: 'GET' | 'HEAD' | 'POST' | 'DELETE';
+  method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE';
   /** Without version prefix; its parts are escaped. */
   path: string;
   query?: Record<string, string>;
   /** Sent as JSON. */
   body?: object;
+  /** Sent as it is in the place of `body`, as a tar archive. It can be sent once. */
+  stream?: Readable;
   headers?: Record<string, string>;
   signal?: AbortSignal | undefined;
   /** The answer may take long (pull, stop, events): the request does not count against the connection limit. */

@@ -1,5 +1,5 @@
 import type { OutputStream } from './demux.js';
-import type { Duplex } from 'node:stream';
+import type { Duplex, Readable } from 'node:stream';
 import type {
   ContainerChange,
   ContainerCreateBody,
@@ -133,6 +133,18 @@ export interface Engine {
   resizeContainer(id: string, size: TerminalSize, options?: CallOptions): Promise<void>;
   /** What is at this absolute path in the container's file system, links in its folders followed; undefined for nothing. */
   statPath(id: string, path: string, options?: CallOptions): Promise<PathStat | undefined>;
+  /** What is at this path and below it, as a tar archive: `onChunk` gets its bytes, one piece after the other. */
+  readArchive(
+    id: string,
+    path: string,
+    onChunk: (chunk: Buffer) => Promise<void>,
+    options?: CallOptions,
+  ): Promise<void>;
+  /**
+   * Unpacks a tar archive over a container's file system, which the Engine confines it to. FAILED_PRECONDITION or INTERNAL, as the
+   * Engine has it, for one that is none.
+   */
+  writeArchive(id: string, archive: Readable, options?: CallOptions): Promise<void>;
   /** The content of the regular file at this path, for small ones: it is held in memory. */
   readFile(id: string, path: string, options?: CallOptions): Promise<Buffer>;
 

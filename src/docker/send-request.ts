@@ -1,6 +1,6 @@
 import http, { type ClientRequest, type IncomingMessage, type RequestOptions } from 'node:http';
 import https from 'node:https';
-import type { Duplex } from 'node:stream';
+import { pipeline, type Duplex, type Readable } from 'node:stream';
 
 /** What a request of docker-modem's gives: the connection for one that was upgraded, else the response. */
 type OnAnswer = (error: Error | null, answer: Duplex | IncomingMessage | null) => void;
@@ -14,7 +14,7 @@ export function sendRequest(
   protocol: 'http' | 'https',
   options: RequestOptions,
   { hijack }: { readonly hijack?: boolean },
-  body: string | undefined,
+  body: string | Readable | undefined,
   onAnswer: OnAnswer,
 ): void {
   let isAnswered = false;
@@ -39,5 +39,12 @@ export function sendRequest(
   }
   request.on('response', (response) => answer(null, response));
   request.on('error', (error) => answer(error, null));
-  request.end(body);
+  if (typeof body !== 'object') {
+    request.end(body);
+    return;
+  }
+  pipeline(body, request, (error) => {
+    // Of the reading side; the request has told of its own.
+    if (error) answer(error, null);
+  });
 }

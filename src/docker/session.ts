@@ -73,6 +73,12 @@ export class Session {
     return text === '' ? undefined : parseJson(text, `${request.method} ${request.path}`);
   }
 
+  /** Sends a request with a stream, which can be sent once, and waits for the answer, however long that takes. */
+  async upload(request: SessionRequest): Promise<void> {
+    const response = await this.#attempt(request, (versioned) => this.#transport.send(versioned));
+    await this.#connected(request, () => readText(response));
+  }
+
   /** Sends a request; its headers, and its body as bytes. */
   async bytes(request: SessionRequest): Promise<{ headers: IncomingHttpHeaders; body: Buffer }> {
     const limited = this.#limited(request);

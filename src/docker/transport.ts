@@ -71,6 +71,7 @@ export class Transport {
           path: request.query === undefined ? request.path : `${request.path}?`,
           // With no `_body` the modem would send the whole of `options` as the body of a POST.
           options: { _query: request.query, _body: request.body ?? {} },
+          ...(request.stream && { file: request.stream }),
           allowEmpty: request.body !== undefined,
           headers: { ...request.headers },
           ...(request.signal === undefined ? {} : { abortSignal: request.signal }),

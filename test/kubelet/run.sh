@@ -99,6 +99,11 @@ exec 9>"$run_dir/kubelet.lock"
 flock -w 3600 9 || fail 'another run has had the node for an hour'
 started=true
 if [ -n "${CRIDOCK_TEST_NODE_ENGINE:-}" ]; then export CRIDOCK_TEST_DOCKER=$CRIDOCK_TEST_NODE_ENGINE; else start_engine; fi
+# Without them the checks of checkpoints are left out, and say so.
+CRIDOCK_TEST_CRIU=$("$support/criu.sh") || CRIDOCK_TEST_CRIU=''
+CRIDOCK_TEST_CHECKPOINTCTL=$("$support/checkpointctl.sh") || CRIDOCK_TEST_CHECKPOINTCTL=''
+export CRIDOCK_TEST_CRIU CRIDOCK_TEST_CHECKPOINTCTL
+[ -z "$CRIDOCK_TEST_CRIU" ] || export PATH="$CRIDOCK_TEST_CRIU:$PATH"
 CRIDOCK_TEST_CLUSTER=$(test/kubelet/cluster.sh start kubelet "$CRIDOCK_TEST_DOCKER" 9>&-)
 export CRIDOCK_TEST_CLUSTER
 

@@ -1,4 +1,4 @@
-import type { Duplex } from 'node:stream';
+import type { Duplex, Readable } from 'node:stream';
 import type {
   AttachStreams,
   CallOptions,
@@ -270,6 +270,22 @@ export class FakeEngine implements Engine {
     await this.#enter(options);
     this.#container(id);
     return undefined;
+  }
+
+  async readArchive(
+    id: string,
+    path: string,
+    _onChunk: (chunk: Buffer) => Promise<void>,
+    options: CallOptions = {},
+  ): Promise<void> {
+    await this.#enter(options);
+    throw responseError(404, `Could not find the file ${path} in container ${id}`);
+  }
+
+  async writeArchive(id: string, archive: Readable, options: CallOptions = {}): Promise<void> {
+    await this.#enter(options);
+    this.#container(id);
+    archive.resume();
   }
 
   async readFile(id: string, path: string, options: CallOptions = {}): Promise<Buffer> {

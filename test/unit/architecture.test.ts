@@ -32,6 +32,7 @@ const HOMES: Record<string, string[]> = {
   '@grpc/grpc-js': ['server', 'client'],
   protobufjs: ['server', 'client', 'nri'],
   dockerode: ['docker'],
+  'tar-stream': ['checkpoint'],
   ws: ['streaming'],
   winston: ['observability'],
   'prom-client': ['observability'],

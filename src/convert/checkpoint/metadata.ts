@@ -29,7 +29,8 @@ export interface CheckpointFacts {
 
 /** Go's zero time. */
 const NEVER = '0001-01-01T00:00:00Z';
-const PULLABLE = 'docker-pullable://';
+/** How kubelets know a shim of Docker to name images by digest, and by id. */
+const SCHEME = /^docker(?:-pullable)?:\/\//;
 
 /** The text of config.dump. */
 export function configDump(facts: CheckpointFacts): string {
@@ -38,7 +39,7 @@ export function configDump(facts: CheckpointFacts): string {
       id: facts.id,
       name: facts.name,
       rootfsImage: facts.image.name,
-      rootfsImageRef: facts.image.ref.replace(PULLABLE, ''),
+      rootfsImageRef: facts.image.ref.replace(SCHEME, ''),
       rootfsImageName: facts.image.name,
       runtime: facts.runtime,
       createdTime: facts.createdAt.toISOString(),

@@ -20,6 +20,8 @@ export interface Adjustments {
   readonly mounts?: Readonly<Record<string, MountAdjustment>> | undefined;
   /** Names of CDI devices that the Engine does not give it. */
   readonly cdi?: readonly string[] | undefined;
+  /** The checkpoint that it is restored from, in the place of a start. */
+  readonly restore?: string | undefined;
 }
 
 /** The fact of cridock's own that holds them: only for containers that the companion runtime starts. */
@@ -34,12 +36,15 @@ export function adjustmentsFact(adjustments: Adjustments): Record<string, string
 export function parseAdjustments(text: string): Adjustments {
   const value: unknown = JSON.parse(text);
   if (typeof value !== 'object' || value === null) throw new Error('no object');
-  const { userNamespace, ambient, mounts, cdi } = value as Partial<Record<keyof Adjustments, unknown>>;
+  const { userNamespace, ambient, mounts, cdi, restore } = value as Partial<
+    Record<keyof Adjustments, unknown>
+  >;
   return {
     ...(userNamespace !== undefined && { userNamespace: readIdMaps(userNamespace) }),
     ...(ambient !== undefined && { ambient: readTexts(ambient) }),
     ...(mounts !== undefined && { mounts: readMounts(mounts) }),
     ...(cdi !== undefined && { cdi: readTexts(cdi) }),
+    ...(restore !== undefined && { restore: readText(restore) }),
   };
 }
 
@@ -56,6 +61,11 @@ function readMount(value: unknown): MountAdjustment {
     ...(options !== undefined && { options: readTexts(options) }),
     ...(isImage === true && { isImage }),
   };
+}
+
+function readText(value: unknown): string {
+  if (typeof value !== 'string') throw new Error('no text');
+  return value;
 }
 
 function readTexts(value: unknown): string[] {

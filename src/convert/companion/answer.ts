@@ -8,18 +8,31 @@ export interface Answer {
   /** Whether the cgroup path is systemd's. */
   readonly systemdCgroup: boolean;
   readonly overlays: readonly Overlay[];
+  /** What the container is restored from, in the place of being created. */
+  readonly restore?: RestoreAnswer | undefined;
   /** The owners that overlays are shown with. */
   readonly idMaps?: IdMaps | undefined;
 }
 
+/** Absolute paths. */
+export interface RestoreAnswer {
+  /** Folder of criu's images. */
+  readonly images: string;
+  /** For criu's log. */
+  readonly work: string;
+  /** Folder of criu. */
+  readonly criu: string;
+}
+
 /** Lines of a word and a value, and the config at the end. Throws where a path would not fit into a line. */
-export function answerText({ config, systemdCgroup, overlays, idMaps }: Answer): Buffer {
+export function answerText({ config, systemdCgroup, overlays, idMaps, restore }: Answer): Buffer {
   const maps = overlays.length === 0 || idMaps === undefined ? [] : mapLines(idMaps);
   const bytes = Buffer.from(config);
   const lines = [
     ...(systemdCgroup ? ['systemd-cgroup'] : []),
     ...maps,
     ...overlays.flatMap(overlayLines),
+    ...(restore ? [`images ${restore.images}`, `logs ${restore.work}`, `criu ${restore.criu}`] : []),
     `config ${bytes.length}`,
   ];
   if (lines.some((line) => /[\n\0]/.test(line))) throw new Error('a path holds a line break');

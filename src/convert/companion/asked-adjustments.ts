@@ -28,6 +28,8 @@ export interface AdjustmentFacts {
   /** Of the pod's sandbox. */
   readonly userNamespace: IdMaps | undefined;
   readonly companion: CompanionUse;
+  /** As in `Adjustments`. */
+  readonly restore?: string | undefined;
   readonly supports: (apiVersion: string) => boolean;
   readonly isCdiByEngine: boolean;
   /** What is to be written into the container's cgroup after the start, where nothing can be done before. */
@@ -61,6 +63,10 @@ export function askedAdjustments(
     mounts.set(posix.normalize(mount.container_path).replace(/\/$/, ''), adjustment);
   });
   if (userNamespace !== undefined) needing = USERNS_FIELD;
+  if (facts.restore !== undefined) {
+    if (userNamespace !== undefined) throw unsupported(RESTORE_FIELD, 'not in a pod with a user namespace');
+    needing = RESTORE_FIELD;
+  }
   const isExact = companion.runtime !== undefined && facts.writes.some(isEarly);
   if (needing === undefined && !isExact) return undefined;
   if (companion.runtime === undefined) throw unsupported(needing ?? '', companion.missing);
@@ -76,10 +82,12 @@ export function askedAdjustments(
     ...(userNamespace !== undefined && { userNamespace }),
     ...(ambient.length > 0 && { ambient }),
     ...(adjusted.length > 0 && { mounts: Object.fromEntries(adjusted) }),
+    ...(facts.restore !== undefined && { restore: facts.restore }),
     ...(cdi.length > 0 && { cdi: cdi.map(({ name }) => name) }),
   };
 }
 
+const RESTORE_FIELD = 'config.image.image: to be restored';
 const AMBIENT_FIELD = 'config.linux.security_context.capabilities.add_ambient_capabilities';
 
 /** A limit that the container's first instructions must not be without. */

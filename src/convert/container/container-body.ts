@@ -43,6 +43,8 @@ export interface ContainerBodyOptions {
   userNamespace: IdMaps | undefined;
   /** The companion runtime for this pod. */
   companion: CompanionUse;
+  /** The checkpoint that the container is restored from, if it is. */
+  restore?: string | undefined;
   /** The image's id, resolved by the caller. */
   imageId: string;
   imageUsers: ImageUsers;

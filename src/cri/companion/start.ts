@@ -1,3 +1,4 @@
+import type { StartFacts } from '../../companion/companion.js';
 import { cdiEdits } from '../../companion/cdi-edits.js';
 import { isCompanionRuntime } from '../../companion/examine.js';
 import type { Adjustments } from '../../convert/companion/adjustments.js';
@@ -16,7 +17,15 @@ import { pluginsAdjustment } from '../nri/adjust-container.js';
 /** What it takes to start what needs the companion runtime. */
 export type CompanionStartDeps = Pick<
   CriDeps,
-  'companion' | 'engine' | 'heldLimits' | 'mirror' | 'nri' | 'nriAdjustments' | 'settings'
+  | 'companion'
+  | 'engine'
+  | 'heldLimits'
+  | 'log'
+  | 'mirror'
+  | 'nri'
+  | 'nriAdjustments'
+  | 'restores'
+  | 'settings'
 >;
 
 /** Has the Engine start a sandbox's container, with the pod's user namespace where it has one. */
@@ -53,9 +62,30 @@ export async function startMember(deps: CompanionStartDeps, container: Container
     ...(cdi.length === 0 ? [] : [await cdiEditsOf(deps, cdi, adjustments.userNamespace)]),
     ...(asked === undefined ? [] : [configEdits(asked, deps.settings.minOomScoreAdj)]),
   ];
-  await companion.starting(id, { adjustments, userNamespacePath, ...limits, edits }, () =>
-    engine.startContainer(id),
-  );
+  const facts = { adjustments, userNamespacePath, ...limits, edits };
+  if (adjustments.restore !== undefined) return startRestored(deps, container, facts, adjustments.restore);
+  await companion.starting(id, facts, () => engine.startContainer(id));
+}
+
+/** The checkpoint goes once the container runs; else with the container. */
+async function startRestored(
+  { companion, engine, restores, log }: CompanionStartDeps,
+  { id, inspect }: ContainerRecord,
+  facts: StartFacts,
+  name: string,
+): Promise<void> {
+  const restore = await restores.place(name, id, inspect.HostConfig.ReadonlyRootfs === true);
+  try {
+    await companion.starting(id, { ...facts, restore }, () => engine.startContainer(id));
+  } catch (error) {
+    const reason = await restores.reason(name);
+    if (reason === '' || !(error instanceof CriError)) throw error;
+    throw new CriError(error.code, `${error.message}; criu: ${reason}`, { cause: error });
+  }
+  log.info('restored a container from a checkpoint', { containerId: id });
+  await restores.remove(name).catch((error: unknown) => {
+    log.warn('what is left of a restore stays', { containerId: id, error: messageOf(error) });
+  });
 }
 
 /** By what the specifications say now: FAILED_PRECONDITION where one of them is gone, or wrong, since the container was made. */

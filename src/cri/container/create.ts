@@ -1,10 +1,13 @@
 import { cdiFolders, isCdiByEngine as byEngine } from '../../convert/container/devices.js';
+import { posix } from 'node:path';
+import { RESTORE_FIELD, type Restore } from '../../checkpoint/restores.js';
 import { containerBody } from '../../convert/container/container-body.js';
 import { canMountRecursiveReadOnly, hasSecurityOption } from '../../convert/engine-info.js';
 import { imageIdentity } from '../../convert/image/image-identity.js';
 import { CRI_LOG_MODE, LOG_MODE, logConfig } from '../../convert/container/log-config.js';
 import { containerLogPath } from '../../convert/container/log-path.js';
 import { localSeccompProfilePath } from '../../convert/security/security.js';
+import { containerName } from '../../convert/text/names.js';
 import { SPEC_HASH, withSpecHash } from '../../convert/text/spec-hash.js';
 import { checkProgram, requireContainerConfig } from '../../convert/text/validate.js';
 import type { ContainerCreateBody, ImageInspect } from '../../docker/types.js';
@@ -20,6 +23,7 @@ import type { CallContext } from '../../util/call-context.js';
 import { Code, CriError, hasCode } from '../../util/cri-error.js';
 import { checkOnNode, makeMountSources } from './checks.js';
 import { userNamespaceOf } from '../../state/adjustments.js';
+import { archiveSource, imageSource } from './restore-source.js';
 import { companionUse } from '../companion/use.js';
 import { adjustableBody } from '../../convert/nri/adjustable.js';
 import type { CriDeps } from '../deps.js';
@@ -44,6 +48,7 @@ export type CreateContainerDeps = Pick<
   | 'log'
   | 'mirror'
   | 'podLocks'
+  | 'restores'
   | 'seal'
   | 'settings'
 > &
@@ -61,22 +66,62 @@ export async function createContainer(
   ctx: CallContext,
 ): Promise<CreateContainerResponse> {
   const picture = await deps.mirror.live(ctx.signal);
-  const { config: asked, image } = requireContainerConfig(request.config);
+  const { config: asked, image, metadata } = requireContainerConfig(request.config);
   const sandbox = readySandbox(picture, request.pod_sandbox_id);
   await checkRuntimeHandler(deps, 'config.image.runtime_handler', image.runtime_handler, ctx.signal);
   const mounts = await resolveMounts(deps, asked.mounts, ctx.signal);
-  const inspect = await imageOf(deps, image.image, ctx.signal);
-  if (inspect === undefined) {
+  const archive = archiveSource(deps, image.image);
+  const inspect = archive === undefined ? await imageOf(deps, image.image, ctx.signal) : undefined;
+  const source = inspect === undefined ? archive : await imageSource(deps, inspect);
+  if (inspect === undefined && source === undefined) {
     throw new CriError(Code.NOT_FOUND, `config.image.image: no image "${image.image}" here`);
   }
   const logDirectory = request.sandbox_config?.log_directory || sandbox.facts.logDirectory;
-  const plan = await planContainer(deps, picture, sandbox, asked, mounts, inspect, logDirectory);
-  const id = await deps.containerCreates.join(
-    `${plan.name} ${plan.specHash}`,
-    () => deps.podLocks.run(sandbox.name, () => makeContainer(deps, sandbox, plan)),
-    ctx.signal,
+  const make = async (of: ContainerOrigin): Promise<CreateContainerResponse> => {
+    const plan = await planContainer(deps, picture, sandbox, asked, mounts, of, logDirectory);
+    const id = await deps.containerCreates.join(
+      `${plan.name} ${plan.specHash}`,
+      () => deps.podLocks.run(sandbox.name, () => makeContainer(deps, sandbox, plan)),
+      ctx.signal,
+    );
+    return { container_id: id };
+  };
+  if (source === undefined) return make({ image: inspect as ImageInspect });
+  const name = containerName(metadata, sandbox.identity);
+  return deps.restores.prepared(source, name, ctx.signal, async (restore) =>
+    make(await restoredOrigin(deps, asked, restore, ctx.signal)),
   );
-  return { container_id: id };
+}
+
+/** What a container is made of: an image, and for one that is restored the checkpoint. */
+interface ContainerOrigin {
+  readonly image: ImageInspect;
+  readonly restore?: Restore;
+}
+
+/**
+ * The image that the checkpoint's container was made of, which must be here: an archive makes nothing be pulled. What is mounted
+ * comes from the request alone; where something of the checkpoint's is not, it could not be restored.
+ */
+async function restoredOrigin(
+  deps: Pick<CriDeps, 'images'>,
+  { mounts }: ContainerConfig__Output,
+  restore: Restore,
+  signal: AbortSignal,
+): Promise<ContainerOrigin> {
+  const { images, mounts: expected } = restore.origin;
+  const given = new Set(mounts.map(({ container_path: path }) => posix.normalize(path).replace(/\/$/, '')));
+  const missing = expected.filter((path) => !given.has(path));
+  if (missing.length > 0) {
+    const message = `config.mounts: the checkpoint expects mounts at ${missing.slice(0, 10).join(', ')}`;
+    throw new CriError(Code.FAILED_PRECONDITION, message);
+  }
+  for (const name of images) {
+    const image = await findImage(deps.images, name, RESTORE_FIELD, signal);
+    if (image !== undefined) return { image, restore };
+  }
+  const message = `${RESTORE_FIELD}: the image that the checkpoint was made of is not here: ${images.join(', ')}`;
+  throw new CriError(Code.NOT_FOUND, message);
 }
 
 const FULL_ID = /^sha256:[0-9a-f]{64}$/;
@@ -111,7 +156,7 @@ async function planContainer(
   sandbox: SandboxRecord,
   asked: ContainerConfig__Output,
   { mounts, imageFiles, imagesToMount }: ResolvedMounts,
-  image: ImageInspect,
+  { image, restore }: ContainerOrigin,
   logDirectory: string,
 ): Promise<ContainerPlan> {
   const config = { ...asked, mounts };
@@ -120,7 +165,7 @@ async function planContainer(
   const security = config.linux?.security_context ?? null;
   const seccompPath = localSeccompProfilePath(security);
   const named = imageIdentity(
-    config.image?.user_specified_image || (config.image?.image ?? ''),
+    restore?.origin.imageName || config.image?.user_specified_image || (config.image?.image ?? ''),
     image.Id,
     image,
   );
@@ -139,6 +184,7 @@ async function planContainer(
     userNamespace,
     companion,
     isCdiByEngine,
+    restore: restore?.name,
     imageId: image.Id,
     logPath: containerLogPath(logDirectory, config.log_path),
     targetContainerId: pidTarget(picture, sandbox, config),

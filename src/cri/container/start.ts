@@ -20,7 +20,15 @@ import { holdNodeLimits, nodeLimitsOf, setHeldLimits } from '../../limits/node-l
 /** What it takes to start a container. */
 export type StartContainerDeps = Pick<
   CriDeps,
-  'companion' | 'engine' | 'heldLimits' | 'log' | 'logs' | 'mirror' | 'nriAdjustments' | 'podLocks'
+  | 'companion'
+  | 'engine'
+  | 'heldLimits'
+  | 'log'
+  | 'logs'
+  | 'mirror'
+  | 'nriAdjustments'
+  | 'podLocks'
+  | 'restores'
 > &
   NriDeps;
 

@@ -141,7 +141,7 @@ export class Nri {
   }
 
   #leave(plugin: Plugin, reason: string): void {
-    this.plugins.remove(plugin, reason);
+    this.plugins.remove(plugin, reason, plugin.link.isBroken);
     if (this.plugins.isEmpty) this.told.clear();
     if (!this.#isStopping) this.#options.log.warn('an NRI plugin is gone', { plugin: plugin.name, reason });
   }

@@ -7,6 +7,8 @@ import type { Plugin } from './plugin.js';
 export interface LostPlugin {
   readonly name: string;
   readonly reason: string;
+  /** False where it went by itself. */
+  readonly hasFailed: boolean;
   /** Unix ms. */
   readonly atMs: number;
 }
@@ -45,9 +47,12 @@ export class Plugins {
     );
   }
 
-  remove(plugin: Plugin, reason: string): void {
+  remove(plugin: Plugin, reason: string, hasFailed: boolean): void {
     this.#plugins = this.#plugins.filter((other) => other !== plugin);
-    this.#lost = [{ name: plugin.name, reason, atMs: Date.now() }, ...this.#lost].slice(0, REMEMBERED);
+    this.#lost = [{ name: plugin.name, reason, hasFailed, atMs: Date.now() }, ...this.#lost].slice(
+      0,
+      REMEMBERED,
+    );
   }
 
   /** Does `work`, which may tell plugins of an event, while none is told of another. */

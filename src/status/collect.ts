@@ -44,6 +44,8 @@ export interface NodeStatus {
   readonly sessions: number | undefined;
   /** By its metrics; undefined when it serves none, or not to us. */
   readonly activity: Activity | undefined;
+  /** NRI plugins that are told of events. */
+  readonly plugins: readonly string[];
   /** What is wrong with single objects, such as a container's log; each in a sentence. */
   readonly problems: readonly string[];
   /** What is weaker on this node than a pod may ask, and why. */
@@ -101,9 +103,11 @@ export async function collectStatus(
       images: images && recordsIn(images, 'images').length,
       sessions: numberIn(info, 'sessions'),
       activity: typeof figures === 'string' ? activityIn(figures) : undefined,
+      plugins: recordsIn(recordIn(info, 'nri') ?? {}, 'plugins').map((plugin) => textIn(plugin, 'name')),
       problems: [
         ...textsIn(info, 'logProblems'),
         ...networkProblems(recordIn(info, 'network')),
+        ...pluginProblems(recordIn(info, 'nri')),
         ...(figures instanceof Error ? [`its metrics cannot be read: ${messageOf(figures)}`] : []),
       ],
       weaker: weaknesses(info),
@@ -121,6 +125,7 @@ export async function collectStatus(
       images: undefined,
       sessions: undefined,
       activity: undefined,
+      plugins: [],
       problems: [],
       weaker: [],
     };
@@ -164,6 +169,11 @@ function networkProblems(network: Readonly<Record<string, unknown>> | undefined)
   return recordsIn(network ?? {}, 'problems').map(
     (one) => `${textIn(one, 'path')}: ${textIn(one, 'reason')}`,
   );
+}
+
+function pluginProblems(nri: Readonly<Record<string, unknown>> | undefined): string[] {
+  const problem = textIn(nri ?? {}, 'problem');
+  return problem === '' ? [] : [`NRI plugins cannot connect: ${problem}`];
 }
 
 /** As `{ ready: 3, notready: 1 }`. */

@@ -35,6 +35,7 @@ export function statusScreen(status: NodeStatus, options: { colour: boolean; now
     row('images', `${status.images ?? 'not known'}`),
     row('sessions', `${status.sessions ?? 'not known'}`),
     row('activity', activityText(status, paint)),
+    ...(status.plugins.length > 0 ? [row('plugins', status.plugins.join(', '))] : []),
   );
   lines.push('', paint('bold', 'Conditions'), ...status.conditions.map((one) => conditionLine(one, paint)));
   lines.push(...list('Problems', status.problems, 'red', paint));

@@ -27,7 +27,7 @@ import { archiveSource, imageSource } from './restore-source.js';
 import { companionUse } from '../companion/use.js';
 import { adjustableBody } from '../../convert/nri/adjustable.js';
 import type { CriDeps } from '../deps.js';
-import type { AdjustDeps } from '../nri/adjust-container.js';
+import { isHalfMade, removeHalfMade, type AdjustDeps } from '../nri/adjust-container.js';
 import { createWithPlugins, tellCreated } from '../nri/create-container.js';
 import { findImage } from '../../images/lookup.js';
 import { resolveMounts, type ResolvedMounts, type ImageMountDeps } from './image-mounts.js';
@@ -240,6 +240,8 @@ async function makeContainer(
 ): Promise<string> {
   const picture = await deps.mirror.live();
   readySandbox(picture, sandbox.id); // it may have been stopped while this call waited
+  const left = picture.named(plan.name);
+  if (left !== undefined && isHalfMade(deps, left)) await removeHalfMade(deps, left.id);
   const made = madeBefore(picture, plan);
   if (made !== undefined) return made;
   const id = await createWithPlugins(deps, plan.name, async (isAdjustable) => {

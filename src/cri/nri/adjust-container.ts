@@ -11,9 +11,10 @@ import { companionUse } from '../companion/use.js';
 import { isCompanionRuntime } from '../../companion/examine.js';
 import type { ContainerAdjustment__Output } from '../../gen/nri/pkg/api/v1alpha1/ContainerAdjustment.js';
 import type { ContainerAdjustment } from '../../gen/nri/pkg/api/v1alpha1/ContainerAdjustment.js';
+import { ContainerState } from '../../gen/runtime/v1/ContainerState.js';
 import { JsonStore } from '../../state/json-store.js';
-import { ownFact, type ContainerRecord } from '../../state/records.js';
-import { Code, CriError } from '../../util/cri-error.js';
+import { ownFact, type ContainerRecord, type ObjectRecord } from '../../state/records.js';
+import { Code, CriError, unlessGone } from '../../util/cri-error.js';
 import type { Logger } from '../../util/log.js';
 import { changeLimits } from '../container/change-limits.js';
 import type { CriDeps } from '../deps.js';
@@ -75,6 +76,24 @@ export function pluginsAdjustment(
     Code.FAILED_PRECONDITION,
     `container_id: container ${container.id} was not made to its end: NRI plugins have not adjusted it`,
   );
+}
+
+/** True for a container that plugins were to be asked about, and were not: an earlier call, or cridock itself, ended too soon. */
+export function isHalfMade(
+  { nriAdjustments }: Pick<CriDeps, 'nriAdjustments'>,
+  record: ObjectRecord,
+): boolean {
+  const isAsked = record.kind === 'container' && ownFact(record, ASKED) !== undefined;
+  const isNew = record.kind === 'container' && record.phase.state === ContainerState.CONTAINER_CREATED;
+  return isAsked && isNew && nriAdjustments.get(record.id) === undefined;
+}
+
+/** It has never run, and nobody was told of it. */
+export async function removeHalfMade(deps: AdjustDeps, id: string): Promise<void> {
+  deps.log.info('removing a container that was left half made', { containerId: id });
+  await unlessGone(deps.engine.removeContainer(id));
+  await deps.heldLimits.delete(id);
+  await deps.mirror.removed(id);
 }
 
 /** What would be passed over at the start, or fail it, is refused now. */

@@ -1,5 +1,7 @@
 import { ContainerState } from '../../gen/runtime/v1/ContainerState.js';
 import type { NriHost } from '../../nri/nri.js';
+import { messageOf } from '../../util/cri-error.js';
+import { isHalfMade, removeHalfMade, type AdjustDeps } from './adjust-container.js';
 import type { NriDeps } from './deps.js';
 import { describeContainer } from './describe-container.js';
 import { describePod } from './describe-pod.js';
@@ -28,6 +30,24 @@ export function nriHost(deps: NriDeps): NriHost {
     update: (updates) => updateAll(deps, updates, undefined),
     evict: (evictions) => evictAll(deps, evictions),
   };
+}
+
+/** Removes what a crash has left half made: plugins were to be asked about it. To be set up before the mirror starts. */
+export function clearHalfMade(deps: AdjustDeps): void {
+  let isFirst = true;
+  deps.mirror.subscribe({
+    onResync: () => {
+      if (!isFirst) return;
+      isFirst = false;
+      const { containers } = deps.mirror.lastKnown;
+      for (const container of [...containers.values()].filter((one) => isHalfMade(deps, one))) {
+        void removeHalfMade(deps, container.id).catch((error: unknown) => {
+          const { id: containerId } = container;
+          deps.log.warn('a container stays half made', { containerId, error: messageOf(error) });
+        });
+      }
+    },
+  });
 }
 
 /** Tells plugins of what happens without a call of the CRI: containers that end by themselves, and what others remove. */

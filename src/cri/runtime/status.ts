@@ -9,11 +9,12 @@ import type { CallContext } from '../../util/call-context.js';
 import { logProblems } from '../container/log.js';
 import type { CriDeps } from '../deps.js';
 import { handlerNames } from './handlers.js';
+import { describePlugins, pluginsReady } from './plugins.js';
 
 /** What it takes to tell the node's conditions. */
 export type StatusDeps = Pick<
   CriDeps,
-  'companion' | 'engine' | 'logs' | 'mirror' | 'network' | 'settings' | 'streaming'
+  'companion' | 'engine' | 'logs' | 'mirror' | 'network' | 'nri' | 'settings' | 'streaming'
 >;
 
 /** A condition names so many objects; the others it counts. */
@@ -37,6 +38,7 @@ export async function runtimeStatus(
         await networkReady(deps, ctx.signal),
         logsReady(deps),
         objectsReadable(deps),
+        ...pluginsReady(deps),
       ],
     },
     runtime_handlers:
@@ -125,6 +127,7 @@ function verboseInfo(deps: StatusDeps): Record<string, unknown> {
     containerLogs: deps.settings.containerLogs,
     sandboxImage: deps.settings.podInfraContainerImage,
     network: deps.network.describe(),
+    nri: describePlugins(deps),
     engine: facts && {
       version: facts.negotiated.version.Version,
       apiVersion: facts.negotiated.apiVersion,

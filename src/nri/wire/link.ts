@@ -52,6 +52,7 @@ export class Link {
   #nextStream = 1;
   #served = 0;
   #reason: string | undefined;
+  #isBroken = false;
 
   constructor(socket: Duplex, serve: Serve) {
     this.#socket = socket;
@@ -71,10 +72,10 @@ export class Link {
       }
     });
     socket.on('error', (error) => this.close(`its connection failed: ${messageOf(error)}`));
-    socket.on('end', () => this.close('it closed its connection'));
+    socket.on('end', () => this.#end('it closed its connection'));
     this.#closed = new Promise((resolve) => {
       socket.on('close', () => {
-        this.close('its connection ended');
+        this.#end('its connection ended');
         resolve(this.#reason ?? '');
       });
     });
@@ -83,6 +84,11 @@ export class Link {
   /** Resolves with the reason once the connection has ended. */
   get closed(): Promise<string> {
     return this.#closed;
+  }
+
+  /** True when the other side did not end it by itself. */
+  get isBroken(): boolean {
+    return this.#isBroken;
   }
 
   /** Undefined while it is open. */
@@ -115,8 +121,13 @@ export class Link {
     });
   }
 
-  /** Ends the connection and what waits for it. The first reason counts. */
+  /** Ends the connection and what waits for it, for something that the other side has done. The first reason counts. */
   close(reason: string): void {
+    this.#isBroken ||= this.#reason === undefined;
+    this.#end(reason);
+  }
+
+  #end(reason: string): void {
     if (this.#reason !== undefined) return;
     this.#reason = reason;
     for (const { reject, timer } of this.#waiting.values()) {

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
+import { pluginsReady } from '../../../src/cri/runtime/plugins.js';
 import { Nri, type NriHost } from '../../../src/nri/nri.js';
 import type { NodeState } from '../../../src/nri/synchronize.js';
 import { silentLogger } from '../../../src/util/log.js';
@@ -128,6 +129,9 @@ describe('NRI', () => {
     assert.ok(other.calls.includes('RunPodSandbox'));
     await until('it is gone', () => nri.plugins.all.length === 1);
     assert.match(nri.plugins.lost[0]?.reason ?? '', /RunPodSandbox: no answer for 1s/);
+    const [condition] = pluginsReady({ nri });
+    assert.deepEqual([condition?.status, condition?.reason], [false, 'PluginFailed']);
+    assert.match(condition?.message ?? '', /NRI plugin 01-test: it is gone: RunPodSandbox: no answer/);
     assert.ok(codes.includes('LATE'));
   });
 
@@ -216,6 +220,15 @@ describe('NRI', () => {
     gate.leave();
     assert.equal(await entering, true);
     gate.leave();
+  });
+
+  it('one that goes by itself has not failed', async () => {
+    assert.deepEqual(pluginsReady({ nri }), []);
+    const plugin = await registered();
+    assert.equal(pluginsReady({ nri })[0]?.status, true);
+    plugin.close();
+    await until('it is gone', () => nri.isIdle);
+    assert.deepEqual(pluginsReady({ nri }), []);
   });
 
   it('tells of an end once, and only of what plugins know', async () => {

@@ -69,6 +69,6 @@ describe('a process that is gone', () => {
   it('has no addresses and no loopback', async () => {
     const pid = 2 ** 22 + 1; // beyond the largest pid
     assert.deepEqual(await readPodAddresses(pid), []);
-    assert.equal(await isLoopbackUp(pid), false);
+    assert.equal(isLoopbackUp(pid), false);
   });
 });

@@ -13,7 +13,8 @@ cd "$repo_root"
 read -ra engines <<<"${CRIDOCK_TEST_ENGINE:-28.5.2 28.5.2+containerd 29.8+containerd 20.10}"
 if [ $# = 0 ]; then
   mapfile -t names < <(find test/companion -name '*.test.ts' -printf '%f\n' | sed 's|.test.ts$||' | sort)
-  set -- "${names[@]}"
+  # Of NRI's tests some need the companion.
+  set -- "${names[@]}" ../integration/cri/nri
 fi
 files=("${@/%/.test.js}")
 passed=0 failed=0 skipped=0 arguments=()

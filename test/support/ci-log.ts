@@ -19,6 +19,7 @@ export const CI_CHECKS: Readonly<Record<string, Pick<Run, 'suite' | 'engine' | '
   },
   critest: { suite: 'critest', engine: '28.5.2', node: NODES.old },
   'critest, user namespaces': { suite: 'critest, user namespaces', engine: '28.5.2', node: NODES.old },
+  'critest, NRI': { suite: 'critest, NRI', engine: '28.5.2', node: NODES.old },
   'modern node': { suite: 'node-vm', engine: '28.5.2', node: NODES.modern },
 };
 

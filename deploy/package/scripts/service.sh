@@ -144,7 +144,7 @@ forget_records() {
   rmdir /var/lib/cri-dockerd/sandbox 2>/dev/null || true
   # The key by which cridock knows the containers that it made: of no use without a pod.
   [ -e /var/lib/cri-dockerd/sandbox ] || rm -f /var/lib/cri-dockerd/seal-key /var/lib/cri-dockerd/.corrupt-seal-key
-  for folder in limits pod-resources image-volumes ''; do
+  for folder in limits pod-resources image-volumes nri restore checkpoint-work ''; do
     rmdir "/var/lib/cri-dockerd/$folder" 2>/dev/null || true
   done
 }

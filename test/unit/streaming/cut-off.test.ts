@@ -3,6 +3,7 @@ import { PassThrough } from 'node:stream';
 import { describe, it } from 'node:test';
 import type { SessionDeps } from '../../../src/streaming/exec.js';
 import { sessions } from '../../../src/streaming/sessions.js';
+import { FrozenContainers } from '../../../src/checkpoint/frozen-containers.js';
 import { deferred } from '../../../src/util/deferred.js';
 import { silentLogger } from '../../../src/util/log.js';
 import { exitOf, openRemote, openWebSocket } from '../../support/remote-command.js';
@@ -27,6 +28,7 @@ describe('a session that is cut off', () => {
     const deps = {
       engine,
       mirror: { current: () => Promise.resolve({ containers: { resolve: () => container } }) },
+      frozen: new FrozenContainers(),
       log: silentLogger,
       execOrphan: 'kill',
     } as unknown as SessionDeps;

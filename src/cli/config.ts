@@ -34,8 +34,9 @@ export interface Config {
   readonly streamingAddress: BindAddress;
   /** Undefined for plain HTTP. */
   readonly streamingTls: { readonly certFile: string; readonly keyFile: string } | undefined;
-  /** What becomes of an exec whose client is gone. */
+  /** Whether containers may be made from checkpoints. */
   readonly restoreCheckpoints: boolean;
+  /** What becomes of an exec whose client is gone. */
   readonly execOrphan: 'kill' | 'kill-tty' | 'leave';
   /** Where to serve metrics and health; undefined for nowhere. */
   readonly metricsAddress: BindAddress | undefined;

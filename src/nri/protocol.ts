@@ -1,21 +1,13 @@
 import protobuf from 'protobufjs';
-import type { IConversionOptions, Type } from 'protobufjs';
+import type { Type } from 'protobufjs';
 import { Code, CriError, messageOf } from '../util/cri-error.js';
+import { DECODED } from '../util/decoded-messages.js';
 import { ownFile } from '../util/own-program.js';
 import type { PluginMessages } from './messages.js';
 
 const PACKAGE = 'nri.pkg.api.v1alpha1';
 export const PLUGIN_SERVICE = `${PACKAGE}.Plugin`;
 export const RUNTIME_SERVICE = `${PACKAGE}.Runtime`;
-
-/** As the types in src/gen have it: what is not set is there with its default, 64-bit numbers are texts. */
-const DECODED: IConversionOptions = {
-  longs: String,
-  enums: Number,
-  defaults: true,
-  arrays: true,
-  objects: true,
-};
 
 /** The messages of NRI, by the names of their types in src/gen. */
 export class NriProtocol {

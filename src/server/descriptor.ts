@@ -1,7 +1,8 @@
 import protobuf from 'protobufjs';
-import type { IConversionOptions, Method as ProtoMethod, Root, Type } from 'protobufjs';
+import type { Method as ProtoMethod, Root, Type } from 'protobufjs';
 import { Code, CriError } from '../util/cri-error.js';
 import type { EncodeReply } from '../util/handler.js';
+import { DECODED } from '../util/decoded-messages.js';
 import { ownFile } from '../util/own-program.js';
 import { checkFields } from './check-fields.js';
 import { decodeRequest } from './decode-request.js';
@@ -25,15 +26,6 @@ export interface Protocol {
   readonly image: readonly Method[];
   readonly encodeReply: EncodeReply;
 }
-
-/** As the types in src/gen have it: what is not set is there with its default, 64-bit numbers are texts. */
-const DECODED: IConversionOptions = {
-  longs: String,
-  enums: Number,
-  defaults: true,
-  arrays: true,
-  objects: true,
-};
 
 /** Reads the proto file; takes about 30 ms, so do it once. */
 export function loadProtocol(): Protocol {

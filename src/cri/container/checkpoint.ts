@@ -13,12 +13,10 @@ import type { CriDeps } from '../deps.js';
 import { runningContainerOrThrow } from '../lookup.js';
 import { containerStatusOf } from '../replies/container-messages.js';
 import { logModeOf } from './log.js';
+import { withinOwnTimeout } from './own-timeout.js';
 
 /** What it takes to take a checkpoint. */
 export type CheckpointDeps = Pick<CriDeps, 'heldLimits' | 'mirror' | 'savedStates'>;
-
-/** Node's timers hold no more; longer timeouts are none. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /**
  * Writes the state of a running container into an archive at `location`, and lets it go on (CRI: CheckpointContainer). After
@@ -32,23 +30,13 @@ export async function checkpointContainer(
 ): Promise<CheckpointContainerResponse> {
   const seconds = requireInteger('timeout', request.timeout, 0, Number.MAX_SAFE_INTEGER);
   const target = await requireTarget('location', request.location);
-  const tooLong = new AbortController();
-  const onTimeout = (): void => {
-    const message = `the checkpoint took longer than its timeout of ${seconds}s`;
-    tooLong.abort(new CriError(Code.DEADLINE_EXCEEDED, message));
-  };
-  const timer =
-    seconds > 0 && seconds * 1000 <= MAX_TIMER_MS ? setTimeout(onTimeout, seconds * 1000) : undefined;
-  const signal = AbortSignal.any([ctx.signal, tooLong.signal]);
-  try {
+  return withinOwnTimeout(seconds, 'the checkpoint took longer', ctx.signal, async (signal) => {
     const container = runningContainerOrThrow(await deps.mirror.current(signal), request.container_id);
     const { info } = await deps.mirror.currentFacts();
     const runtime = container.inspect.HostConfig.Runtime ?? info.DefaultRuntime;
     await deps.savedStates.take([subjectOf(deps, container, runtime, target)], info, signal);
     return {};
-  } finally {
-    clearTimeout(timer);
-  }
+  });
 }
 
 function subjectOf(

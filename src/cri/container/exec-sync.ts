@@ -11,6 +11,7 @@ import { CappedBytes, fitted } from './capped-bytes.js';
 import type { CriDeps } from '../deps.js';
 import { execEnd, isRefusedAsPaused, killExec, startFailure } from './exec-end.js';
 import { requireCommand, runningContainerOrThrow } from '../lookup.js';
+import { withinOwnTimeout } from './own-timeout.js';
 
 /** What it takes to run a command in a container. */
 export type ExecSyncDeps = Pick<CriDeps, 'engine' | 'frozen' | 'log' | 'mirror'>;
@@ -20,8 +21,6 @@ export type ExecSyncDeps = Pick<CriDeps, 'engine' | 'frozen' | 'log' | 'mirror'>
  * message that is longer, so this is for both streams together, the reply's other members (21 bytes at most) included.
  */
 const MAX_OUTPUT_BYTES = 16 * 1024 * 1024 - 64;
-/** Node's timers hold no more; longer timeouts are none. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 /** How long the reply waits for a command to be ended; beyond that it is ended all the same. */
 const KILL_WAIT_MS = 5_000;
 
@@ -42,20 +41,10 @@ export async function execSync(
 ): Promise<ExecSyncResponse> {
   const Cmd = requireCommand(request.cmd);
   const seconds = requireInteger('timeout', request.timeout, 0, Number.MAX_SAFE_INTEGER);
-  const tooLong = new AbortController();
-  const onTimeout = (): void => {
-    const message = `the command ran longer than its timeout of ${seconds}s`;
-    tooLong.abort(new CriError(Code.DEADLINE_EXCEEDED, message));
-  };
-  const timer =
-    seconds > 0 && seconds * 1000 <= MAX_TIMER_MS ? setTimeout(onTimeout, seconds * 1000) : undefined;
-  const signal = AbortSignal.any([ctx.signal, tooLong.signal]);
-  try {
+  return withinOwnTimeout(seconds, 'the command ran longer', ctx.signal, async (signal) => {
     const container = runningContainerOrThrow(await deps.mirror.current(signal), request.container_id);
-    return await runUnfrozen(deps, container, Cmd, signal);
-  } finally {
-    clearTimeout(timer);
-  }
+    return runUnfrozen(deps, container, Cmd, signal);
+  });
 }
 
 /**

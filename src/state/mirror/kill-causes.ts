@@ -21,8 +21,8 @@ interface Run {
  * Why containers were killed. That memory ran out is told by a process of its own (a watcher of the cgroup in containerd's
  * shim), which a busy machine runs after the one that tells of the end: then the Engine's inspect knows of a kill only, for
  * a moment, or for good (Engine 20.10 takes no note of an `oom` that comes after the end, and no watcher tells of a kill that
- * comes before it has begun to watch). The kubelet reads a status once: for an end by a SIGKILL that nobody has asked for
- * the kernel itself is asked, and then it is held back until that event came, for a while at most.
+ * comes before it has begun to watch). The kubelet reads a status once: the kernel itself is asked of each end, and one by a
+ * SIGKILL that nobody has asked for is then held back until that event came, for a while at most.
  */
 export class KillCauses {
   readonly #runs = new Map<string, Run>();
@@ -60,9 +60,11 @@ export class KillCauses {
     if (!isEnd || state.OOMKilled) return inspect;
     const isNews = before?.status !== 'exited' && before?.status !== 'dead';
     const isSandbox = inspect.Config.Labels?.[KIND_LABEL] === SANDBOX_KIND;
-    if (state.ExitCode === KILLED && !isSandbox) {
-      await this.#askKernel(id);
-      if (isNews && areEventsLive) await this.#explanation(id);
+    if (!isSandbox) {
+      const isKilled = state.ExitCode === KILLED;
+      // A first process that outlives its children's kill ends as it likes, and the watcher may have begun after that kill.
+      if (isKilled || isNews) await this.#askKernel(id);
+      if (isKilled && isNews && areEventsLive) await this.#explanation(id);
     }
     if (this.#runs.get(id)?.ranOutOfMemory !== true) return inspect;
     return { ...inspect, State: { ...state, OOMKilled: true } };

@@ -113,6 +113,17 @@ describe('the end of a container that was killed', () => {
     assert.deepEqual(new Set(ends()), new Set(['exited OOMKilled']));
   });
 
+  it('is OOMKilled where the kernel has killed a child alone, and Docker tells of none', async () => {
+    killed.add(id);
+    engine.exit(id, 0);
+    await until('the end', () => ends().length > 0);
+    await mirror.refresh(id);
+    await mirror.stop();
+    mirror = begin();
+    await mirror.current();
+    assert.deepEqual(new Set(ends()), new Set(['exited OOMKilled']));
+  });
+
   it('is no OOM kill when the Engine was asked for it, whatever the kernel has told of the container', async () => {
     killed.add(id);
     await engine.stopContainer(id, 0);

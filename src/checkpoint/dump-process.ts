@@ -82,8 +82,11 @@ export class DumpProcess {
   readonly #order: DumpOrder;
   readonly #child: ChildProcess;
   readonly #lines: Interface;
-  readonly #waiting: ((line: string | undefined) => void)[] = [];
+  /** What it has said that nobody has asked for yet: while one container is frozen, the next is being prepared. */
+  readonly #said: string[] = [];
+  #tell: ((line: string | undefined) => void) | undefined;
   readonly #ended = deferred();
+  #hasEnded = false;
   #stderr = '';
 
   private constructor(order: DumpOrder, command: readonly string[]) {
@@ -96,9 +99,13 @@ export class DumpProcess {
     stdin.on('error', () => undefined); // it has ended: seen below
     stderr.on('data', (bytes: Buffer) => (this.#stderr = (this.#stderr + bytes.toString()).slice(-MAX_TEXT)));
     this.#lines = createInterface({ input: stdout });
-    this.#lines.on('line', (line) => this.#waiting.shift()?.(line));
+    this.#lines.on('line', (line) => {
+      this.#said.push(line);
+      this.#pass();
+    });
     const end = (): void => {
-      for (const tell of this.#waiting.splice(0)) tell(undefined);
+      this.#hasEnded = true;
+      this.#pass();
       this.#ended.resolve();
     };
     this.#child.on('close', end);
@@ -147,16 +154,28 @@ export class DumpProcess {
     throw this.#failure('cannot be checkpointed', await this.#reason());
   }
 
-  /** Lets the container go on. Resolves when the process has ended. */
+  /** Lets the container go on. Resolves when the process has ended; where it was killed, the container is let go from here. */
   async end(): Promise<void> {
     this.#child.stdin?.end();
     await this.#ended.promise;
     this.#lines.close();
+    const { file, thaw } = this.#order.freezer;
+    if (this.#child.exitCode !== 0) await writeFile(file, thaw, { flag: 'r+' }).catch(() => undefined);
   }
 
+  /** The next line that it says; undefined when it has ended. */
   async #next(): Promise<string | undefined> {
-    if (this.#child.exitCode !== null || this.#child.pid === undefined) return undefined;
-    return new Promise((resolve) => this.#waiting.push(resolve));
+    return new Promise((resolve) => {
+      this.#tell = resolve;
+      this.#pass();
+    });
+  }
+
+  #pass(): void {
+    if (this.#tell === undefined || (this.#said.length === 0 && !this.#hasEnded)) return;
+    const tell = this.#tell;
+    this.#tell = undefined;
+    tell(this.#said.shift());
   }
 
   #failure(what: string, reason: string): CriError {
@@ -216,7 +235,7 @@ function scriptText({ containerId, bundle, freezer, criu, work }: DumpOrder): st
     'read -r _ || exit 1',
     `${runtime.map(quoted).join(' ')} </dev/null >/dev/null 2>&1`,
     'echo "dumped $?"',
-    'read -r _',
+    'read -r _ || exit 0',
     '',
   ].join('\n');
 }

@@ -1,5 +1,4 @@
-import { constants } from 'node:fs';
-import { copyFile, lstat, mkdir, rename, stat, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   CONFIG_DUMP,
@@ -15,11 +14,11 @@ import type { EngineInfo } from '../docker/types.js';
 import { containerCgroup } from '../limits/container-cgroup.js';
 import type { ContainerRecord } from '../state/records.js';
 import { Code, CriError, messageOf } from '../util/cri-error.js';
-import { isMissing } from '../util/is-missing.js';
 import type { Logger } from '../util/log.js';
 import { unlessAborted } from '../util/unless-aborted.js';
 import { within } from '../util/within.js';
 import { findBundle, type Bundle } from './bundle.js';
+import { copyLog } from './copy-log.js';
 import { findCriu, type Criu } from './criu.js';
 import { DumpProcess, IMAGES, freezerOf, type Freezer } from './dump-process.js';
 import type { FrozenContainers } from './frozen-containers.js';
@@ -201,7 +200,7 @@ export class Checkpoints {
     await writeFile(join(folder.path, CONFIG_DUMP), configDump(facts), options);
     await writeFile(join(folder.path, SPEC_DUMP), specDump(bundle.config, facts), options);
     await writeFile(join(folder.path, STATUS_DUMP), status, options);
-    await copyLog(one.logPath, join(folder.path, LOG));
+    if (one.logPath !== '') await copyLog(one.logPath, join(folder.path, LOG));
   }
 
   async #archive({ folder }: Prepared, signal: AbortSignal): Promise<void> {
@@ -247,23 +246,9 @@ async function rootOf(container: ContainerRecord, root: string, info: EngineInfo
   throw new CriError(Code.UNIMPLEMENTED, `the file system of container ${id} is not to be seen at ${root}`);
 }
 
-async function copyLog(from: string, to: string): Promise<void> {
-  if (from === '' || !(await isFile(from))) return;
-  await copyFile(from, to, constants.COPYFILE_FICLONE).catch((error: unknown) => {
-    if (!isMissing(error)) throw error; // it was rotated away
-  });
-}
-
 async function isThere(path: string): Promise<boolean> {
   return lstat(path).then(
     () => true,
-    () => false,
-  );
-}
-
-async function isFile(path: string): Promise<boolean> {
-  return lstat(path).then(
-    (found) => found.isFile(),
     () => false,
   );
 }

@@ -1,5 +1,6 @@
 import { constants } from 'node:fs';
 import { open, rm, type FileHandle } from 'node:fs/promises';
+import { isMissingOrOther } from '../util/is-missing.js';
 
 const FOLDER = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 
@@ -17,8 +18,7 @@ export async function removeBelow(root: string, parts: readonly string[]): Promi
     }
     await rm(`/proc/self/fd/${folder.fd}/${parts.at(-1) ?? ''}`, { recursive: true, force: true });
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    if (code !== 'ENOENT' && code !== 'ENOTDIR' && code !== 'ELOOP') throw error;
+    if (!isMissingOrOther(error)) throw error;
   } finally {
     await folder.close();
   }

@@ -1,6 +1,7 @@
-import { open, readdir, stat, type FileHandle } from 'node:fs/promises';
+import { readdir, stat, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { isPart, TIME_BYTES, timeAndStream } from './log-record.js';
+import { openLogToRead } from './open-log.js';
 
 /** How much of the end of a file is read. */
 const WINDOW_BYTES = 256 * 1024;
@@ -73,7 +74,7 @@ export async function readTorn(file: FileHandle): Promise<Buffer> {
 }
 
 async function readEndAt(path: string): Promise<Buffer> {
-  const file = await open(path, 'r').catch(nothingIfMissing);
+  const file = await openLogToRead(path);
   if (file === undefined) return Buffer.alloc(0);
   try {
     return await readEnd(file);

@@ -1,9 +1,10 @@
 import { constants } from 'node:fs';
 import { mkdir, open, type FileHandle } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
-import { isMissing } from '../util/is-missing.js';
+import { isMissing, isMissingOrOther } from '../util/is-missing.js';
 
 const { O_APPEND, O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = constants;
+const FOLDER = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
 
 /**
  * Opens a container's log to append to it and to read it; makes it, and the folders above it, where there is none. A pod
@@ -11,29 +12,43 @@ const { O_APPEND, O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR
  * link, and the file no pipe, which could hold up who writes. Throws what the file system says.
  */
 export async function openLog(path: string): Promise<FileHandle> {
-  const folder = await openFolder(dirname(path));
+  const file = await openIn(await openFolder(dirname(path)), path, O_RDWR | O_APPEND | O_CREAT);
+  if (!(await file.stat()).isFIFO()) return file;
+  await file.close();
+  throw new Error(`${path} is a pipe`);
+}
+
+/** Opens a container's log to read it, by the same rules; undefined where there is no plain file. */
+export async function openLogToRead(path: string): Promise<FileHandle | undefined> {
+  try {
+    const file = await openIn(await open(dirname(path), FOLDER), path, O_RDONLY);
+    if ((await file.stat()).isFile()) return file;
+    await file.close();
+  } catch (error) {
+    if (!isMissingOrOther(error)) throw error;
+  }
+  return undefined;
+}
+
+async function openIn(folder: FileHandle, path: string, flags: number): Promise<FileHandle> {
   const inFolder = `/proc/self/fd/${folder.fd}/${basename(path)}`;
   try {
-    const file = await open(inFolder, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o640);
-    if (!(await file.stat()).isFIFO()) return file;
-    await file.close();
+    return await open(inFolder, flags | O_NOFOLLOW | O_NONBLOCK, 0o640);
   } catch (error) {
     if (error instanceof Error) error.message = error.message.replace(inFolder, path);
     throw error;
   } finally {
     await folder.close();
   }
-  throw new Error(`${path} is a pipe`);
 }
 
 /** As a rule it is there: the kubelet makes it, or the container that was started before. */
 async function openFolder(path: string): Promise<FileHandle> {
-  const flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
   try {
-    return await open(path, flags);
+    return await open(path, FOLDER);
   } catch (error) {
     if (!isMissing(error)) throw error;
   }
   await mkdir(path, { recursive: true, mode: 0o755 });
-  return open(path, flags);
+  return open(path, FOLDER);
 }

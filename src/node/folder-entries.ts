@@ -1,5 +1,6 @@
 import { constants } from 'node:fs';
 import { open, opendir, type FileHandle } from 'node:fs/promises';
+import { isMissingOrOther } from '../util/is-missing.js';
 
 const FOLDER_FLAGS = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 /** Entries that are read, and those that are looked at, in one go. */
@@ -44,8 +45,7 @@ export async function unlessGone<T>(work: Promise<T>): Promise<T | undefined> {
   try {
     return await work;
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ELOOP') return undefined;
+    if (isMissingOrOther(error)) return undefined;
     throw error;
   }
 }

@@ -82,6 +82,19 @@ describe('LogFile', () => {
     await refused(pipe);
   });
 
+  it('looks for what was written last in older files, but not behind a link', async (t) => {
+    const elsewhere = join(dirname(path), 'elsewhere');
+    for (const isLink of [false, true]) {
+      writeFileSync(path, '');
+      writeFileSync(elsewhere, first);
+      if (isLink) symlinkSync(elsewhere, `${path}.1`);
+      else renameSync(elsewhere, `${path}.1`);
+      const { file } = open(t, path);
+      assert.deepEqual((await file.begin(''))?.record, isLink ? undefined : first);
+      rmSync(`${path}.1`);
+    }
+  });
+
   it('leaves no cut record behind in the old file, nor in a file that nobody renamed', async (t) => {
     for (const rename of [true, false]) {
       writeFileSync(path, Buffer.concat([first, second.subarray(0, 45)]));

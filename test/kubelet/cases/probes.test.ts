@@ -53,7 +53,7 @@ subject('probes', ({ quick, whole }) => {
       ],
     });
     await world.exec(pod, 'rm /www/ok');
-    assert.match(await world.event(pod, 'Unhealthy'), /404/);
+    await world.event(pod, 'Unhealthy', '404');
     await world.until(pod, 'an unready pod', (now) => !isReady(now));
   });
 
@@ -163,7 +163,7 @@ subject('probes', ({ quick, whole }) => {
     const pod = await world.pod({
       containers: [{ run: RUN_ON, readinessProbe: { ...exec('exec sleep 4321'), timeoutSeconds: 1 } }],
     });
-    assert.match(await world.event(pod, 'Unhealthy'), /time/);
+    await world.event(pod, 'Unhealthy', 'time');
     assert.equal(isReady(await world.get(pod)), false);
   });
 
@@ -182,7 +182,7 @@ subject('probes', ({ quick, whole }) => {
     const pod = await world.pod({
       containers: [{ run: RUN_ON, readinessProbe: { exec: { command: ['/no/such/probe'] }, ...often } }],
     });
-    await world.event(pod, 'Unhealthy');
+    await world.event(pod, 'Unhealthy', '/no/such/probe');
     assert.equal(isReady(await world.get(pod)), false);
   });
 

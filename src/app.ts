@@ -30,6 +30,7 @@ import { buildImages } from './images/build-images.js';
 import { KnownImages } from './images/known-images.js';
 import { heldLimitsStore, settleLimits } from './limits/node-limits.js';
 import { ContainerLogs } from './logs/container-logs.js';
+import { HeldNamespaces } from './node/held-namespace.js';
 import { StatusEndpoint } from './observability/status-endpoint.js';
 import type { Tracing } from './observability/tracing.js';
 import { loadProtocol } from './server/descriptor.js';
@@ -94,6 +95,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
   const checkpoints = new CheckpointStore({ dir: join(rootDirectory, 'sandbox'), log });
   const heldLimits = heldLimitsStore(rootDirectory, log);
   const podResources = podResourcesStore(rootDirectory, log);
+  const podNamespaces = new HeldNamespaces();
   const nriAdjustments = nriAdjustmentsStore(rootDirectory, log);
 
   // What follows the picture. Each is told of a change in this order.
@@ -128,7 +130,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
     ...imageParts,
     ...{ engine, companion, nri: plugins.nri, network, images, logs, mirror, statistics, events, streaming },
     ...{ frozen, savedStates, restores },
-    ...{ checkpoints, heldLimits, nriAdjustments, podResources, seal, log },
+    ...{ checkpoints, heldLimits, nriAdjustments, podNamespaces, podResources, seal, log },
     sandboxMetrics: new SandboxMetrics(statistics),
     settings: live.settings,
   };

@@ -12,6 +12,7 @@ import type { KnownImages } from '../images/known-images.js';
 import type { HeldLimits } from '../limits/node-limits.js';
 import type { ContainerLogs } from '../logs/container-logs.js';
 import type { PodNetwork } from '../network/network.js';
+import type { HeldNamespaces } from '../node/held-namespace.js';
 import type { CheckpointStore } from '../state/checkpoint.js';
 import type { JsonStore } from '../state/json-store.js';
 import type { Nri } from '../nri/nri.js';
@@ -98,4 +99,6 @@ export interface CriDeps extends SharedWork, Images, KeptReplies {
   readonly nriAdjustments: JsonStore<ContainerAdjustment>;
   /** What UpdatePodSandboxResources told last, by sandbox id. */
   readonly podResources: JsonStore<PodResources>;
+  /** Network namespaces of sandboxes that are being taken off their network, by sandbox id. */
+  readonly podNamespaces: HeldNamespaces;
 }

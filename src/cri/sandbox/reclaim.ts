@@ -5,7 +5,7 @@ import type { CriDeps } from '../deps.js';
 /** What it takes to take back what vanished sandboxes left. */
 export type ReclaimDeps = Pick<
   CriDeps,
-  'checkpoints' | 'engine' | 'log' | 'mirror' | 'network' | 'podResources'
+  'checkpoints' | 'engine' | 'log' | 'mirror' | 'network' | 'podNamespaces' | 'podResources'
 >;
 
 const FULL_ID = /^[0-9a-f]{64}$/;
@@ -31,6 +31,16 @@ export async function reclaimVanishedSandbox(
 ): Promise<void> {
   if (!FULL_ID.test(sandboxId)) return;
   await deps.podResources.delete(sandboxId);
+  await deps.podNamespaces.with(sandboxId, [], (netnsPath) => reclaim(deps, sandboxId, netnsPath, signal));
+}
+
+/** @param netnsPath leads to its namespace, where that is held since an attempt that failed; '' when it is gone */
+async function reclaim(
+  deps: ReclaimDeps,
+  sandboxId: string,
+  netnsPath: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const checkpoint = await deps.checkpoints.read(sandboxId);
   if (checkpoint !== undefined && !checkpoint.hostNetwork) {
     await deps.network.tearDown(
@@ -42,7 +52,7 @@ export async function reclaimVanishedSandbox(
         annotations: {},
         cgroupParent: '',
         portMappings: () => Promise.resolve(checkpoint.portMappings),
-        netnsPath: '',
+        netnsPath,
       },
       signal,
     );

@@ -1,6 +1,5 @@
 import type { StopPodSandboxRequest__Output } from '../../gen/runtime/v1/StopPodSandboxRequest.js';
 import type { StopPodSandboxResponse } from '../../gen/runtime/v1/StopPodSandboxResponse.js';
-import { withHeldNamespace } from '../../node/held-namespace.js';
 import { isHostNetwork, mayRun, type ObjectRecord, type SandboxRecord } from '../../state/records.js';
 import type { CallContext } from '../../util/call-context.js';
 import type { CriDeps } from '../deps.js';
@@ -42,8 +41,9 @@ export async function stopSandbox(
 ): Promise<void> {
   await stopMembers(deps, sandbox.id, signal);
   await tellPodStops(deps, sandbox);
-  // Plugins find the namespace, though the process that it was made for ends meanwhile.
-  await withHeldNamespace(isHostNetwork(sandbox) ? [] : netnsPaths(sandbox), async (netnsPath) => {
+  // Plugins find the namespace, though the process that it was made for ends meanwhile; also when they are called again.
+  const paths = isHostNetwork(sandbox) ? [] : netnsPaths(sandbox);
+  await deps.podNamespaces.with(sandbox.id, paths, async (netnsPath) => {
     const outcomes = await Promise.allSettled([
       detachSandbox(deps, sandbox, netnsPath, signal),
       kill(deps, sandbox, signal),

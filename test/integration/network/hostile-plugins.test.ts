@@ -4,8 +4,8 @@ import {
   existsSync,
   readdirSync,
   readFileSync,
-  readlinkSync,
   rmSync,
+  statfsSync,
   symlinkSync,
   mkdirSync,
   writeFileSync,
@@ -24,6 +24,8 @@ import { podConfig } from '../../support/pods.js';
 import { until } from '../../support/until.js';
 import { noRealPlugins } from './node-namespace.js';
 
+/** What statfs(2) tells of a namespace's file. */
+const NSFS_MAGIC = 0x6e736673;
 const PLUGIN_FOLDERS = ['/usr/lib/cni', '/opt/cni/bin'];
 
 describe('a pod whose plugins go wrong', { skip: noEngine || noRealPlugins() }, () => {
@@ -50,6 +52,13 @@ describe('a pod whose plugins go wrong', { skip: noEngine || noRealPlugins() }, 
   const calls = (): string[] => {
     const path = join(directory, 'calls');
     return existsSync(path) ? readFileSync(path, 'utf8').split('\n').slice(0, -1) : [];
+  };
+  /** For the plugins, the process of a sandbox that they are to outlive; and that they have found nothing yet. */
+  const noteProcess = async (id: string): Promise<void> => {
+    const { info } = await cridock.client.runtime.PodSandboxStatus({ pod_sandbox_id: id, verbose: true });
+    const { pid } = JSON.parse(info['info'] ?? '') as { pid: number };
+    writeFileSync(join(directory, 'sandbox-pid'), String(pid));
+    rmSync(join(directory, 'found'), { force: true });
   };
   const attached = (id: string): string[] => calls().filter((call) => call.endsWith(id));
 
@@ -86,26 +95,28 @@ describe('a pod whose plugins go wrong', { skip: noEngine || noRealPlugins() }, 
     assert.deepEqual(attached(id), [`ADD ${id}`, `DEL ${id}`]);
   });
 
-  it('stays while it cannot be detached, and goes when it can', async () => {
+  it('stays while it cannot be detached, its namespace too, and goes when it can', async () => {
     breakPlugin('');
     const { runtime } = cridock.client;
     const { pod_sandbox_id: id } = await runtime.RunPodSandbox({ config: podConfig('attached', directory) });
+    await noteProcess(id);
     breakPlugin('DEL fail');
     await assert.rejects(runtime.StopPodSandbox({ pod_sandbox_id: id }), /made to fail/);
     await assert.rejects(runtime.RemovePodSandbox({ pod_sandbox_id: id }), /made to fail/);
-    breakPlugin('');
+    assert.equal(namespacesHeldBy(cridock.pid).length, 1);
+    breakPlugin('DEL outlive');
     await runtime.RemovePodSandbox({ pod_sandbox_id: id });
+    assert.equal(readFileSync(join(directory, 'found'), 'utf8').trim(), 'eth0');
     assert.deepEqual((await runtime.ListPodSandbox({})).items, []);
+    assert.deepEqual(namespacesHeldBy(cridock.pid), []);
   });
 
   it('is detached while its sandbox ends, and plugins find its namespace until they are done', async () => {
     breakPlugin('');
     const { runtime } = cridock.client;
     const { pod_sandbox_id: id } = await runtime.RunPodSandbox({ config: podConfig('held', directory) });
-    const { info } = await runtime.PodSandboxStatus({ pod_sandbox_id: id, verbose: true });
-    const { pid } = JSON.parse(info['info'] ?? '') as { pid: number };
+    await noteProcess(id);
     breakPlugin('DEL outlive');
-    writeFileSync(join(directory, 'sandbox-pid'), String(pid));
     await runtime.StopPodSandbox({ pod_sandbox_id: id });
     assert.equal(readFileSync(join(directory, 'found'), 'utf8').trim(), 'eth0');
     breakPlugin('');
@@ -114,16 +125,15 @@ describe('a pod whose plugins go wrong', { skip: noEngine || noRealPlugins() }, 
   });
 });
 
-/** Network namespaces that a process has open. */
+/** Descriptors by which a process holds namespaces. */
 function namespacesHeldBy(pid: number): string[] {
-  const links = readdirSync(`/proc/${pid}/fd`).map((fd) => {
+  return readdirSync(`/proc/${pid}/fd`).filter((fd) => {
     try {
-      return readlinkSync(`/proc/${pid}/fd/${fd}`);
+      return statfsSync(`/proc/${pid}/fd/${fd}`).type === NSFS_MAGIC;
     } catch {
-      return ''; // closed meanwhile
+      return false; // closed meanwhile
     }
   });
-  return links.filter((link) => link.startsWith('net:'));
 }
 
 /** The node's plugins, of which `bridge` notes its calls, knows CNI 1.1.0 and goes wrong as the file `fault` says. */

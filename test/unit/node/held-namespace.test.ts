@@ -4,7 +4,8 @@ import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { isNamespace, withHeldNamespace } from '../../../src/node/held-namespace.js';
+import { HeldNamespaces, isNamespace } from '../../../src/node/held-namespace.js';
+import { deferred } from '../../../src/util/deferred.js';
 
 const OWN = '/proc/self/ns/net';
 const openFiles = (): number => readdirSync('/proc/self/fd').length;
@@ -18,7 +19,7 @@ function folder(t: TestContext): string {
 describe('a namespace that is held', () => {
   it('is found by others on the path that is given, and let go afterwards', async () => {
     const before = openFiles();
-    await withHeldNamespace(['/nonexistent', OWN], async (path) => {
+    await new HeldNamespaces().with('pod', ['/nonexistent', OWN], async (path) => {
       assert.equal(await isNamespace(path), true);
       const seenByAnother = execFileSync('stat', ['-L', '-c', '%i', path], { encoding: 'utf8' }).trim();
       assert.equal(seenByAnother, String(statSync(OWN).ino));
@@ -26,12 +27,36 @@ describe('a namespace that is held', () => {
     assert.equal(openFiles(), before);
   });
 
-  it('is let go when the work fails', async () => {
+  it('is held on when the work fails, for the next attempt, which finds it though its path is gone', async () => {
     const before = openFiles();
-    await assert.rejects(
-      withHeldNamespace([OWN], () => Promise.reject(new Error('failed'))),
-      /failed/,
-    );
+    const namespaces = new HeldNamespaces();
+    const failed = namespaces.with('pod', [OWN], () => Promise.reject(new Error('failed')));
+    await assert.rejects(failed, /failed/);
+    assert.equal(openFiles(), before + 1);
+    assert.equal(await namespaces.with('another pod', [], (path) => Promise.resolve(path)), '');
+    assert.equal(await namespaces.with('pod', [], isNamespace), true);
+    assert.equal(openFiles(), before);
+    assert.equal(await namespaces.with('pod', [], (path) => Promise.resolve(path)), '');
+  });
+
+  it('is one for all who work with it at a time, and lasts as long as the last of them', async () => {
+    const before = openFiles();
+    const namespaces = new HeldNamespaces();
+    const letGo = deferred();
+    const paths: string[] = [];
+    const last = namespaces.with('pod', [OWN], async (path) => {
+      paths.push(path);
+      await letGo.promise;
+      return isNamespace(path);
+    });
+    await namespaces.with('pod', [OWN], async (path) => {
+      paths.push(path);
+      await Promise.resolve();
+    });
+    assert.equal(new Set(paths).size, 1);
+    assert.equal(openFiles(), before + 1);
+    letGo.resolve();
+    assert.equal(await last, true);
     assert.equal(openFiles(), before);
   });
 
@@ -40,7 +65,8 @@ describe('a namespace that is held', () => {
     const fifo = join(folder(t), 'fifo');
     writeFileSync(file, '');
     execFileSync('mkfifo', [fifo]);
-    assert.equal(await withHeldNamespace([fifo, file], (path) => Promise.resolve(path)), '');
-    assert.equal(await withHeldNamespace([], (path) => Promise.resolve(path)), '');
+    const namespaces = new HeldNamespaces();
+    assert.equal(await namespaces.with('pod', [fifo, file], (path) => Promise.resolve(path)), '');
+    assert.equal(await namespaces.with('pod', [], (path) => Promise.resolve(path)), '');
   });
 });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { removePodSandbox, type RemoveSandboxDeps } from '../../../../src/cri/sandbox/remove.js';
 import { stopPodSandbox } from '../../../../src/cri/sandbox/stop.js';
+import { HeldNamespaces } from '../../../../src/node/held-namespace.js';
 import type { Mirror } from '../../../../src/state/mirror.js';
 import type { CallContext } from '../../../../src/util/call-context.js';
 import { deferred, type Deferred } from '../../../../src/util/deferred.js';
@@ -38,6 +39,7 @@ describe('a sandbox that is removed while a call waits for its pod', () => {
       podLocks: new KeyedMutex(),
       checkpoints: { read: () => Promise.resolve(undefined), remove: () => Promise.resolve() },
       podResources: { delete: () => Promise.resolve() },
+      podNamespaces: new HeldNamespaces(),
       network: {
         tearDown: ({ sandboxId }: { sandboxId: string }) => {
           detached.push(sandboxId);

@@ -14,8 +14,12 @@ export interface ServiceNotifier {
 
 /** What a stop takes at most, but for the grace of sessions. */
 const STOP_TIMEOUT_MS = 30_000;
-/** A child that does not come back within this time is not waited for. */
-const NOTIFY_TIMEOUT_MS = 5_000;
+/**
+ * A child that does not come back within this time is not waited for. A start that systemd is never told of is no start, and a
+ * busy machine takes its time to run a program: that word gets as long as the unit gives to a start. The end waits less.
+ */
+const NOTIFY_TIMEOUT_MS = 60_000;
+const STOPPING_NOTIFY_TIMEOUT_MS = 5_000;
 
 /**
  * Node has no unix datagram sockets, so systemd-notify, which is part of every systemd, sends the messages; the
@@ -37,9 +41,9 @@ export function createServiceNotifier(env: NodeJS.ProcessEnv, log: Logger): Serv
 
   let failed = false;
   let watchdog: NodeJS.Timeout | undefined;
-  const notify = async (...states: string[]): Promise<void> => {
+  const notify = async (states: string[], timeoutMs = NOTIFY_TIMEOUT_MS): Promise<void> => {
     try {
-      await run('systemd-notify', states, { ...env, NOTIFY_SOCKET: socket });
+      await run('systemd-notify', states, { ...env, NOTIFY_SOCKET: socket }, timeoutMs);
     } catch (error) {
       if (!failed) log.warn('cannot tell systemd the state of the service', { reason: messageOf(error) });
       failed = true;
@@ -48,17 +52,17 @@ export function createServiceNotifier(env: NodeJS.ProcessEnv, log: Logger): Serv
   const watchdogIntervalMs = ownWatchdogIntervalMs(watchdogUs, watchdogPid);
   return {
     ready: async () => {
-      await notify('READY=1');
+      await notify(['READY=1']);
       if (watchdogIntervalMs === undefined) return;
-      watchdog ??= setInterval(() => void notify('WATCHDOG=1'), watchdogIntervalMs).unref();
+      watchdog ??= setInterval(() => void notify(['WATCHDOG=1']), watchdogIntervalMs).unref();
     },
     // Type=notify-reload wants the time, on CLOCK_MONOTONIC, which is what hrtime reads.
-    reloading: () => notify('RELOADING=1', `MONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`),
+    reloading: () => notify(['RELOADING=1', `MONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`]),
     stopping: (graceMs) => {
       clearInterval(watchdog);
       // From now on, and whatever TimeoutStopSec says.
       const timeoutUs = (graceMs + STOP_TIMEOUT_MS) * 1000;
-      return notify('STOPPING=1', `EXTEND_TIMEOUT_USEC=${timeoutUs}`);
+      return notify(['STOPPING=1', `EXTEND_TIMEOUT_USEC=${timeoutUs}`], STOPPING_NOTIFY_TIMEOUT_MS);
     },
   };
 }
@@ -70,9 +74,9 @@ function ownWatchdogIntervalMs(usec: string | undefined, pid: string | undefined
   return Math.max(1, Math.floor(Number(usec) / 2000));
 }
 
-function run(file: string, args: string[], env: NodeJS.ProcessEnv): Promise<void> {
+function run(file: string, args: string[], env: NodeJS.ProcessEnv, timeoutMs: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    execFile(file, args, { env, timeout: NOTIFY_TIMEOUT_MS, killSignal: 'SIGKILL' }, (error) => {
+    execFile(file, args, { env, timeout: timeoutMs, killSignal: 'SIGKILL' }, (error) => {
       if (error instanceof Error) reject(error);
       else resolve();
     });

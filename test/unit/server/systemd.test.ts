@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -94,6 +94,24 @@ describe('createServiceNotifier', () => {
     assert.match(time ?? '', /^MONOTONIC_USEC=\d+$/);
     await notifier.stopping(0);
     assert.deepEqual(await next(), ['STOPPING=1', 'EXTEND_TIMEOUT_USEC=30000000']);
+  });
+
+  it('tells of the start also where it takes long to run a program', async (t) => {
+    const missing = missingTool();
+    if (missing !== undefined) {
+      t.skip(missing);
+      return;
+    }
+    const { path, next } = await receive(t);
+    const slow = await mkdtemp(join(tmpdir(), 'cri-notify-slow-'));
+    t.after(() => rm(slow, { recursive: true }));
+    const script = `#!/bin/sh\nsleep 6\nPATH="\${PATH#*:}" exec systemd-notify "$@"\n`;
+    await writeFile(join(slow, 'systemd-notify'), script, { mode: 0o755 });
+    const env = { ...process.env, PATH: `${slow}:${process.env['PATH']}`, NOTIFY_SOCKET: path };
+    const log = captureLog();
+    await createServiceNotifier(env, log).ready();
+    assert.deepEqual(log.lines, []);
+    assert.deepEqual(await next(), ['READY=1']);
   });
 
   it('gives the watchdog a sign of life, but not when it waits for another process', async (t) => {

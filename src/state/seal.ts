@@ -20,9 +20,9 @@ export interface Sealed {
  * key, and one that is copied (`docker commit` keeps labels) does not fit another name or image.
  */
 export class Seal {
-  readonly #key: Pick<SealKey, 'bytes'>;
+  readonly #key: Pick<SealKey, 'key'>;
 
-  constructor(key: Pick<SealKey, 'bytes'>) {
+  constructor(key: Pick<SealKey, 'key'>) {
     this.#key = key;
   }
 
@@ -56,7 +56,7 @@ export class Seal {
   #code(name: string, image: string, labels: Readonly<Record<string, string>>): Buffer {
     const entries = Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1));
     const text = JSON.stringify([name, image, entries]);
-    return createHmac('sha256', this.#key.bytes).update(text).digest();
+    return createHmac('sha256', this.#key.key).update(text).digest();
   }
 }
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
+import { createSecretKey, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -16,7 +16,7 @@ const SANDBOX_NAME = 'k8s_POD_web_ns_uid_0';
 const LIMITS = '{"cgroup":[{"file":"memory.limit_in_bytes","value":"1","required":true}]}';
 const FIXTURES = join(import.meta.dirname, '../../../../test/fixtures/inspect');
 
-const seal = new Seal({ bytes: randomBytes(32) });
+const seal = new Seal({ key: createSecretKey(randomBytes(32)) });
 
 function containerBody(changes: Partial<ContainerCreateBody> = {}): ContainerCreateBody {
   const labels = containerLabels({
@@ -105,7 +105,7 @@ describe('a container with a seal', () => {
     const changed = structuredClone(ours);
     changed.Config.Labels = { ...changed.Config.Labels, 'io.cridock.node-limits': '{"cgroup":[]}' };
     assert.equal((await told(changed))?.sealed, false);
-    const elsewhere = new Seal({ bytes: randomBytes(32) });
+    const elsewhere = new Seal({ key: createSecretKey(randomBytes(32)) });
     assert.equal((await told(ours, { seal: elsewhere }))?.sealed, false);
     for (const text of ['', '[]', '{}', 'null', '{"code":"","keys":[]}', '{"code":1,"keys":"x"}']) {
       const broken = structuredClone(ours);

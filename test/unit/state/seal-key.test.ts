@@ -25,10 +25,10 @@ describe('SealKey', () => {
     assert.equal(statSync(join(folder, 'seal-key')).mode & 0o777, 0o600);
     const second = await prepared();
     assert.ok(!second.isNew);
-    assert.deepEqual(second.bytes, first.bytes);
+    assert.ok(second.key.equals(first.key));
     const reader = new SealKey(folder, silentLogger);
     await reader.read();
-    assert.deepEqual(reader.bytes, first.bytes);
+    assert.ok(reader.key.equals(first.key));
   });
 
   it('a damaged one is set aside, and another made', async () => {
@@ -53,7 +53,7 @@ describe('SealKey', () => {
   it('reading makes none', async () => {
     const key = new SealKey(join(folder, 'none'), silentLogger);
     await key.read();
-    assert.equal(key.bytes.length, 32);
+    assert.equal(key.key.symmetricKeySize, 32);
     assert.throws(() => readdirSync(join(folder, 'none')));
   });
 });

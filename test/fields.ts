@@ -191,8 +191,6 @@ export const FIELD_TESTS: readonly (readonly [file: string, fields: Readonly<Rec
       Metric: 'timestamp metric_type',
       StreamPodSandboxMetricsResponse: 'pod_sandbox_metrics',
       ContainerEventResponse: 'container_id created_at pod_sandbox_status containers_statuses',
-      CheckpointPodRequest: 'pod_sandbox_id output_path container_ids options',
-      RestorePodRequest: 'checkpoint_path config runtime_handler options container_configs',
     },
   ],
   [
@@ -237,6 +235,15 @@ export const FIELD_TESTS: readonly (readonly [file: string, fields: Readonly<Rec
     'integration/checkpoint/checkpoint.test.ts',
     { CheckpointContainerRequest: 'container_id location timeout' },
   ],
+  [
+    'companion/restore-pods.test.ts',
+    {
+      CheckpointPodRequest: 'pod_sandbox_id output_path container_ids options',
+      RestorePodRequest: 'checkpoint_path config runtime_handler options container_configs',
+      RestorePodResponse: 'pod_sandbox_id restored_containers',
+      RestoredContainer: 'name container_id',
+    },
+  ],
   ['integration/stats/events.test.ts', { ContainerEventResponse: 'container_event_type' }],
   [
     'integration/cri/exec-sync.test.ts',
@@ -260,7 +267,6 @@ export const FIELD_TESTS: readonly (readonly [file: string, fields: Readonly<Rec
 
 /** Whole messages that nothing here takes or gives, by the reason. */
 export const OTHER_MESSAGES: Readonly<Record<string, string>> = {
-  'checkpoints of pods are refused': 'RestorePodResponse RestoredContainer',
   'only Windows nodes have these: their config is refused as a whole, and figures are never filled':
     'WindowsPodSandboxConfig WindowsSandboxSecurityContext WindowsNamespaceOption WindowsContainerConfig WindowsContainerSecurityContext WindowsContainerResources WindowsCpuGroupAffinity WindowsPodSandboxStats WindowsContainerStats WindowsCpuUsage WindowsMemoryUsage WindowsNetworkUsage WindowsNetworkInterfaceUsage WindowsProcessUsage WindowsFilesystemUsage',
 };

@@ -1,28 +1,20 @@
-import { lstat, mkdir, rename, stat, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import {
-  CONFIG_DUMP,
-  SPEC_DUMP,
-  STATUS_DUMP,
-  configDump,
-  specDump,
-  type CheckpointFacts,
-} from '../convert/checkpoint/metadata.js';
-import { usesContainerdStore } from '../convert/engine-info.js';
+import { CONFIG_DUMP, SPEC_DUMP, STATUS_DUMP } from '../convert/checkpoint/metadata.js';
+import { POD_MANIFEST } from '../convert/checkpoint/pod-manifest.js';
 import type { Engine } from '../docker/engine.js';
 import type { EngineInfo } from '../docker/types.js';
 import { containerCgroup } from '../limits/container-cgroup.js';
-import type { ContainerRecord } from '../state/records.js';
 import { Code, CriError, messageOf } from '../util/cri-error.js';
 import type { Logger } from '../util/log.js';
 import { unlessAborted } from '../util/unless-aborted.js';
 import { within } from '../util/within.js';
 import { findBundle, type Bundle } from './bundle.js';
-import { copyLog } from './copy-log.js';
+import { LOG, writeContainerFiles, type Subject } from './container-files.js';
 import { findCriu, type Criu } from './criu.js';
 import { DumpProcess, IMAGES, freezerOf, type Freezer } from './dump-process.js';
 import type { FrozenContainers } from './frozen-containers.js';
-import { DELETED_FILES, ROOTFS_DIFF, keptChanges, writeRootfsDiff } from './rootfs-diff.js';
+import { DELETED_FILES, ROOTFS_DIFF } from './rootfs-diff.js';
 import { WorkFolders, type WorkFolder } from './work-folders.js';
 import { writeTar } from './write-tar.js';
 
@@ -34,26 +26,32 @@ export interface CheckpointParts {
   readonly log: Logger;
 }
 
-/** A container, and what its archive tells of it. */
-export interface Subject {
-  readonly container: ContainerRecord;
-  readonly facts: CheckpointFacts;
-  /** The text of status.dump. */
-  readonly status: string;
-  /** Of the log that cridock writes; '' for none. */
-  readonly logPath: string;
-  /** Where its archive will be. */
+/** Of which an archive is to be made. */
+export interface ArchiveSubject extends Subject {
+  /** Where it will be. */
   readonly target: string;
 }
 
+/** Several containers of a pod, that are checkpointed as one. */
+export interface PodSubject {
+  readonly containers: readonly Subject[];
+  /** The text of the pod's manifest. */
+  readonly manifest: string;
+  /** An empty folder; gets one entry, `POD_FOLDER`, when all is done. */
+  readonly target: string;
+}
+
+/** What a pod's checkpoint is in: its manifest, and an archive for each container, named by its id. */
+export const POD_FOLDER = 'checkpoint';
+export const ARCHIVE_END = '.tar';
+
 /** One that was prepared. */
-interface Prepared extends Subject {
+interface Prepared extends ArchiveSubject {
   readonly bundle: Bundle;
   readonly freezer: Freezer;
   readonly folder: WorkFolder;
 }
 
-const LOG = 'container.log';
 /** All that an archive may hold, in this order; `stats-dump` and `dump.log` are criu's. */
 const ARCHIVED = [
   CONFIG_DUMP,
@@ -66,8 +64,6 @@ const ARCHIVED = [
   'dump.log',
   LOG,
 ];
-/** Root file systems that the companion shows: only containers see them. */
-const COMPANION_ROOTS = '/run/cridock/';
 /** What a checkpoint under way gets when cridock is stopped; the container goes on in any case. */
 const SETTLE_MS = 5_000;
 
@@ -88,23 +84,55 @@ export class Checkpoints {
   }
 
   /**
-   * Freezes containers, writes each with its processes and changed files into an archive, and lets them go on. All or none of the
-   * archives are there afterwards. When the signal aborts the caller is told at once, and the containers go on as soon as criu
-   * has let them go, which must not be ended. UNIMPLEMENTED where the node cannot.
+   * Freezes a container, writes its processes and changed files into an archive, and lets it go on. The whole archive is there
+   * afterwards, or none. When the signal aborts the caller is told at once, and the container goes on as soon as criu has let it
+   * go, which must not be ended. UNIMPLEMENTED where the node cannot.
    */
-  async take(subjects: readonly Subject[], info: EngineInfo, signal: AbortSignal): Promise<void> {
-    const work = this.#take(subjects, info, signal);
+  async take(subject: ArchiveSubject, info: EngineInfo, signal: AbortSignal): Promise<void> {
+    await unlessAborted(this.#whole(this.#take([subject], info, signal)), signal);
+  }
+
+  /**
+   * As `take`, for several at once: each is frozen before any is written down, and goes on when all are. The caller is told when
+   * they go on, also after an abort; all is there then, or nothing.
+   */
+  async takePod(pod: PodSubject, info: EngineInfo, signal: AbortSignal): Promise<void> {
+    await this.#whole(this.#takePod(pod, info, signal));
+  }
+
+  /** To its end, whoever waits for it. */
+  async #whole(work: Promise<void>): Promise<void> {
     const settled = work.catch(() => undefined);
     this.#underWay.add(settled);
     void settled.then(() => this.#underWay.delete(settled));
-    await unlessAborted(work, signal);
+    await work;
+  }
+
+  async #takePod(
+    { containers, manifest, target }: PodSubject,
+    info: EngineInfo,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const place = join(target, POD_FOLDER);
+    const folder = await this.#folders.make(place);
+    try {
+      await mkdir(folder.unfinished, { mode: 0o700 });
+      const inside = (name: string): string => join(folder.unfinished, name);
+      const subjects = containers.map((one) => ({ ...one, target: inside(one.container.id + ARCHIVE_END) }));
+      await this.#take(subjects, info, signal);
+      await writeFile(inside(POD_MANIFEST), manifest, { mode: 0o600, flush: true });
+      signal.throwIfAborted();
+      await rename(folder.unfinished, place);
+    } finally {
+      await this.#clean(folder);
+    }
   }
 
   async stop(): Promise<void> {
     await within(SETTLE_MS, Promise.all(this.#underWay));
   }
 
-  async #take(subjects: readonly Subject[], info: EngineInfo, signal: AbortSignal): Promise<void> {
+  async #take(subjects: readonly ArchiveSubject[], info: EngineInfo, signal: AbortSignal): Promise<void> {
     const criu = await findCriu();
     if (typeof criu === 'string') {
       throw new CriError(Code.UNIMPLEMENTED, `checkpoints cannot be taken on this node: ${criu}`);
@@ -120,7 +148,7 @@ export class Checkpoints {
     }
   }
 
-  async #prepare(subject: Subject, info: EngineInfo): Promise<Prepared> {
+  async #prepare(subject: ArchiveSubject, info: EngineInfo): Promise<Prepared> {
     const { id, pid } = subject.container;
     let bundle: Bundle;
     try {
@@ -176,31 +204,11 @@ export class Checkpoints {
         signal.throwIfAborted();
         await process.dump();
         await process.stillFrozen(signal);
-        await this.#writeFiles(one, info, signal);
+        await writeContainerFiles(this.#parts, { ...one, work: one.folder.path }, info, signal);
       }
     } finally {
       await Promise.all(processes.map(({ process }) => process.end()));
     }
-  }
-
-  async #writeFiles(one: Prepared, info: EngineInfo, signal: AbortSignal): Promise<void> {
-    const { container, bundle, facts, status, folder } = one;
-    const { root, mounts } = readSpec(bundle.config);
-    const changes = await this.#parts.engine.containerChanges(container.id, { signal });
-    const kept = keptChanges(changes, mounts);
-    const leftOut = await writeRootfsDiff(await rootOf(container, root, info), kept, folder.path, signal);
-    if (leftOut > 0) {
-      const { id: containerId } = container;
-      this.#parts.log.warn('files whose names are no UTF-8 are not in the checkpoint', {
-        containerId,
-        leftOut,
-      });
-    }
-    const options = { mode: 0o600 };
-    await writeFile(join(folder.path, CONFIG_DUMP), configDump(facts), options);
-    await writeFile(join(folder.path, SPEC_DUMP), specDump(bundle.config, facts), options);
-    await writeFile(join(folder.path, STATUS_DUMP), status, options);
-    if (one.logPath !== '') await copyLog(one.logPath, join(folder.path, LOG));
   }
 
   async #archive({ folder }: Prepared, signal: AbortSignal): Promise<void> {
@@ -221,29 +229,6 @@ export class Checkpoints {
       });
     }
   }
-}
-
-/** The text is containerd's. */
-function readSpec(config: string): { root: string; mounts: string[] } {
-  const { root, mounts } = JSON.parse(config) as {
-    root?: { path?: string };
-    mounts?: { destination: string }[];
-  };
-  return { root: root?.path ?? '', mounts: (mounts ?? []).map(({ destination }) => destination) };
-}
-
-/** The folder where the Engine has mounted the container's file system. Throws where it is not to be seen from here. */
-async function rootOf(container: ContainerRecord, root: string, info: EngineInfo): Promise<string> {
-  const { id, pid, inspect } = container;
-  if (root.startsWith(COMPANION_ROOTS)) {
-    if (usesContainerdStore(info)) return join(info.DockerRootDir, 'rootfs', info.Driver, id);
-    const merged = inspect.GraphDriver?.Data?.['MergedDir'];
-    if (merged !== undefined) return merged;
-  } else {
-    const [seen, own] = await Promise.all([stat(root), stat(`/proc/${pid}/root`)]);
-    if (seen.dev === own.dev && seen.ino === own.ino) return root;
-  }
-  throw new CriError(Code.UNIMPLEMENTED, `the file system of container ${id} is not to be seen at ${root}`);
 }
 
 async function isThere(path: string): Promise<boolean> {

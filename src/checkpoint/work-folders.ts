@@ -9,7 +9,7 @@ import type { Freezer } from './dump-process.js';
 /** A folder for what belongs to one checkpoint, for root alone. */
 export interface WorkFolder {
   readonly path: string;
-  /** Beside the archive's place, its name until it is whole. */
+  /** Beside the place of the archive, or the folder, its name until it is whole. */
   readonly unfinished: string;
   remove(): Promise<void>;
 }
@@ -33,7 +33,7 @@ export class WorkFolders {
     this.#log = log;
   }
 
-  /** For an archive that will be at `target`, or none. */
+  /** For an archive, or a folder, that will be at `target`. */
   async make(target?: string, freezer?: Freezer): Promise<WorkFolder> {
     const name = randomBytes(8).toString('hex');
     const path = join(this.#dir, name);
@@ -70,7 +70,7 @@ export class WorkFolders {
   }
 
   async #remove(path: string, { unfinished }: Left): Promise<void> {
-    if (unfinished !== '') await rm(unfinished, { force: true });
+    if (unfinished !== '') await rm(unfinished, { recursive: true, force: true });
     await rm(path, { recursive: true, force: true });
   }
 }

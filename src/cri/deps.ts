@@ -51,6 +51,8 @@ export interface SharedWork {
   readonly podLocks: KeyedMutex;
   /** RunPodSandbox calls, by name and specification. */
   readonly sandboxRuns: SharedCalls<string>;
+  /** Serialises RestorePod calls for one pod; keyed as `podLocks`, which each of their steps takes by itself. */
+  readonly podRestores: KeyedMutex;
   /** CreateContainer calls, by name and specification. */
   readonly containerCreates: SharedCalls<string>;
   /** Pulls, by reference and credentials. */
@@ -64,6 +66,7 @@ export function noSharedWork(): SharedWork {
   return {
     podLocks: new KeyedMutex(),
     sandboxRuns: new SharedCalls(),
+    podRestores: new KeyedMutex(),
     containerCreates: new SharedCalls(),
     pulls: new SharedCalls(),
     imageRemovals: new SharedCalls(),

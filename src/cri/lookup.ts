@@ -27,12 +27,16 @@ export function containerOrThrow(picture: Picture, id: string, field = 'containe
 }
 
 /** The container with this id or prefix, which must run: else FAILED_PRECONDITION. Throws as containerOrThrow besides. */
-export function runningContainerOrThrow(picture: Picture, id: string): ContainerRecord {
-  const container = containerOrThrow(picture, id);
+export function runningContainerOrThrow(
+  picture: Picture,
+  id: string,
+  field = 'container_id',
+): ContainerRecord {
+  const container = containerOrThrow(picture, id, field);
   if (container.status === 'running') return container;
   throw new CriError(
     Code.FAILED_PRECONDITION,
-    `container_id: container ${container.id} is ${container.status}, not running`,
+    `${field}: container ${container.id} is ${container.status}, not running`,
   );
 }
 

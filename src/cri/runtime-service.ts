@@ -17,7 +17,8 @@ import { portForward } from './streaming/port-forward.js';
 import { listMetricDescriptors } from './runtime/metric-descriptors.js';
 import { runtimeConfig, updateRuntimeConfig } from './runtime/config.js';
 import { runtimeStatus } from './runtime/status.js';
-import { refuseWholePods } from './sandbox/checkpoint.js';
+import { checkpointPod } from './sandbox/checkpoint.js';
+import { restorePod } from './sandbox/restore.js';
 import { listPodSandbox } from './sandbox/list.js';
 import { listPodSandboxMetrics } from './sandbox/metrics.js';
 import { removePodSandbox } from './sandbox/remove.js';
@@ -41,8 +42,8 @@ export function runtimeService(deps: CriDeps): RuntimeHandlers {
     RemovePodSandbox: (request, ctx) => removePodSandbox(deps, request, ctx),
     PodSandboxStatus: (request, ctx) => podSandboxStatus(deps, request, ctx),
     UpdatePodSandboxResources: (request, ctx) => updatePodSandboxResources(deps, request, ctx),
-    CheckpointPod: refuseWholePods,
-    RestorePod: refuseWholePods,
+    CheckpointPod: (request, ctx) => checkpointPod(deps, request, ctx),
+    RestorePod: (request, ctx) => restorePod(deps, request, ctx),
     ListPodSandbox: (request, ctx) => listPodSandbox(deps, request, ctx),
 
     CreateContainer: (request, ctx) => createContainer(deps, request, ctx),

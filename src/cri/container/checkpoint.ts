@@ -1,6 +1,6 @@
 import { lstat, stat } from 'node:fs/promises';
 import { dirname, normalize } from 'node:path';
-import type { Subject } from '../../checkpoint/checkpoints.js';
+import type { Subject } from '../../checkpoint/container-files.js';
 import { statusDump } from '../../convert/checkpoint/metadata.js';
 import { checkAbsolutePath, requireInteger, requireShortText } from '../../convert/text/validate.js';
 import type { CheckpointContainerRequest__Output } from '../../gen/runtime/v1/CheckpointContainerRequest.js';
@@ -34,16 +34,16 @@ export async function checkpointContainer(
     const container = runningContainerOrThrow(await deps.mirror.current(signal), request.container_id);
     const { info } = await deps.mirror.currentFacts();
     const runtime = container.inspect.HostConfig.Runtime ?? info.DefaultRuntime;
-    await deps.savedStates.take([subjectOf(deps, container, runtime, target)], info, signal);
+    await deps.savedStates.take({ ...subjectOf(deps, container, runtime), target }, info, signal);
     return {};
   });
 }
 
-function subjectOf(
+/** A container that runs, and what its archive tells of it. FAILED_PRECONDITION where its pod is gone. */
+export function subjectOf(
   deps: Pick<CriDeps, 'heldLimits' | 'mirror'>,
   container: ContainerRecord,
   runtime: string,
-  target: string,
 ): Subject {
   const sandbox = deps.mirror.lastKnown.sandboxes.get(container.sandboxId);
   if (sandbox === undefined) {
@@ -55,7 +55,6 @@ function subjectOf(
   const { id, name, metadata, labels, image, createdAtNs } = container;
   return {
     container,
-    target,
     status: statusDump(containerStatusOf(deps, container)),
     logPath: logModeOf(container) === 'cri' ? labels.logPath : '',
     facts: {

@@ -18,7 +18,7 @@ type Deps = Pick<CriDeps, 'engine' | 'seal' | 'settings'>;
 export function archiveSource({ settings }: Deps, image: string): RestoreSource | undefined {
   if (!image.startsWith('/')) return undefined;
   checkAbsolutePath(RESTORE_FIELD, image);
-  requireSwitchedOn(settings);
+  requireRestores(settings);
   return { kind: 'archive', path: image };
 }
 
@@ -30,7 +30,7 @@ export function archiveSource({ settings }: Deps, image: string): RestoreSource 
 export async function imageSource(deps: Deps, image: ImageInspect): Promise<RestoreSource | undefined> {
   const { Labels: labels, Entrypoint: entrypoint, Cmd: command } = image.Config ?? {};
   const isMarked = MARKS.some((mark) => labels?.[mark] !== undefined);
-  if (isMarked) requireSwitchedOn(deps.settings);
+  if (isMarked) requireRestores(deps.settings);
   if (!isMarked) {
     const hasProgram = (entrypoint ?? []).length > 0 || (command ?? []).length > 0;
     if (hasProgram || !deps.settings.restoreCheckpoints || !(await holdsCheckpoint(deps, image.Id)))
@@ -58,8 +58,9 @@ async function holdsCheckpoint({ engine, seal }: Deps, imageId: string): Promise
   });
 }
 
-function requireSwitchedOn({ restoreCheckpoints }: CriDeps['settings']): void {
+/** FAILED_PRECONDITION, that names the field with a checkpoint, where restores are not switched on. */
+export function requireRestores({ restoreCheckpoints }: CriDeps['settings'], field = RESTORE_FIELD): void {
   if (restoreCheckpoints) return;
-  const message = `${RESTORE_FIELD}: is a checkpoint, and to restore them is switched off (--restore-checkpoints)`;
+  const message = `${field}: is a checkpoint, and to restore them is switched off (--restore-checkpoints)`;
   throw new CriError(Code.FAILED_PRECONDITION, message);
 }

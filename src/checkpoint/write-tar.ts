@@ -1,13 +1,16 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { open } from 'node:fs/promises';
-import { Code, CriError } from '../util/cri-error.js';
+import { open, type FileHandle } from 'node:fs/promises';
+import { Code, CriError, messageOf } from '../util/cri-error.js';
 
 const MAX_TEXT = 500;
+/** Of one record of tar's. */
+const PROBE_BYTES = 10_240;
 
 /**
  * Has the node's tar write an archive, for its owner alone, of what `words` name below `folder`: however large it is, it takes
- * nothing of cridock's memory and time. The file must not exist, and stays whole on a power cut. Throws INTERNAL with what tar says.
+ * nothing of cridock's memory and time. The file must not exist, and stays whole on a power cut. Throws RESOURCE_EXHAUSTED where there
+ * is no room for it, else INTERNAL with what tar says.
  */
 export async function writeTar(
   path: string,
@@ -28,7 +31,7 @@ export async function writeTar(
     try {
       const [status] = (await once(tar, 'close')) as [number | null];
       signal.throwIfAborted();
-      if (status !== 0) throw new CriError(Code.INTERNAL, `tar cannot write ${path}: ${text.trim()}`);
+      if (status !== 0) throw await failure(path, file, text.trim());
       await file.sync();
     } finally {
       signal.removeEventListener('abort', kill);
@@ -36,4 +39,15 @@ export async function writeTar(
   } finally {
     await file.close();
   }
+}
+
+/** Why no more of a file was written, tar does not tell, but the file system does. */
+async function failure(path: string, file: FileHandle, text: string): Promise<CriError> {
+  try {
+    await file.write(Buffer.alloc(PROBE_BYTES));
+  } catch (error) {
+    const reason = `${path} cannot be written: ${messageOf(error)}`;
+    return new CriError(Code.RESOURCE_EXHAUSTED, reason, { cause: error });
+  }
+  return new CriError(Code.INTERNAL, `tar cannot write ${path}: ${text}`);
 }

@@ -5,6 +5,8 @@ export interface CheckpointOrigin {
   readonly imageName: string;
   /** Paths that something was mounted at which the container is not given by itself. */
   readonly mounts: readonly string[];
+  /** Its processes belong to a user namespace, which a restore can neither join nor make. */
+  readonly hasUserNamespace: boolean;
 }
 
 /** Every container has these, from whatever the pod and the runtime give it. */
@@ -18,7 +20,8 @@ const MAX_MOUNTS = 10_000;
 /** Reads config.dump and spec.dump. Throws an Error for what they cannot be. */
 export function readOrigin(configDump: string, specDump: string): CheckpointOrigin {
   const config = readObject('config.dump', configDump);
-  const { mounts = [] } = readObject('spec.dump', specDump);
+  const { mounts = [], linux } = readObject('spec.dump', specDump);
+  const { namespaces } = (linux ?? {}) as { namespaces?: unknown };
   const name = readName(config, 'rootfsImageName') || readName(config, 'rootfsImage');
   const ref = readName(config, 'rootfsImageRef');
   const images = [ref, name].filter((text) => text !== '');
@@ -34,6 +37,7 @@ export function readOrigin(configDump: string, specDump: string): CheckpointOrig
     images,
     imageName: name,
     mounts: destinations.filter((path): path is string => path !== undefined && !GIVEN.has(path)),
+    hasUserNamespace: Array.isArray(namespaces) && namespaces.some((one: unknown) => isUserNamespace(one)),
   };
 }
 
@@ -48,6 +52,10 @@ export function readDeletedFiles(text: string): string[][] {
     if (!isPlain) throw new Error('deleted.files has a path that is none');
     return parts;
   });
+}
+
+function isUserNamespace(value: unknown): boolean {
+  return ((value ?? {}) as { type?: unknown }).type === 'user';
 }
 
 function readObject(name: string, text: string): Record<string, unknown> {

@@ -109,7 +109,11 @@ async function restoredOrigin(
   restore: Restore,
   signal: AbortSignal,
 ): Promise<ContainerOrigin> {
-  const { images, mounts: expected } = restore.origin;
+  const { images, mounts: expected, hasUserNamespace } = restore.origin;
+  if (hasUserNamespace) {
+    const message = `${RESTORE_FIELD}: the checkpoint is of a container in a user namespace, which is not restored`;
+    throw new CriError(Code.FAILED_PRECONDITION, message);
+  }
   const given = new Set(mounts.map(({ container_path: path }) => posix.normalize(path).replace(/\/$/, '')));
   const missing = expected.filter((path) => !given.has(path));
   if (missing.length > 0) {

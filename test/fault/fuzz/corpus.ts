@@ -175,8 +175,16 @@ const RPCS: Readonly<Record<string, Omit<Rpc, 'name'>>> = {
     location: path.join(world.directory, 'x'),
     timeout: 1,
   }), 4),
-  CheckpointPod: read(sandboxId, 4),
-  RestorePod: read((world, random) => ({ config: sandbox(world, random) }), 4),
+  CheckpointPod: read((world, random) => ({
+    ...sandboxId(world, random),
+    container_ids: [(containerId(world, random) as { container_id: string }).container_id],
+    output_path: path.join(world.directory, 'x'),
+  }), 4),
+  RestorePod: read((world, random) => ({
+    config: sandbox(world, random),
+    checkpoint_path: path.join(world.directory, 'x'),
+    container_configs: [(container(world, random) as { config: object }).config],
+  }), 4),
   ListImages: read((world, random) => ({ filter: image(world, random) })),
   StreamImages: read((world, random) => ({ filter: image(world, random) })),
   ImageStatus: read((world, random) => ({ ...image(world, random), verbose: true })),

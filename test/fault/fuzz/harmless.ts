@@ -7,7 +7,7 @@ import type { World } from './world.js';
 const CHANGING = /^(Stop|Remove|Start|Update|Create|Checkpoint)\w*(Sandbox|Container|Resources|Pod)$/;
 
 /** Fields that make the node write where they say. */
-const WRITTEN_PATHS = ['log_directory', 'host_path'];
+const WRITTEN_PATHS = ['log_directory', 'host_path', 'location', 'output_path'];
 
 /** Cgroups of the fuzzed pods are made below this one. */
 export const CGROUP = '/cridock-fuzz';

@@ -16,7 +16,17 @@ describe('what a restore reads of an archive', () => {
       images: ['shop@sha256:abc', 'shop:1'],
       imageName: 'shop:1',
       mounts: ['/data'],
+      hasUserNamespace: false,
     });
+    for (const [linux, isIn] of [
+      [{ namespaces: [{ type: 'user' }] }, true],
+      [{ namespaces: [null, 1, { type: 'pid' }] }, false],
+      [{ namespaces: 'user' }, false],
+      [null, false],
+      [5, false],
+    ] as const) {
+      assert.equal(readOrigin(CONFIG, JSON.stringify({ linux })).hasUserNamespace, isIn);
+    }
     assert.deepEqual(readOrigin('{"rootfsImage":"a"}', '{}').images, ['a']);
   });
 

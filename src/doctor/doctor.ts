@@ -25,6 +25,7 @@ import {
   readSwaps,
 } from './kernel-checks.js';
 import { checkKubelet, findKubelet } from './kubelet-checks.js';
+import { checkNri, checkNriService } from './nri-checks.js';
 import { checkPodNetwork, checkSysctls } from './network-checks.js';
 import { checkAnswers, checkSettings, checkUnit } from './service-checks.js';
 
@@ -59,6 +60,7 @@ export async function examineNode(service: OfService, kubeletConfig: string | un
       ...(config.networkPlugin === 'cni' ? [checkForwardPolicy(await forwardRules())] : []),
       ...(await checkKernel('/proc')),
       ...(info === undefined ? [] : [await checkCompanion(info, (version) => engine.supports(version))]),
+      ...(await checkNri(config.nri)),
       await checkCheckpoints(process.env['PATH'] ?? ''),
       ...(await checkTools(process.env['PATH'] ?? '')),
       await checkRootDirectory(config),
@@ -85,6 +87,7 @@ async function checkService(service: OfService, findings: readonly Finding[]): P
     return [
       ...ofUnit,
       ...(await checkAnswers(cri, path, broken, service.unit?.name ?? 'cri-docker.service')),
+      ...(await checkNriService(cri, service.config.nri?.socketPath ?? '')),
     ];
   } finally {
     cri.close();

@@ -17,7 +17,7 @@ import { Companion } from './companion/companion.js';
 import { noSharedWork, type CriDeps } from './cri/deps.js';
 import { imageService } from './cri/image-service.js';
 import { nriAdjustmentsStore } from './cri/nri/adjust-container.js';
-import { clearHalfMade, nriHost, tellPluginsOfChanges } from './cri/nri/host.js';
+import { clearHalfMade, forgetAdjustments, nriHost, tellPluginsOfChanges } from './cri/nri/host.js';
 import { buildReplies } from './cri/replies/build-replies.js';
 import { sweepRestores } from './cri/container/restore-source.js';
 import { runtimeService } from './cri/runtime-service.js';
@@ -138,6 +138,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
   sweepRestores(deps);
   settleLimits(deps, () => sealKey.isNew);
   clearHalfMade(deps);
+  forgetAdjustments(deps);
   tellPluginsOfChanges(deps);
   const host = nriHost(deps);
 

@@ -1,3 +1,5 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { Code, CriError } from '../util/cri-error.js';
 import { deferred, type Deferred } from '../util/deferred.js';
 import { within } from '../util/within.js';
 
@@ -10,6 +12,7 @@ export class Gate {
   #held: Promise<void> | undefined;
   #shut: Deferred | undefined;
   #left: Deferred | undefined;
+  #isClosed = false;
 
   /** Nobody enters before `first` has resolved. */
   holdUntil(first: Promise<void>): void {
@@ -17,8 +20,15 @@ export class Gate {
     this.#held = held;
   }
 
-  /** Waits while it is shut; `leave` has to follow. Costs nothing while it is open. */
+  /** Nobody enters any more. */
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  /** Waits while it is shut; `leave` has to follow. Costs nothing while it is open. Throws UNAVAILABLE once it is closed. */
   enter(): Promise<void> | undefined {
+    if (this.#isClosed)
+      throw new CriError(Code.UNAVAILABLE, 'cridock is being stopped, and NRI plugins with it');
     if (this.#held !== undefined) return this.#held.then(() => this.enter());
     if (this.#shut !== undefined) return this.#shut.promise.then(() => this.enter());
     this.#inside += 1;
@@ -32,7 +42,10 @@ export class Gate {
 
   /** Does `work` while nobody is inside. Throws an Error when somebody stays for longer than `timeoutMs`. */
   async alone<T>(timeoutMs: number, work: () => Promise<T>): Promise<T> {
-    while (this.#shut !== undefined) await this.#shut.promise;
+    while (this.#shut !== undefined) {
+      await this.#shut.promise;
+      await nextTurn(); // those who wait to enter come first: plugins that hang one after the other hold up nobody for long
+    }
     const shut = deferred();
     this.#shut = shut;
     try {

@@ -44,7 +44,7 @@ export interface NriHost {
 
 /** Connections that have not registered yet; more are closed at once. */
 const MAX_UNREGISTERED = 16;
-const STOP_TIMEOUT_MS = 1_000;
+const STOP_GRACE_MS = 1_000;
 
 /**
  * The runtime's side of the Node Resource Interface: plugins that connect, and those that cridock starts, from their registration
@@ -95,29 +95,33 @@ export class Nri {
     this.#connections.add(socket);
     socket.once('close', () => this.#connections.delete(socket));
     this.#unregistered += 1;
+    let name = started && `${started.identity.index}-${started.identity.base}`;
     let plugin: Plugin | undefined;
     try {
-      plugin = await registerPlugin(
-        socket,
-        { ...this.#options, protocol: this.protocol, onUpdate: this.#onUpdate },
-        started,
-      );
+      const protocol = this.protocol;
+      const onNamed = (given: string): string => (name = given);
+      const options = { ...this.#options, protocol, onNamed, onUpdate: this.#onUpdate };
+      plugin = await registerPlugin(socket, options, started);
       await this.#join(plugin);
     } catch (error) {
-      plugin?.link.close(messageOf(error));
-      const name = plugin?.name ?? started?.identity.base;
-      log.warn('an NRI plugin could not register', { plugin: name, error: messageOf(error) });
+      const reason = messageOf(error);
+      plugin?.link.close(reason);
+      log.warn('an NRI plugin could not register', { plugin: name, error: reason });
+      // Who only looks whether somebody listens has no name.
+      if (name !== undefined) this.plugins.refuse(name, reason);
     } finally {
       this.#unregistered -= 1;
     }
   }
 
-  async stop(): Promise<void> {
+  /** Cuts all off; those that cridock has started get `graceMs` to end by themselves. */
+  async stop(graceMs = STOP_GRACE_MS): Promise<void> {
     this.#isStopping = true;
+    this.plugins.stop();
     for (const socket of this.#connections) socket.destroy();
     const ends = [...this.#children].map((child) => new Promise((resolve) => child.once('exit', resolve)));
     for (const child of this.#children) child.kill('SIGTERM');
-    await within(STOP_TIMEOUT_MS, Promise.all(ends));
+    await within(graceMs, Promise.all(ends));
     for (const child of this.#children) child.kill('SIGKILL');
   }
 
@@ -134,10 +138,13 @@ export class Nri {
         return asked;
       }),
     );
-    const { events } = plugin;
-    log.info('an NRI plugin has registered', { plugin: plugin.name, events: events.join(',') });
+    const { events, name } = plugin;
+    if (this.plugins.all.some((other) => other !== plugin && other.name === name)) {
+      log.warn('two NRI plugins go by one name: both are told of events', { plugin: name });
+    }
+    log.info('an NRI plugin has registered', { plugin: name, events: events.join(',') });
     void plugin.link.closed.then((reason) => this.#leave(plugin, reason));
-    if (updates.length > 0) await this.#host().update(updates, plugin.name);
+    if (updates.length > 0) await this.#host().update(updates, name);
   }
 
   #leave(plugin: Plugin, reason: string): void {
@@ -175,10 +182,14 @@ export class Nri {
     const { identity, config, path } = program;
     try {
       const { process: child, socket } = await startPluginProgram(program);
+      // Whose connection ends is of no use any more; all are asked to end when cridock does.
+      socket.once('close', () => this.#isStopping || child.kill('SIGKILL'));
+      if (this.#isStopping) {
+        child.kill('SIGKILL');
+        return;
+      }
       this.#children.add(child);
       child.once('exit', () => this.#children.delete(child));
-      // Whose connection ends is of no use any more.
-      socket.once('close', () => child.kill('SIGKILL'));
       await this.connect(socket, { identity, config });
     } catch (error) {
       this.#options.log.error('an NRI plugin cannot be started', { plugin: path, error: messageOf(error) });

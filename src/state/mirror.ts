@@ -210,6 +210,11 @@ export class Mirror {
     this.#picture.conceal(name);
   }
 
+  /** As `conceal`, of an object that is there, and of which nobody has been told yet. */
+  hide(record: ObjectRecord): void {
+    this.#picture.hide(record);
+  }
+
   /** Shows it, and tells of it as of something new. */
   reveal(name: string): void {
     const after = this.#picture.reveal(name);

@@ -83,6 +83,12 @@ export class Picture {
     if (!this.#byName.has(name) && !this.#concealed.has(name)) this.#concealed.set(name, undefined);
   }
 
+  /** Keeps an object that is there out of them as well. */
+  hide(record: ObjectRecord): void {
+    this.delete(record.id);
+    this.#concealed.set(record.name, record);
+  }
+
   /** Shows it. Answers what was concealed, if it is there. */
   reveal(name: string): ObjectRecord | undefined {
     const record = this.#concealed.get(name);

@@ -6,8 +6,13 @@ import { OWN_LABEL_PREFIX } from '../text/labels.js';
 /** The fact of cridock's own that says that plugins were to be asked about the container: it is not whole before they were. */
 export const ASKED = 'nri-asked';
 
+/** The body of a container that plugins may refuse, and no more. */
+export function judgedBody(body: ContainerCreateBody): ContainerCreateBody {
+  return adjustableBody(body, { runtime: undefined });
+}
+
 /**
- * The body of a container that plugins are asked about: they are, once it has an id, and by then its runtime cannot be changed any
+ * The body of a container that plugins may adjust: they are, once it has an id, and by then its runtime cannot be changed any
  * more. So it gets the companion runtime where there is one, whatever comes of it.
  */
 export function adjustableBody(

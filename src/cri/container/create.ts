@@ -25,10 +25,10 @@ import { checkOnNode, makeMountSources } from './checks.js';
 import { userNamespaceOf } from '../../state/adjustments.js';
 import { archiveSource, imageSource } from './restore-source.js';
 import { companionUse } from '../companion/use.js';
-import { adjustableBody } from '../../convert/nri/adjustable.js';
+import { adjustableBody, judgedBody } from '../../convert/nri/adjustable.js';
 import type { CriDeps } from '../deps.js';
 import { isHalfMade, removeHalfMade, type AdjustDeps } from '../nri/adjust-container.js';
-import { createWithPlugins, tellCreated } from '../nri/create-container.js';
+import { createWithPlugins, tellCreated, type PluginsAsked } from '../nri/create-container.js';
 import { findImage } from '../../images/lookup.js';
 import { resolveMounts, type ResolvedMounts, type ImageMountDeps } from './image-mounts.js';
 import { sweepImageVolumes } from '../../images/volumes.js';
@@ -245,22 +245,26 @@ async function makeContainer(
   const picture = await deps.mirror.live();
   readySandbox(picture, sandbox.id); // it may have been stopped while this call waited
   const left = picture.named(plan.name);
-  if (left !== undefined && isHalfMade(deps, left)) await removeHalfMade(deps, left.id);
+  if (left !== undefined && isHalfMade(deps, left)) await removeHalfMade(deps, left);
   const made = madeBefore(picture, plan);
   if (made !== undefined) return made;
-  const id = await createWithPlugins(deps, plan.name, async (isAdjustable) => {
-    const now = isAdjustable ? { ...plan, body: await adjustable(deps, sandbox, plan.body) } : plan;
+  const id = await createWithPlugins(deps, plan.name, async (asked) => {
+    const now =
+      asked === undefined ? plan : { ...plan, body: await askedBody(deps, sandbox, plan.body, asked) };
     return now.imagesToMount.length === 0 ? create(deps, now) : createWithImages(deps, now);
   });
   await tellCreated(deps, id);
   return id;
 }
 
-async function adjustable(
+/** That of a container that plugins are asked about. */
+async function askedBody(
   deps: CreateContainerDeps,
   sandbox: SandboxRecord,
   body: ContainerCreateBody,
+  { mayAdjust }: PluginsAsked,
 ): Promise<ContainerCreateBody> {
+  if (!mayAdjust) return judgedBody(body);
   const { info } = await deps.mirror.currentFacts();
   return adjustableBody(body, await companionUse(deps, info, sandbox.facts.runtimeHandler));
 }

@@ -88,12 +88,16 @@ export function isHalfMade(
   return isAsked && isNew && nriAdjustments.get(record.id) === undefined;
 }
 
-/** It has never run, and nobody was told of it. */
-export async function removeHalfMade(deps: AdjustDeps, id: string): Promise<void> {
+/** It has never run, and nobody was told of it. Under its pod's lock. */
+export async function removeHalfMade(deps: AdjustDeps, { id, name }: ObjectRecord): Promise<void> {
   deps.log.info('removing a container that was left half made', { containerId: id });
-  await unlessGone(deps.engine.removeContainer(id));
-  await deps.heldLimits.delete(id);
-  await deps.mirror.removed(id);
+  try {
+    await unlessGone(deps.engine.removeContainer(id));
+    await deps.heldLimits.delete(id);
+    await deps.mirror.removed(id);
+  } finally {
+    deps.mirror.reveal(name); // the next one of its name is to be seen; as this one, where it stays
+  }
 }
 
 /** What would be passed over at the start, or fail it, is refused now. */

@@ -9,22 +9,29 @@ import { adjustContainer, type AdjustDeps } from './adjust-container.js';
 import { containerRequest, tellDone, tellGone, type ContainerRequest } from './tell-containers.js';
 import { evictAll, updateOthers } from './updates.js';
 
+/** That plugins will be asked about a new container, and whether they may adjust it beside refusing it. */
+export interface PluginsAsked {
+  readonly mayAdjust: boolean;
+}
+
 /**
  * Has a container created with this Docker name, and plugins asked about it, before anybody sees it; nothing of it stays when one
- * refuses. `create` answers the container's id; with plugins it has to make one that can be adjusted (`adjustableBody`).
+ * refuses. `create` answers the id of a container that bears the mark that plugins are to be asked about it, if they are.
  */
 export async function createWithPlugins(
   deps: AdjustDeps,
   name: string,
-  create: (isAdjustable: boolean) => Promise<string>,
+  create: (asked: PluginsAsked | undefined) => Promise<string>,
 ): Promise<string> {
   const { nri, mirror } = deps;
   await nri.plugins.gate.enter();
   try {
-    if (nri.isIdle) return await create(false);
+    if (nri.isIdle) return await create(undefined);
     mirror.conceal(name);
     try {
-      const id = await create(nri.plugins.wants('CreateContainer'));
+      const mayAdjust = nri.plugins.wants('CreateContainer');
+      const isAsked = mayAdjust || nri.plugins.wants('ValidateContainerAdjustment');
+      const id = await create(isAsked ? { mayAdjust } : undefined);
       await orRemoved(deps, id, () => askAll(deps, id));
       return id;
     } finally {

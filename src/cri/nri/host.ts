@@ -1,5 +1,6 @@
 import { ContainerState } from '../../gen/runtime/v1/ContainerState.js';
 import type { NriHost } from '../../nri/nri.js';
+import { podLockKey } from '../../state/picture.js';
 import { messageOf } from '../../util/cri-error.js';
 import { isHalfMade, removeHalfMade, type AdjustDeps } from './adjust-container.js';
 import type { NriDeps } from './deps.js';
@@ -32,19 +33,57 @@ export function nriHost(deps: NriDeps): NriHost {
   };
 }
 
-/** Removes what a crash has left half made: plugins were to be asked about it. To be set up before the mirror starts. */
+/**
+ * Removes what a crash has left half made: plugins were to be asked about it. Nobody sees it until then. To be set up before the
+ * mirror starts.
+ */
 export function clearHalfMade(deps: AdjustDeps): void {
+  const { mirror, podLocks, log } = deps;
+  const clear = async (id: string, lock: string): Promise<void> => {
+    await podLocks.run(lock, async () => {
+      const now = mirror.lastKnown.get(id); // another call may have removed it
+      if (now !== undefined && isHalfMade(deps, now)) await removeHalfMade(deps, now);
+    });
+  };
   let isFirst = true;
-  deps.mirror.subscribe({
+  mirror.subscribe({
     onResync: () => {
       if (!isFirst) return;
       isFirst = false;
-      const { containers } = deps.mirror.lastKnown;
-      for (const container of [...containers.values()].filter((one) => isHalfMade(deps, one))) {
-        void removeHalfMade(deps, container.id).catch((error: unknown) => {
+      const picture = mirror.lastKnown;
+      for (const container of [...picture.containers.values()].filter((one) => isHalfMade(deps, one))) {
+        mirror.hide(container);
+        void clear(container.id, podLockKey(picture, container)).catch((error: unknown) => {
           const { id: containerId } = container;
-          deps.log.warn('a container stays half made', { containerId, error: messageOf(error) });
+          log.warn('a container stays half made', { containerId, error: messageOf(error) });
         });
+      }
+    },
+  });
+}
+
+/** Forgets what plugins wanted of containers that are gone: removed while cridock was away, or by others. */
+export function forgetAdjustments(deps: AdjustDeps): void {
+  const { mirror, nriAdjustments, podLocks, log } = deps;
+  const forget = async (containerId: string, lock: string): Promise<void> => {
+    try {
+      await podLocks.run(lock, async () => {
+        if ((await mirror.refresh(containerId)) === undefined) await nriAdjustments.delete(containerId);
+      });
+    } catch (error) {
+      log.error('what plugins wanted of a container that is gone stays', {
+        containerId,
+        error: messageOf(error),
+      });
+    }
+  };
+  mirror.subscribe({
+    onResync: (_reason, _corrected, present) => {
+      for (const id of nriAdjustments.ids()) if (!present.has(id)) void forget(id, id);
+    },
+    onChange: ({ before, after }) => {
+      if (before?.kind === 'container' && after === undefined) {
+        void forget(before.id, podLockKey(mirror.lastKnown, before));
       }
     },
   });

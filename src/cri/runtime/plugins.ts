@@ -1,7 +1,7 @@
 import type { RuntimeCondition } from '../../gen/runtime/v1/RuntimeCondition.js';
 import type { CriDeps } from '../deps.js';
 
-/** What `crictl info` shows of NRI plugins: those that are told of events, and those that are gone. */
+/** What `crictl info` shows of NRI plugins: those that are told of events, and those that are gone or could not register. */
 export function describePlugins({ nri }: Pick<CriDeps, 'nri'>): Record<string, unknown> {
   return {
     problem: nri.problem ?? '',
@@ -15,8 +15,8 @@ export function describePlugins({ nri }: Pick<CriDeps, 'nri'>): Record<string, u
 }
 
 /**
- * Whether NRI plugins do what they have to, for nodes that have any: names those that have lost their registration by a failure, and
- * are not back.
+ * Whether NRI plugins do what they have to, for nodes that have any: names those that could not register or have lost their
+ * registration by a failure, and are not there now.
  */
 export function pluginsReady({ nri }: Pick<CriDeps, 'nri'>): RuntimeCondition[] {
   const present = new Set(nri.plugins.all.map(({ name }) => name));
@@ -27,7 +27,9 @@ export function pluginsReady({ nri }: Pick<CriDeps, 'nri'>): RuntimeCondition[] 
     ...failing.map(
       ({ name, failures }) => [name, `it has failed ${failures.count} times: ${failures.last}`] as const,
     ),
-    ...failed.toReversed().map(({ name, reason }) => [name, `it is gone: ${reason}`] as const),
+    ...failed.toReversed().map(({ name, reason, hasRegistered }) => {
+      return [name, `${hasRegistered ? 'it is gone' : 'it could not register'}: ${reason}`] as const;
+    }),
   ]);
   const message = [...named].map(([name, text]) => `NRI plugin ${name}: ${text}`).join('; ');
   const isReady = named.size === 0;

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { Code, CriError, messageOf } from '../../util/cri-error.js';
-import { envelopes, type ResponseEnvelope } from './envelopes.js';
+import { envelopes, type RequestEnvelope, type ResponseEnvelope } from './envelopes.js';
 import { muxFrames, MuxReader, PLUGIN_CONNECTION, RUNTIME_CONNECTION } from './mux.js';
 import { MessageType, TtrpcReader, ttrpcMessage, type TtrpcMessage } from './ttrpc-frames.js';
 
@@ -29,14 +29,24 @@ export class RemoteError extends Error {
   }
 }
 
+/** A call of the other side, by the stream that its answer belongs to. */
+interface Asked {
+  readonly stream: number;
+  readonly request: RequestEnvelope;
+  readonly bytes: number;
+}
+
 interface Waiting {
   readonly resolve: (payload: Uint8Array) => void;
   readonly reject: (error: Error) => void;
   readonly timer: NodeJS.Timeout;
 }
 
-/** So many calls of the other side are answered at a time; more are not read meanwhile. */
+/** So many calls of the other side are answered at a time; others wait, also so many and so large ones at most. */
 const MAX_SERVED = 16;
+const MAX_QUEUED = 4_096;
+const MAX_QUEUED_BYTES = 16 * 1024 * 1024;
+const MAX_STATUS_CHARS = 4_096;
 /** What may wait to be read by the other side. */
 const MAX_UNREAD_BYTES = 32 * 1024 * 1024;
 
@@ -49,6 +59,8 @@ export class Link {
   readonly #serve: Serve;
   readonly #waiting = new Map<number, Waiting>();
   readonly #closed: Promise<string>;
+  readonly #queued: Asked[] = [];
+  #queuedBytes = 0;
   #nextStream = 1;
   #served = 0;
   #reason: string | undefined;
@@ -135,6 +147,7 @@ export class Link {
       reject(new LinkError(reason));
     }
     this.#waiting.clear();
+    this.#queued.length = 0;
     this.#socket.destroy();
   }
 
@@ -145,9 +158,11 @@ export class Link {
 
   #onAnswer({ stream, type, payload }: TtrpcMessage): void {
     if (type !== MessageType.RESPONSE) throw new Error(`a message of type ${type} where an answer belongs`);
-    const response = envelopes.decodeResponse(payload);
+    if (stream % 2 === 0 || stream >= this.#nextStream)
+      throw new Error('an answer that nobody has asked for');
     const waiting = this.#waiting.get(stream);
     if (waiting === undefined) return; // it comes too late
+    const response = envelopes.decodeResponse(payload);
     this.#waiting.delete(stream);
     clearTimeout(waiting.timer);
     const { status } = response;
@@ -155,26 +170,43 @@ export class Link {
     else waiting.resolve(response.payload);
   }
 
+  /** What waits is bounded here, and not by reading no further: answers come in behind it. */
   #onCall({ stream, type, payload }: TtrpcMessage): void {
     if (type !== MessageType.REQUEST) throw new Error(`a message of type ${type} where a call belongs`);
-    const { service, method, payload: request } = envelopes.decodeRequest(payload);
-    this.#served += 1;
-    if (this.#served >= MAX_SERVED) this.#socket.pause();
-    void this.#answer(service, method, Buffer.from(request)).then((response) => {
-      this.#served -= 1;
-      if (this.#served < MAX_SERVED) this.#socket.resume();
-      if (this.#reason !== undefined) return;
-      const message = { stream, type: MessageType.RESPONSE, payload: envelopes.encodeResponse(response) };
-      this.#send(RUNTIME_CONNECTION, ttrpcMessage(message));
-    });
+    if (this.#queued.length >= MAX_QUEUED || this.#queuedBytes + payload.length > MAX_QUEUED_BYTES) {
+      throw new Error('more calls at a time than are answered');
+    }
+    const request = envelopes.decodeRequest(payload);
+    this.#queued.push({ stream, request, bytes: payload.length });
+    this.#queuedBytes += payload.length;
+    this.#serveNext();
   }
 
-  async #answer(service: string, method: string, request: Buffer): Promise<ResponseEnvelope> {
+  #serveNext(): void {
+    while (this.#served < MAX_SERVED) {
+      const next = this.#queued.shift();
+      if (next === undefined) return;
+      this.#queuedBytes -= next.bytes;
+      this.#served += 1;
+      void this.#answer(next).then((answer) => {
+        this.#served -= 1;
+        if (this.#reason !== undefined) return;
+        this.#send(RUNTIME_CONNECTION, answer);
+        this.#serveNext();
+      });
+    }
+  }
+
+  async #answer({ stream, request }: Asked): Promise<Buffer> {
+    const message = (response: ResponseEnvelope): Buffer =>
+      ttrpcMessage({ stream, type: MessageType.RESPONSE, payload: envelopes.encodeResponse(response) });
     try {
-      return { status: null, payload: await this.#serve(service, method, request) };
+      const { service, method, payload } = request;
+      return message({ status: null, payload: await this.#serve(service, method, Buffer.from(payload)) });
     } catch (error) {
       const code = error instanceof CriError ? error.code : Code.UNKNOWN;
-      return { status: { code, message: messageOf(error) }, payload: Buffer.alloc(0) };
+      const text = messageOf(error).slice(0, MAX_STATUS_CHARS);
+      return message({ status: { code, message: text }, payload: Buffer.alloc(0) });
     }
   }
 }

@@ -75,6 +75,28 @@ export class TestNode {
     return own === known ? undefined : 'this machine lacks capabilities, which this Engine does not see';
   }
 
+  /**
+   * Why no container can have /proc/sys masked here, or undefined. runc 1.3 and newer ask /proc/sys for the last capability when
+   * the container's own is masked already, whoever asks them: Docker itself and containerd get the same error.
+   */
+  async noMaskedProcSys(): Promise<string | undefined> {
+    const id = await this.engine.createContainer(`masked-${randomUUID()}`, {
+      Image: this.image,
+      Cmd: ['true'],
+      HostConfig: { NetworkMode: 'none', MaskedPaths: ['/proc/sys'] },
+    });
+    try {
+      await this.engine.startContainer(id);
+      return undefined;
+    } catch (error) {
+      if (String(error).includes('cap_last_cap'))
+        return "this machine's runc cannot start with /proc/sys masked";
+      throw error;
+    } finally {
+      await this.engine.removeContainer(id);
+    }
+  }
+
   /** Whether pods can have user namespaces here. */
   async hasCompanion(): Promise<boolean> {
     const { runtime_handlers: handlers } = await this.runtime.Status({});

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import type { Adjustments } from '../convert/companion/adjustments.js';
 import { answerText, type RestoreAnswer } from '../convert/companion/answer.js';
 import { editConfig, type ConfigEdit } from '../convert/companion/edit-config.js';
-import { readExactJson } from '../convert/companion/exact-json.js';
+import { exactJsonText, readExactJson } from '../convert/companion/exact-json.js';
 import type { OciConfig } from '../convert/companion/oci-config.js';
 import type { OciEdits } from '../convert/companion/oci-edits.js';
 import { imageOverlay, rootOverlay, type Overlay } from '../convert/companion/overlay.js';
@@ -79,15 +79,14 @@ export class Companion {
 
   async #answer(text: string, facts: StartFacts & Pick<ConfigEdit, 'mapsTmpfs'>): Promise<Buffer> {
     const { adjustments, restore, ...others } = facts;
-    const json = readExactJson(text);
     // An object with the members that OCI's specification gives it: the daemon has made it.
-    const config = json.value as OciConfig & { readonly linux?: { readonly cgroupsPath?: string } };
+    const config = readExactJson(text) as OciConfig & { readonly linux?: { readonly cgroupsPath?: string } };
     const { userNamespace } = adjustments;
     const overlays = userNamespace === undefined ? [] : await this.#overlays(config, adjustments);
     await restore?.prepareRoot(config.root?.path ?? '');
     const rootPath = userNamespace && this.#questions.rootfs;
     return answerText({
-      config: json.write(editConfig(config, { ...adjustments, ...others, rootPath })),
+      config: exactJsonText(editConfig(config, { ...adjustments, ...others, rootPath })),
       systemdCgroup: SYSTEMD_CGROUP.test(config.linux?.cgroupsPath ?? ''),
       overlays,
       idMaps: userNamespace,

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { chmod, lstat, mkdir, readdir, readlink, symlink } from 'node:fs/promises';
+import { symlinkSync } from 'node:fs';
+import { chmod, lstat, mkdir, readdir, readlink } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { refusalText } from '../convert/companion/answer.js';
@@ -87,14 +88,15 @@ export class Questions {
     server?.close();
   }
 
+  /** In memory, as all of /run, and a start waits for it: handing it to another thread would take longer. */
   async #makeLink(id: string): Promise<void> {
     const link = join(this.#folder, id);
     try {
-      await symlink(this.#socketName, link);
+      symlinkSync(this.#socketName, link);
     } catch {
       // It may be there from a start that was cut off.
       await removeFile(link);
-      await symlink(this.#socketName, link);
+      symlinkSync(this.#socketName, link);
     }
   }
 

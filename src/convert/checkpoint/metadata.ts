@@ -1,5 +1,5 @@
 import type { ContainerStatus } from '../../gen/runtime/v1/ContainerStatus.js';
-import { readExactJson } from '../companion/exact-json.js';
+import { exactJsonText, readExactJson } from '../companion/exact-json.js';
 
 /** Names in an archive, as checkpointctl, CRI-O and containerd have them. */
 export const CONFIG_DUMP = 'config.dump';
@@ -54,10 +54,9 @@ export function configDump(facts: CheckpointFacts): string {
 
 /** The text of spec.dump: config.json, with the annotations by which others tell whose it was. Throws for what is no JSON. */
 export function specDump(config: string, facts: CheckpointFacts): string {
-  const json = readExactJson(config);
-  const spec = json.value as { annotations?: Record<string, string> };
+  const spec = readExactJson(config) as { annotations?: Record<string, string> };
   const { pod } = facts;
-  return json.write({
+  return exactJsonText({
     ...spec,
     annotations: {
       ...spec.annotations,

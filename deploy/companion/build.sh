@@ -21,6 +21,7 @@ flags=(-Os -Wall -Wextra -Werror)
 # It runs before the C library does: nothing may be made a call of it.
 "$compiler" "${flags[@]}" -ffreestanding -fno-stack-protector -fno-tree-loop-distribute-patterns \
   -c -o "$work/pass-on.o" "$here/pass-on.c"
+"$compiler" -nostdlib -static -Wl,-e,enter,--defsym=_start=0 -o "$work/alone" "$work/pass-on.o"
 # What is in use never sees a half-written file.
 "$compiler" "${flags[@]}" -static -s -Wl,-e,enter -o "$out.new" "$here/runc.c" "$work/pass-on.o"
 mv "$out.new" "$out"

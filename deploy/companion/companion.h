@@ -19,4 +19,28 @@
  */
 const char *runc_command(char **arguments, const char **bundle, const char **log, int *has_systemd);
 
+/* What cridock and this program must agree on, and tell each other first. */
+#define PROTOCOL "cridock-companion 1"
+#define ANSWER_TIMEOUT_MS 10000
+#define MAX_TEXT (16 << 20)
+
+/* A question to cridock, of a container that is being created, which is asked before the C library starts. */
+struct question {
+  /* What went wrong, NULL where nothing did, and its errno. */
+  const char *failed;
+  int problem;
+  /* The container's folder, open. */
+  int bundle;
+  /* All that came back, with a NUL at its end. */
+  char *reply;
+  unsigned long length;
+};
+extern struct question question;
+
+/* Puts another text into the place of the bundle's config.json. An errno, or 0. */
+int write_config(int bundle, const char *text, unsigned long size);
+
+/* Becomes the first such program in these folders that is not this one. Comes back where there is none. */
+void become(const char *name, const char *folders, char **arguments, char **environment);
+
 #endif

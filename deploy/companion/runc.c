@@ -17,7 +17,6 @@
 #include <linux/capability.h>
 #include <linux/mount.h>
 #include <linux/openat2.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -31,15 +30,10 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "companion.h"
 
-/* What cridock and this program must agree on, and tell each other first. */
-#define PROTOCOL "cridock-companion 1"
-#define ANSWER_TIMEOUT_MS 10000
-#define MAX_TEXT (16 << 20)
 #define MAX_OVERLAYS 64
 #define MAX_MAP 4096
 
@@ -84,12 +78,6 @@ __attribute__((noreturn, format(printf, 1, 2))) static void fail(const char *for
 __attribute__((noreturn)) static void child_fails(const char *step) {
   snprintf(outcome->problem, sizeof(outcome->problem), "%s: %s", step, strerror(errno));
   _exit(1);
-}
-
-static long long now_ms(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 /* A path without any link in it, below `base` (or anywhere, for AT_FDCWD). */
@@ -304,60 +292,6 @@ static void mount_overlays(void) {
   }
 }
 
-static void wait_for(int fd, short events, long long deadline_ms) {
-  struct pollfd polled = {.fd = fd, .events = events};
-  for (;;) {
-    long long left = deadline_ms - now_ms();
-    int count = left <= 0 ? 0 : poll(&polled, 1, (int)left);
-    if (count > 0) return;
-    if (count == 0) fail("cridock does not answer within %d ms: the container is not started", ANSWER_TIMEOUT_MS);
-    if (errno != EINTR) fail("poll: %s", strerror(errno));
-  }
-}
-
-/* Sends the question, a line and the text of config.json; answers all that comes back, with a NUL at its end. */
-static char *ask(const char *id, const char *config, size_t size, size_t *length) {
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
-  if (snprintf(address.sun_path, sizeof(address.sun_path), QUESTIONS "/%s", id) >= (int)sizeof(address.sun_path)) {
-    fail("%s is no container's id", id);
-  }
-  long long deadline_ms = now_ms() + ANSWER_TIMEOUT_MS;
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd < 0) fail("no socket: %s", strerror(errno));
-  while (connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
-    if (errno != EAGAIN) fail("cridock is not starting this container (%s): only cridock can start it", strerror(errno));
-    if (now_ms() >= deadline_ms) wait_for(fd, 0, deadline_ms);
-    poll(NULL, 0, 10); /* its queue is full */
-  }
-  char head[256];
-  int head_length = snprintf(head, sizeof(head), PROTOCOL " create %s %zu\n", id, size);
-  struct iovec parts[] = {{.iov_base = head, .iov_len = (size_t)head_length}, {.iov_base = (char *)config, .iov_len = size}};
-  struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
-  while (parts[0].iov_len + parts[1].iov_len > 0) {
-    wait_for(fd, POLLOUT, deadline_ms);
-    ssize_t sent = sendmsg(fd, &message, MSG_NOSIGNAL);
-    if (sent < 0 && errno != EAGAIN && errno != EINTR) fail("cridock has gone (%s)", strerror(errno));
-    for (int part = 0; part < 2 && sent > 0; part += 1) {
-      size_t taken = (size_t)sent < parts[part].iov_len ? (size_t)sent : parts[part].iov_len;
-      parts[part].iov_base = (char *)parts[part].iov_base + taken;
-      parts[part].iov_len -= taken;
-      sent -= (ssize_t)taken;
-    }
-  }
-  char *reply = malloc(MAX_TEXT + 1);
-  if (reply == NULL) fail("no memory");
-  for (*length = 0; *length < MAX_TEXT;) {
-    wait_for(fd, POLLIN, deadline_ms);
-    ssize_t now = read(fd, reply + *length, MAX_TEXT - *length);
-    if (now == 0) break;
-    if (now < 0 && errno != EAGAIN && errno != EINTR) fail("cridock has gone (%s)", strerror(errno));
-    if (now > 0) *length += (size_t)now;
-  }
-  close(fd);
-  reply[*length] = '\0';
-  return reply;
-}
-
 /* What the container is restored from, where it is. */
 static char *images_path, *logs_path, *criu_path;
 
@@ -415,57 +349,24 @@ static char *understand(char *reply, size_t length, size_t *size) {
   fail("cridock's answer is not whole: the container is not started");
 }
 
-static char *read_config(int bundle, size_t *size) {
-  int fd = open_path(bundle, "config.json", O_RDONLY);
-  struct stat facts;
-  if (fd < 0 || fstat(fd, &facts) != 0 || !S_ISREG(facts.st_mode) || facts.st_size > MAX_TEXT) fail("config.json cannot be read");
-  char *text = malloc((size_t)facts.st_size + 1);
-  if (text == NULL) fail("no memory");
-  for (*size = 0; *size < (size_t)facts.st_size;) {
-    ssize_t now = read(fd, text + *size, (size_t)facts.st_size - *size);
-    if (now < 0 && errno == EINTR) continue;
-    if (now <= 0) fail("config.json cannot be read");
-    *size += (size_t)now;
+/* What cridock wants beside another config.json, or why there is none. */
+static void prepare(void) {
+  size_t size;
+  if (question.failed != NULL) {
+    const char *problem = question.problem == 0 ? NULL : strerror(question.problem);
+    fail("%s%s%s", question.failed, problem == NULL ? "" : ": ", problem == NULL ? "" : problem);
   }
-  close(fd);
-  return text;
-}
-
-static void write_config(int bundle, const char *text, size_t size) {
-  const char *draft = ".config.json.cridock";
-  int fd = openat(bundle, draft, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-  if (fd < 0 || write_all(fd, text, size) != 0 || renameat(bundle, draft, bundle, "config.json") != 0) {
-    fail("config.json cannot be written: %s", strerror(errno));
-  }
-  close(fd);
-}
-
-static void prepare(const char *bundle_path, const char *id) {
-  size_t size, length;
-  int bundle = open(bundle_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (bundle < 0) fail("%s: %s", bundle_path, strerror(errno));
-  char *config = read_config(bundle, &size);
-  char *reply = ask(id, config, size, &length);
-  char *edited = understand(reply, length, &size);
+  if (question.reply == NULL) fail("cridock was not asked");
+  char *edited = understand(question.reply, question.length, &size);
   if (overlay_count > 0) mount_overlays();
-  write_config(bundle, edited, size);
+  int problem = write_config(question.bundle, edited, size);
+  if (problem != 0) fail("config.json cannot be written: %s", strerror(problem));
 }
 
 /* The next runc on PATH that is not this program. */
 __attribute__((noreturn)) static void become_runc(char **arguments) {
-  struct stat own, other;
-  if (stat("/proc/self/exe", &own) != 0) fail("/proc: %s", strerror(errno));
   const char *paths = getenv("PATH");
-  for (const char *at = paths == NULL ? "/usr/sbin:/usr/bin" : paths; *at != '\0';) {
-    size_t length = strcspn(at, ":");
-    char path[4096];
-    if (length > 0 && snprintf(path, sizeof(path), "%.*s/runc", (int)length, at) < (int)sizeof(path) && access(path, X_OK) == 0 &&
-        stat(path, &other) == 0 && (own.st_ino != other.st_ino || own.st_dev != other.st_dev)) {
-      execv(path, arguments);
-      fail("%s: %s", path, strerror(errno));
-    }
-    at += length + (at[length] == ':');
-  }
+  become("runc", paths == NULL ? "/usr/sbin:/usr/bin" : paths, arguments, environ);
   fail("no runc on PATH (%s)", paths == NULL ? "" : paths);
 }
 
@@ -529,7 +430,7 @@ int main(int count, char **arguments) {
   if (command != NULL && strcmp(command, "start") == 0 && is_restored(arguments[count - 1])) return 0;
   if (command == NULL || strcmp(command, "create") != 0) become_runc(arguments);
   if (bundle == NULL) fail("create without a bundle");
-  prepare(bundle, arguments[count - 1]);
+  prepare();
   char **words = calloc((size_t)count + 2, sizeof(*words));
   if (words == NULL) fail("no memory");
   words[0] = arguments[0];

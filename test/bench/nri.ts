@@ -1,7 +1,8 @@
 /**
  * What plugins of the Node Resource Interface cost, with one that wants all events and answers at once, in a process of its own:
  * a call of it, the synchronisation of a full node, and, on the Engine of CRIDOCK_TEST_DOCKER where that is given, creations and
- * starts of containers with it and without, in turn.
+ * starts of containers with it and without, in turn. Before that, what NRI costs those who have no plugin: starts, CPU time and
+ * memory of two cridocks on that Engine, in turn, one of which has it disabled.
  *
  * Usage: [CRIDOCK_TEST_DOCKER=unix://...] node dist/test/bench/nri.js [TURNS]
  */
@@ -15,15 +16,18 @@ import { fileURLToPath } from 'node:url';
 import { EVENTS, type EventName } from '../../src/nri/events.js';
 import { Nri } from '../../src/nri/nri.js';
 import { silentLogger } from '../../src/util/log.js';
+import { startCridock } from '../support/cridock-process.js';
 import { TestPlugin } from '../support/nri-plugin.js';
-import { TestNode } from '../support/test-node.js';
+import { TestNode, type TestPod } from '../support/test-node.js';
 import { until } from '../support/until.js';
-import { median, timedMs } from './measure.js';
+import { cpuMs, median, rssMb, SHIPPED_ENV, SHIPPED_NODE_FLAGS, timedMs } from './measure.js';
 
 const CALLS = 2_000;
 const CONTAINERS = 1_000;
 const SYNCHRONISATIONS = 5;
 const PATIENCE_MS = 30_000;
+/** Of containers in a turn: CPU time is told in steps of 10 ms. */
+const LIVES = 5;
 
 /** As large as those of a usual pod are. */
 const labels = Object.fromEntries(
@@ -94,6 +98,63 @@ async function measureCalls(path: string): Promise<void> {
   await nri.stop();
 }
 
+/** A cridock as it is shipped, and what its containers took. */
+interface Contestant {
+  readonly node: TestNode;
+  readonly pod: TestPod;
+  readonly startMs: number[];
+  /** Of cridock, for the lives of each turn. */
+  readonly cpuMs: number[];
+}
+
+/** Both watch the Engine's events all the time; each is measured while its own containers live. */
+async function measureIdle(turns: number): Promise<void> {
+  const off = await contestant(['--nri-disable']);
+  const on = await contestant([]);
+  try {
+    for (const one of [off, on]) await live(one); // what is read for the first time
+    for (const one of [off, on]) for (const list of [one.startMs, one.cpuMs]) list.length = 0;
+    for (let turn = 0; turn < turns; turn += 1) {
+      for (const one of turn % 2 === 0 ? [off, on] : [on, off]) await live(one);
+    }
+    const perTurn = ({ startMs }: Contestant): number[] =>
+      off.cpuMs.map((_, turn) => median(startMs.slice(turn * LIVES, (turn + 1) * LIVES)));
+    const ratio = (ofOn: number[], ofOff: number[]): string =>
+      median(ofOn.map((value, turn) => value / (ofOff[turn] ?? value))).toFixed(3);
+    const shown = ({ node, startMs, cpuMs: ms }: Contestant): string =>
+      `${median(startMs).toFixed(1)} ms a start, ${(ms.reduce((sum, one) => sum + one, 0) / startMs.length).toFixed(1)} ms CPU, ` +
+      `${rssMb(node.cridock.pid).toFixed(1)} MB`;
+    console.log(`NRI off: ${shown(off)}`);
+    console.log(`NRI on, no plugin: ${shown(on)}`);
+    console.log(
+      `on / off: starts ${ratio(perTurn(on), perTurn(off))} x, CPU ${ratio(on.cpuMs, off.cpuMs)} x ` +
+        `(medians of ${turns} turns of ${LIVES} containers each)`,
+    );
+  } finally {
+    await off.node.close();
+    await on.node.close();
+  }
+}
+
+async function contestant(flags: string[]): Promise<Contestant> {
+  const { engine, image, cridock } = await TestNode.start();
+  await cridock.stop();
+  const shipped = await startCridock({ flags, nodeFlags: SHIPPED_NODE_FLAGS, env: SHIPPED_ENV });
+  const node = new TestNode(shipped, engine, image);
+  return { node, pod: await node.pod(), startMs: [], cpuMs: [] };
+}
+
+/** Creates, starts and removes some containers. */
+async function live({ node, pod, startMs, cpuMs: spent }: Contestant): Promise<void> {
+  const before = cpuMs(node.cridock.pid);
+  for (let life = 0; life < LIVES; life += 1) {
+    let id = '';
+    startMs.push(await timedMs(async () => ({ id } = await node.start(pod))));
+    await node.runtime.RemoveContainer({ container_id: id });
+  }
+  spent.push(cpuMs(node.cridock.pid) - before);
+}
+
 async function measureStarts(turns: number): Promise<void> {
   const node = await TestNode.start();
   try {
@@ -145,7 +206,11 @@ if (process.argv[2] === 'plugin') {
   const directory = mkdtempSync(join(tmpdir(), 'cridock-nri-bench-'));
   try {
     await measureCalls(join(directory, 'nri.sock'));
-    if (process.env['CRIDOCK_TEST_DOCKER'] !== undefined) await measureStarts(Number(process.argv[2] ?? 40));
+    if (process.env['CRIDOCK_TEST_DOCKER'] !== undefined) {
+      const turns = Number(process.argv[2] ?? 40);
+      await measureIdle(turns);
+      await measureStarts(turns);
+    }
   } finally {
     rmSync(directory, { recursive: true });
   }

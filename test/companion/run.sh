@@ -14,7 +14,7 @@ read -ra engines <<<"${CRIDOCK_TEST_ENGINE:-28.5.2 28.5.2+containerd 29.8+contai
 if [ $# = 0 ]; then
   mapfile -t names < <(find test/companion -name '*.test.ts' -printf '%f\n' | sed 's|.test.ts$||' | sort)
   # Of NRI's tests some need the companion.
-  set -- "${names[@]}" ../integration/cri/nri
+  set -- "${names[@]}" ../integration/cri/nri ../integration/cri/nri-adjustments
 fi
 files=("${@/%/.test.js}")
 passed=0 failed=0 skipped=0 arguments=()

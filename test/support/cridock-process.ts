@@ -68,7 +68,8 @@ export interface CridockProcess {
   stop(): Promise<void>;
 }
 
-const START_TIMEOUT_MS = 30_000;
+/** Waited for, not judged: on a machine that has much else to do the first line of the program can take half a minute. */
+const START_TIMEOUT_MS = 120_000;
 const STOP_TIMEOUT_MS = 30_000;
 /** What a failing test prints of the log. */
 const LOG_TAIL_CHARS = 20_000;

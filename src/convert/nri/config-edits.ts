@@ -122,12 +122,13 @@ function rulesOf(resources: LinuxResources__Output | null): OciDeviceRule[] {
 
 function rdtOf(rdt: LinuxRdt__Output | null, className: string | undefined): OciEdits['intelRdt'] {
   const closID = rdt?.clos_id?.value ?? className;
-  if (rdt === null && closID === undefined) return undefined;
-  return {
+  const asked = {
     ...(closID !== undefined && closID !== '' && { closID }),
     ...(rdt?.schemata && { schemata: rdt.schemata.value }),
     ...(rdt?.enable_monitoring && { enableMonitoring: rdt.enable_monitoring.value }),
   };
+  // One with nothing in it would want a node that has RDT.
+  return Object.keys(asked).length > 0 ? asked : undefined;
 }
 
 function hooksOf({ hooks }: ContainerAdjustment__Output): OciHooks {

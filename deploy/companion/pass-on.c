@@ -247,11 +247,31 @@ static int send_all(int fd, const char *text, unsigned long size, long long dead
   return 1;
 }
 
+/* What follows the word, where the text begins with it. */
+static const char *after(const char *text, const char *word) {
+  for (; *word != '\0'; text += 1, word += 1) if (*text != *word) return NULL;
+  return text;
+}
+
+/*
+ * The config.json of an answer that is whole and has nothing else, but a word on cgroups before it; its size is told beside it. NULL
+ * while that is not so. Nobody has to wait then until cridock has closed its side.
+ */
+static const char *only_config(unsigned long *size, int *wants_systemd) {
+  const char *end = question.reply + question.length, *rest = after(question.reply, "systemd-cgroup\n");
+  *wants_systemd = rest != NULL;
+  const char *at = after(rest == NULL ? question.reply : rest, "config ");
+  *size = 0;
+  for (; at != NULL && *at >= '0' && *at <= '9' && *size <= MAX_TEXT; at += 1) *size = *size * 10 + (unsigned long)(*at - '0');
+  return at != NULL && *at == '\n' && *size > 0 && *size == (unsigned long)(end - at - 1) ? at + 1 : NULL;
+}
+
 /* Sends a line and the text of config.json, and takes all that comes back. */
 static int ask(const char *bundle, const char *id) {
   char head[PATH_MAX], digits[24];
   unsigned length = 0, first = sizeof(digits) - 1;
   unsigned long size;
+  int unused;
   long folder = call(SYS_openat, AT_FDCWD, bundle, (void *)(O_PATH | O_DIRECTORY | O_CLOEXEC), 0);
   if (folder < 0) return not_asked("the bundle cannot be opened", folder);
   question.bundle = (int)folder;
@@ -268,36 +288,17 @@ static int ask(const char *bundle, const char *id) {
   }
   for (unsigned index = 1; index <= length; index += 1) *--config = head[length - index];
   if (!send_all(fd, config, length + size, deadline_ms)) return 0;
-  char *reply = memory(MAX_TEXT + 1);
-  if (reply == NULL) return not_asked("no memory", 0);
-  for (size = 0; size < MAX_TEXT;) {
+  question.reply = memory(MAX_TEXT + 1);
+  if (question.reply == NULL) return not_asked("no memory", 0);
+  while (question.length < MAX_TEXT && only_config(&size, &unused) == NULL) {
     if (!wait_for(fd, POLLIN, deadline_ms)) return 0;
-    long now = call(SYS_read, fd, reply + size, (void *)(MAX_TEXT - size), 0);
+    long now = call(SYS_read, fd, question.reply + question.length, (void *)(MAX_TEXT - question.length), 0);
     if (now == 0) break;
     if (now < 0 && now != -EAGAIN && now != -EINTR) return not_asked("cridock has gone", now);
-    if (now > 0) size += (unsigned long)now;
+    if (now > 0) question.length += (unsigned long)now;
   }
   call(SYS_close, fd, NULL, NULL, 0);
-  question.reply = reply;
-  question.length = size;
   return 1;
-}
-
-/* What follows the word, where the text begins with it. */
-static const char *after(const char *text, const char *word) {
-  for (; *word != '\0'; text += 1, word += 1) if (*text != *word) return NULL;
-  return text;
-}
-
-/* Where the answer is a config.json, and at most a word on cgroups before it. 0 where that is not so. */
-static int is_written(int *wants_systemd) {
-  const char *end = question.reply + question.length, *rest = after(question.reply, "systemd-cgroup\n");
-  *wants_systemd = rest != NULL;
-  const char *at = after(rest == NULL ? question.reply : rest, "config ");
-  unsigned long size = 0;
-  if (at == NULL) return 0;
-  for (; *at >= '0' && *at <= '9' && size <= MAX_TEXT; at += 1) size = size * 10 + (unsigned long)(*at - '0');
-  return *at == '\n' && size > 0 && size == (unsigned long)(end - at - 1) && write_config(question.bundle, at + 1, size) == 0;
 }
 
 void pass_on(long *stack) {
@@ -312,7 +313,12 @@ void pass_on(long *stack) {
   int has_systemd = 0, wants_systemd = 0;
   const char *command = runc_command(arguments, &bundle, &unused, &has_systemd);
   if (command == NULL || is_same(command, "run") || is_same(command, "restore")) return;
-  if (is_same(command, "create") && (bundle == NULL || !ask(bundle, arguments[stack[0] - 1]) || !is_written(&wants_systemd))) return;
+  if (is_same(command, "create")) {
+    unsigned long size;
+    if (bundle == NULL || !ask(bundle, arguments[stack[0] - 1])) return;
+    const char *config = only_config(&size, &wants_systemd);
+    if (config == NULL || write_config(question.bundle, config, size) != 0) return;
+  }
   if (is_same(command, "start") && is_restored(arguments[stack[0] - 1])) return;
   char *words[stack[0] + 2];
   int extra = wants_systemd && !has_systemd;

@@ -149,21 +149,19 @@ export class Questions {
       const whole = size > MAX_QUESTION_BYTES ? 'the question is too long' : wholeQuestion(parts, size);
       if (whole === undefined) return;
       socket.pause();
-      const answer = typeof whole === 'string' ? Promise.reject(new Error(whole)) : this.#answer(whole);
-      void answer.then(
-        (reply) => socket.end(reply),
-        (error: unknown) => refuse(messageOf(error)),
-      );
+      const answer =
+        typeof whole === 'string' ? Promise.reject(new Error(whole)) : this.#answer(whole, socket);
+      void answer.catch((error: unknown) => refuse(messageOf(error)));
     });
   }
 
-  async #answer({ id, config }: Question): Promise<Buffer> {
+  async #answer({ id, config }: Question, socket: Socket): Promise<void> {
     const expected = this.#expected.get(id);
     if (expected === undefined) throw new Error(`cridock is not starting ${id}`);
     this.#expected.delete(id);
-    // While the container starts, and not when it has: nobody is to wait for it.
+    socket.end(await expected.answer(config));
+    // While the container starts, and not when it has, or before it can: nobody is to wait for it.
     expected.linkGone = this.#removeLink(id);
-    return expected.answer(config);
   }
 }
 

@@ -173,7 +173,7 @@ const RPCS: Readonly<Record<string, Omit<Rpc, 'name'>>> = {
   CheckpointContainer: read((world, random) => ({
     ...containerId(world, random),
     location: path.join(world.directory, 'x'),
-    timeout: 1,
+    timeout: 60, // on a busy machine a second is soon over
   }), 4),
   CheckpointPod: read((world, random) => ({
     ...sandboxId(world, random),

@@ -29,8 +29,8 @@ const MESSAGES_EACH = 50;
 /** Growth counts after the first of them, in so many parts. */
 const WARM_UP = 5_000;
 const SEGMENTS = 5;
-/** A record of a message, or a connection, that is lost takes more. */
-const LOST_BYTES_A_MESSAGE = 8;
+/** A message that is kept takes more; objects of connections are counted. */
+const LOST_BYTES_A_MESSAGE = 32;
 /** Nothing here waits for so long, but for what is lost. */
 const PATIENCE_MS = 600_000;
 

@@ -23,7 +23,7 @@ subject('probes', ({ quick, whole }) => {
     const pod = await world.ready({
       containers: [{ run: `touch /tmp/live; ${RUN_ON}`, livenessProbe: exec('test -e /tmp/live') }],
     });
-    await world.exec(pod, 'rm /tmp/live');
+    await world.execToTheEnd(pod, 'rm /tmp/live');
     await world.event(pod, 'Unhealthy', 'Liveness probe failed');
     await world.container(
       pod,
@@ -66,7 +66,7 @@ subject('probes', ({ quick, whole }) => {
         },
       ],
     });
-    await world.exec(pod, 'rm /www/ok');
+    await world.execToTheEnd(pod, 'rm /www/ok');
     await world.container(pod, 'a restart', ({ restartCount }) => restartCount === 1);
   });
 
@@ -93,7 +93,7 @@ subject('probes', ({ quick, whole }) => {
         },
       ],
     });
-    await world.exec(pod, 'kill $(cat /tmp/pid)');
+    await world.execToTheEnd(pod, 'kill $(cat /tmp/pid)');
     await world.container(pod, 'a restart', ({ restartCount }) => restartCount === 1);
   });
 

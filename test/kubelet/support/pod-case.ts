@@ -235,9 +235,14 @@ export class PodCase {
     return stdout.trim();
   }
 
-  /** Ends the first process of `main`, from inside; the command that does it may go down with it. */
+  /** Runs a shell command in `main` that leads to its end: it may go down with it before its own end is told. */
+  async execToTheEnd(pod: Pod, run: string): Promise<void> {
+    await this.kubectl(['exec', pod.metadata.name, '-c', 'main', '--', 'sh', '-c', run]);
+  }
+
+  /** Ends the first process of `main`, from inside. */
   async endMain(pod: Pod): Promise<void> {
-    await this.kubectl(['exec', pod.metadata.name, '-c', 'main', '--', 'kill', '1']);
+    await this.execToTheEnd(pod, 'kill 1');
   }
 
   /** Of the Engine's inspect output, by a Go template. */

@@ -63,7 +63,9 @@ export function clearHalfMade(deps: AdjustDeps): void {
 }
 
 /** Forgets what plugins wanted of containers that are gone: removed while cridock was away, or by others. */
-export function forgetAdjustments(deps: AdjustDeps): void {
+export function forgetAdjustments(
+  deps: Pick<AdjustDeps, 'log' | 'mirror' | 'nriAdjustments' | 'podLocks'>,
+): void {
   const { mirror, nriAdjustments, podLocks, log } = deps;
   const forget = async (containerId: string, lock: string): Promise<void> => {
     try {
@@ -82,9 +84,9 @@ export function forgetAdjustments(deps: AdjustDeps): void {
       for (const id of nriAdjustments.ids()) if (!present.has(id)) void forget(id, id);
     },
     onChange: ({ before, after }) => {
-      if (before?.kind === 'container' && after === undefined) {
-        void forget(before.id, podLockKey(mirror.lastKnown, before));
-      }
+      if (before?.kind !== 'container' || after !== undefined) return;
+      if (nriAdjustments.get(before.id) === undefined) return; // a removal costs nothing more where plugins wanted nothing
+      void forget(before.id, podLockKey(mirror.lastKnown, before));
     },
   });
 }

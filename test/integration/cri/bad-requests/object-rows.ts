@@ -67,6 +67,77 @@ export const objectRows = [
       linux: { cpu_shares: 2 },
     }),
   ),
+  ...idRows(
+    'CheckpointPod',
+    ({ runtime }) => runtime.CheckpointPod,
+    'pod_sandbox_id',
+    'NOT_FOUND',
+    (id) => ({ pod_sandbox_id: id, container_ids: [UNKNOWN_ID], output_path: '/tmp' }),
+  ),
+
+  ...rows('CheckpointPod', ({ runtime }) => runtime.CheckpointPod, [
+    {
+      name: 'a pod that has stopped',
+      request: (world) => ({ pod_sandbox_id: world.stoppedSandbox, container_ids: [world.running] }),
+      code: 'FAILED_PRECONDITION',
+      names: 'pod_sandbox_id',
+    },
+    {
+      name: 'no containers',
+      request: (world) => ({ pod_sandbox_id: world.readySandbox }),
+      code: bad,
+      names: 'container_ids',
+    },
+    {
+      name: 'a container that has ended',
+      request: (world) => ({ pod_sandbox_id: world.readySandbox, container_ids: [world.exited] }),
+      code: 'FAILED_PRECONDITION',
+      names: 'container_ids',
+    },
+    {
+      name: 'a container twice',
+      request: (world) => ({
+        pod_sandbox_id: world.readySandbox,
+        container_ids: [world.running, world.running],
+      }),
+      code: bad,
+      names: 'container_ids',
+    },
+    {
+      name: 'a relative path',
+      request: (world) => ({
+        pod_sandbox_id: world.readySandbox,
+        container_ids: [world.running],
+        output_path: 'here',
+      }),
+      code: bad,
+      names: 'output_path',
+    },
+    {
+      name: 'a folder that is not empty',
+      request: (world) => ({
+        pod_sandbox_id: world.readySandbox,
+        container_ids: [world.running],
+        output_path: '/etc',
+      }),
+      code: bad,
+      names: 'output_path',
+    },
+    {
+      name: 'an unknown option',
+      request: (world) => ({ pod_sandbox_id: world.readySandbox, options: { compress: 'yes' } }),
+      code: bad,
+      names: 'options',
+    },
+  ]),
+  ...rows('RestorePod', ({ runtime }) => runtime.RestorePod, [
+    {
+      name: 'restores switched off',
+      request: () => ({ checkpoint_path: '/tmp' }),
+      code: 'FAILED_PRECONDITION',
+      names: 'checkpoint_path',
+    },
+  ]),
 
   ...rows('ListPodSandbox', ({ runtime }) => runtime.ListPodSandbox, [
     { name: 'an unknown id', request: () => ({ filter: { id: UNKNOWN_ID } }), code: 'OK' },

@@ -36,20 +36,7 @@ __asm__(".globl enter\nenter:\n mov x0, sp\n bl pass_on\n mov x0, xzr\n b _start
 
 struct question question;
 
-static long call(long number, long a, const void *b, const void *c, long d) {
-#if defined(__x86_64__)
-  register long fourth __asm__("r10") = d;
-  __asm__ volatile("syscall" : "+a"(number) : "D"(a), "S"(b), "d"(c), "r"(fourth) : "rcx", "r11", "memory");
-  return number;
-#elif defined(__aarch64__)
-  register long x8 __asm__("x8") = number, x0 __asm__("x0") = a, x3 __asm__("x3") = d;
-  register const void *x1 __asm__("x1") = b, *x2 __asm__("x2") = c;
-  __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3) : "memory");
-  return x0;
-#endif
-}
-
-/* Those of six arguments that are needed. */
+/* A system call of six arguments. */
 static long call6(long number, long a, long b, long c, long d, long e, long f) {
 #if defined(__x86_64__)
   register long fourth __asm__("r10") = d, fifth __asm__("r8") = e, sixth __asm__("r9") = f;
@@ -64,6 +51,11 @@ static long call6(long number, long a, long b, long c, long d, long e, long f) {
   __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "memory");
   return x0;
 #endif
+}
+
+/* One of four at most. */
+static long call(long number, long a, const void *b, const void *c, long d) {
+  return call6(number, a, (long)b, (long)c, d, 0, 0);
 }
 
 static int is_same(const char *a, const char *b) {

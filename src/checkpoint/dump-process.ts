@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { access, readFile, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { createInterface, type Interface } from 'node:readline';
+import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ContainerCgroup } from '../limits/container-cgroup.js';
 import { Code, CriError } from '../util/cri-error.js';
@@ -81,12 +81,9 @@ export function freezerOf(cgroup: ContainerCgroup, cgroupVersion: 1 | 2): Freeze
 export class DumpProcess {
   readonly #order: DumpOrder;
   readonly #child: ChildProcess;
-  readonly #lines: Interface;
-  /** What it has said that nobody has asked for yet: while one container is frozen, the next is being prepared. */
-  readonly #said: string[] = [];
-  #tell: ((line: string | undefined) => void) | undefined;
+  /** What it says; kept for who asks later: while one container is frozen, the next is being prepared. */
+  readonly #lines: AsyncIterator<string, undefined>;
   readonly #ended = deferred();
-  #hasEnded = false;
   #stderr = '';
 
   private constructor(order: DumpOrder, command: readonly string[]) {
@@ -98,14 +95,10 @@ export class DumpProcess {
     if (stdout === null || stderr === null || stdin === null) throw new Error('no pipes');
     stdin.on('error', () => undefined); // it has ended: seen below
     stderr.on('data', (bytes: Buffer) => (this.#stderr = (this.#stderr + bytes.toString()).slice(-MAX_TEXT)));
-    this.#lines = createInterface({ input: stdout });
-    this.#lines.on('line', (line) => {
-      this.#said.push(line);
-      this.#pass();
-    });
+    const lines = createInterface({ input: stdout });
+    this.#lines = lines[Symbol.asyncIterator]();
     const end = (): void => {
-      this.#hasEnded = true;
-      this.#pass();
+      lines.close();
       this.#ended.resolve();
     };
     this.#child.on('close', end);
@@ -158,24 +151,13 @@ export class DumpProcess {
   async end(): Promise<void> {
     this.#child.stdin?.end();
     await this.#ended.promise;
-    this.#lines.close();
     const { file, thaw } = this.#order.freezer;
     if (this.#child.exitCode !== 0) await writeFile(file, thaw, { flag: 'r+' }).catch(() => undefined);
   }
 
   /** The next line that it says; undefined when it has ended. */
   async #next(): Promise<string | undefined> {
-    return new Promise((resolve) => {
-      this.#tell = resolve;
-      this.#pass();
-    });
-  }
-
-  #pass(): void {
-    if (this.#tell === undefined || (this.#said.length === 0 && !this.#hasEnded)) return;
-    const tell = this.#tell;
-    this.#tell = undefined;
-    tell(this.#said.shift());
+    return (await this.#lines.next()).value;
   }
 
   #failure(what: string, reason: string): CriError {

@@ -1,6 +1,6 @@
 import { checkArguments, checkProgram, requireShortText } from '../convert/text/validate.js';
 import type { Picture } from '../state/picture.js';
-import type { ContainerRecord, SandboxRecord } from '../state/records.js';
+import { isReady, type ContainerRecord, type SandboxRecord } from '../state/records.js';
 import { Code, CriError, invalidArgument } from '../util/cri-error.js';
 
 /** The sandbox with this id or unique id prefix. Throws INVALID_ARGUMENT when empty or ambiguous, else NOT_FOUND. */
@@ -8,6 +8,13 @@ export function sandboxOrThrow(picture: Picture, id: string, field = 'pod_sandbo
   const sandbox = findSandbox(picture, id, field);
   if (sandbox === undefined) throw new CriError(Code.NOT_FOUND, `${field}: no pod sandbox "${id}"`);
   return sandbox;
+}
+
+/** The sandbox with this id or prefix, which must be ready: else FAILED_PRECONDITION. Throws as sandboxOrThrow besides. */
+export function readySandboxOrThrow(picture: Picture, id: string): SandboxRecord {
+  const sandbox = sandboxOrThrow(picture, id);
+  if (isReady(sandbox)) return sandbox;
+  throw new CriError(Code.FAILED_PRECONDITION, `pod_sandbox_id: pod sandbox ${sandbox.id} is not ready`);
 }
 
 /** As sandboxOrThrow, for RPCs that succeed on unknown ids. */

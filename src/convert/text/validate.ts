@@ -41,6 +41,12 @@ export function checkAbsolutePath(field: string, path: string): void {
   if (!path.startsWith('/')) throw invalidArgument(field, 'must be an absolute path');
 }
 
+/** An absolute path of a request, which must not be empty, by the same rules. */
+export function requireAbsolutePath(field: string, path: string): string {
+  checkAbsolutePath(field, requireShortText(field, path));
+  return path;
+}
+
 /** Refuses program arguments that execve could not take. */
 export function checkArguments(field: string, args: string[]): void {
   args.forEach((arg, index) => {

@@ -2,7 +2,8 @@ import { lstat, stat } from 'node:fs/promises';
 import { dirname, normalize } from 'node:path';
 import type { Subject } from '../../checkpoint/container-files.js';
 import { statusDump } from '../../convert/checkpoint/metadata.js';
-import { checkAbsolutePath, requireInteger, requireShortText } from '../../convert/text/validate.js';
+import { requireAbsolutePath, requireInteger } from '../../convert/text/validate.js';
+import type { EngineInfo } from '../../docker/types.js';
 import type { CheckpointContainerRequest__Output } from '../../gen/runtime/v1/CheckpointContainerRequest.js';
 import type { CheckpointContainerResponse } from '../../gen/runtime/v1/CheckpointContainerResponse.js';
 import type { ContainerRecord } from '../../state/records.js';
@@ -33,8 +34,7 @@ export async function checkpointContainer(
   return withinOwnTimeout(seconds, 'the checkpoint took longer', ctx.signal, async (signal) => {
     const container = runningContainerOrThrow(await deps.mirror.current(signal), request.container_id);
     const { info } = await deps.mirror.currentFacts();
-    const runtime = container.inspect.HostConfig.Runtime ?? info.DefaultRuntime;
-    await deps.savedStates.take({ ...subjectOf(deps, container, runtime), target }, info, signal);
+    await deps.savedStates.take({ ...subjectOf(deps, container, info), target }, info, signal);
     return {};
   });
 }
@@ -43,7 +43,7 @@ export async function checkpointContainer(
 export function subjectOf(
   deps: Pick<CriDeps, 'heldLimits' | 'mirror'>,
   container: ContainerRecord,
-  runtime: string,
+  { DefaultRuntime: defaultRuntime }: EngineInfo,
 ): Subject {
   const sandbox = deps.mirror.lastKnown.sandboxes.get(container.sandboxId);
   if (sandbox === undefined) {
@@ -64,7 +64,7 @@ export function subjectOf(
       pod: { id: sandbox.id, ...sandbox.identity },
       annotations: labels.annotations,
       image,
-      runtime,
+      runtime: container.inspect.HostConfig.Runtime ?? defaultRuntime,
       createdAt: new Date(Number(createdAtNs / 1_000_000n)),
       checkpointedAt: new Date(),
       isRestored: false,
@@ -74,7 +74,7 @@ export function subjectOf(
 
 /** A path that a file can be put at. INVALID_ARGUMENT for any other. */
 async function requireTarget(field: string, path: string): Promise<string> {
-  checkAbsolutePath(field, requireShortText(field, path));
+  requireAbsolutePath(field, path);
   if (normalize(path) !== path || path.endsWith('/'))
     throw invalidArgument(field, 'must be the path of a file');
   const folder = dirname(path);

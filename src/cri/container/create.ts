@@ -18,7 +18,7 @@ import type { CreateContainerResponse } from '../../gen/runtime/v1/CreateContain
 import { NamespaceMode } from '../../gen/runtime/v1/NamespaceMode.js';
 import { IMAGE_NAME, IMAGE_REF } from '../../images/names.js';
 import type { Picture } from '../../state/picture.js';
-import { isAlive, isReady, ownFact, type SandboxRecord } from '../../state/records.js';
+import { isAlive, ownFact, type SandboxRecord } from '../../state/records.js';
 import type { CallContext } from '../../util/call-context.js';
 import { Code, CriError, hasCode } from '../../util/cri-error.js';
 import { checkOnNode, makeMountSources } from './checks.js';
@@ -33,7 +33,7 @@ import { findImage } from '../../images/lookup.js';
 import { resolveMounts, type ResolvedMounts, type ImageMountDeps } from './image-mounts.js';
 import { sweepImageVolumes } from '../../images/volumes.js';
 import { checkRuntimeHandler } from '../runtime/handlers.js';
-import { sandboxOrThrow } from '../lookup.js';
+import { readySandboxOrThrow } from '../lookup.js';
 import { SECCOMP_FIELD, readSeccompProfile } from '../seccomp-profile.js';
 
 /** What it takes to create a container. */
@@ -67,7 +67,7 @@ export async function createContainer(
 ): Promise<CreateContainerResponse> {
   const picture = await deps.mirror.live(ctx.signal);
   const { config: asked, image, metadata } = requireContainerConfig(request.config);
-  const sandbox = readySandbox(picture, request.pod_sandbox_id);
+  const sandbox = readySandboxOrThrow(picture, request.pod_sandbox_id);
   await checkRuntimeHandler(deps, 'config.image.runtime_handler', image.runtime_handler, ctx.signal);
   const mounts = await resolveMounts(deps, asked.mounts, ctx.signal);
   const archive = archiveSource(deps, image.image);
@@ -146,12 +146,6 @@ interface ContainerPlan {
   readonly body: ContainerCreateBody;
   readonly specHash: string;
   readonly imagesToMount: readonly string[];
-}
-
-function readySandbox(picture: Picture, id: string): SandboxRecord {
-  const sandbox = sandboxOrThrow(picture, id);
-  if (isReady(sandbox)) return sandbox;
-  throw new CriError(Code.FAILED_PRECONDITION, `pod_sandbox_id: pod sandbox ${sandbox.id} is not ready`);
 }
 
 async function planContainer(
@@ -243,7 +237,7 @@ async function makeContainer(
   plan: ContainerPlan,
 ): Promise<string> {
   const picture = await deps.mirror.live();
-  readySandbox(picture, sandbox.id); // it may have been stopped while this call waited
+  readySandboxOrThrow(picture, sandbox.id); // it may have been stopped while this call waited
   const left = picture.named(plan.name);
   if (left !== undefined && isHalfMade(deps, left)) await removeHalfMade(deps, left);
   const made = madeBefore(picture, plan);

@@ -1,14 +1,14 @@
 import { lstat, readdir } from 'node:fs/promises';
 import { programOf, writePodManifest } from '../../convert/checkpoint/pod-manifest.js';
-import { checkAbsolutePath, requireShortText } from '../../convert/text/validate.js';
+import { requireAbsolutePath } from '../../convert/text/validate.js';
 import type { CheckpointPodRequest__Output } from '../../gen/runtime/v1/CheckpointPodRequest.js';
 import type { CheckpointPodResponse } from '../../gen/runtime/v1/CheckpointPodResponse.js';
 import type { Picture } from '../../state/picture.js';
-import { isReady, type ContainerRecord, type SandboxRecord } from '../../state/records.js';
+import type { ContainerRecord, SandboxRecord } from '../../state/records.js';
 import type { CallContext } from '../../util/call-context.js';
 import { Code, CriError, invalidArgument, messageOf } from '../../util/cri-error.js';
 import { subjectOf, type CheckpointDeps } from '../container/checkpoint.js';
-import { runningContainerOrThrow, sandboxOrThrow } from '../lookup.js';
+import { readySandboxOrThrow, runningContainerOrThrow } from '../lookup.js';
 
 /**
  * Freezes containers of a pod, writes the state of each into an empty folder, and lets all go on (CRI: CheckpointPod). Answers when
@@ -21,16 +21,11 @@ export async function checkpointPod(
 ): Promise<CheckpointPodResponse> {
   refuseOptions(request.options);
   const picture = await deps.mirror.current(ctx.signal);
-  const sandbox = sandboxOrThrow(picture, request.pod_sandbox_id);
-  if (!isReady(sandbox)) {
-    throw new CriError(Code.FAILED_PRECONDITION, `pod_sandbox_id: pod sandbox ${sandbox.id} is not ready`);
-  }
+  const sandbox = readySandboxOrThrow(picture, request.pod_sandbox_id);
   const containers = selected(picture, sandbox, request.container_ids);
   const target = await requireEmptyFolder('output_path', request.output_path);
   const { info } = await deps.mirror.currentFacts();
-  const subjects = containers.map((container) =>
-    subjectOf(deps, container, container.inspect.HostConfig.Runtime ?? info.DefaultRuntime),
-  );
+  const subjects = containers.map((container) => subjectOf(deps, container, info));
   const manifest = writePodManifest({
     runtimeHandler: sandbox.facts.runtimeHandler,
     containers: containers.map(({ id, metadata, inspect }) => ({
@@ -68,7 +63,7 @@ function selected(picture: Picture, sandbox: SandboxRecord, ids: readonly string
 }
 
 async function requireEmptyFolder(field: string, path: string): Promise<string> {
-  checkAbsolutePath(field, requireShortText(field, path));
+  requireAbsolutePath(field, path);
   let names: string[];
   try {
     if (!(await lstat(path)).isDirectory()) throw new Error('it is of another kind');

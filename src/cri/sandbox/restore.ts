@@ -10,7 +10,7 @@ import {
 } from '../../convert/checkpoint/pod-manifest.js';
 import { sandboxName } from '../../convert/text/names.js';
 import {
-  checkAbsolutePath,
+  requireAbsolutePath,
   requireContainerConfig,
   requireSandboxConfig,
   requireShortText,
@@ -58,7 +58,7 @@ export async function restorePod(
   requireRestores(deps.settings, FIELD);
   refuseOptions(request.options);
   const { config, metadata } = requireSandboxConfig(request.config);
-  const folder = join(checkpointPath(request.checkpoint_path), POD_FOLDER);
+  const folder = join(requireAbsolutePath(FIELD, request.checkpoint_path), POD_FOLDER);
   const manifest = await readManifest(join(folder, POD_MANIFEST));
   if (manifest.runtimeHandler !== request.runtime_handler) {
     const message = `runtime_handler: the pod was checkpointed with "${manifest.runtimeHandler}"`;
@@ -142,11 +142,6 @@ async function clearAway(
       error: messageOf(error),
     });
   }
-}
-
-function checkpointPath(path: string): string {
-  checkAbsolutePath(FIELD, requireShortText(FIELD, path));
-  return path;
 }
 
 async function readManifest(path: string): Promise<PodManifest> {

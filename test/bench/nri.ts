@@ -15,8 +15,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { EVENTS, type EventName } from '../../src/nri/events.js';
 import { Nri } from '../../src/nri/nri.js';
-import { silentLogger } from '../../src/util/log.js';
 import { startCridock } from '../support/cridock-process.js';
+import { nriOptions, unchangingHost } from '../support/nri-runtime.js';
 import { TestPlugin } from '../support/nri-plugin.js';
 import { TestNode, type TestPod } from '../support/test-node.js';
 import { until } from '../support/until.js';
@@ -55,23 +55,12 @@ async function measureCalls(path: string): Promise<void> {
     pods: Array.from({ length: CONTAINERS / 2 }, (_, index) => podOf(index)),
     containers: Array.from({ length: CONTAINERS }, (_, index) => containerOf(index)),
   };
-  const options = {
-    runtimeVersion: 'v1',
-    folders: { plugins: '', configs: '' },
-    registrationTimeoutMs: PATIENCE_MS,
-    requestTimeoutMs: PATIENCE_MS,
-    log: silentLogger,
-  };
   const took = new Map<string, number[]>();
   const onCall = (_plugin: string, event: string, _code: string, ms: number): void => {
     took.set(event, [...(took.get(event) ?? []), ms]);
   };
-  const nri = new Nri({ ...options, onCall }, () => ({
-    ready: Promise.resolve(),
-    state: () => Promise.resolve(state),
-    update: () => Promise.resolve([]),
-    evict: () => Promise.resolve(),
-  }));
+  const host = unchangingHost(state);
+  const nri = new Nri({ ...nriOptions(PATIENCE_MS), onCall }, () => host);
   const server = createServer((socket) => void nri.connect(socket));
   server.listen(path);
   await once(server, 'listening');

@@ -7,7 +7,7 @@ import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { pluginsReady } from '../../../src/cri/runtime/plugins.js';
 import { Nri, type NriHost } from '../../../src/nri/nri.js';
 import type { NodeState } from '../../../src/nri/synchronize.js';
-import { silentLogger } from '../../../src/util/log.js';
+import { nriOptions } from '../../support/nri-runtime.js';
 import { protocol, Refusal, TestPlugin, type TestPluginOptions } from '../../support/nri-plugin.js';
 import { until } from '../../support/until.js';
 
@@ -48,12 +48,8 @@ describe('NRI', () => {
     };
     make = (limits) => {
       const options = {
-        runtimeVersion: 'v1',
-        folders: { plugins: '', configs: '' },
-        registrationTimeoutMs: 10_000,
-        requestTimeoutMs: 10_000,
+        ...nriOptions(10_000),
         ...limits,
-        log: silentLogger,
         onCall: (_plugin: string, _event: string, code: string) => codes.push(code),
       };
       nri = new Nri(options, () => host);

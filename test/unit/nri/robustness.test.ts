@@ -9,6 +9,7 @@ import { Nri } from '../../../src/nri/nri.js';
 import { MAX_MESSAGE_BYTES } from '../../../src/nri/wire/ttrpc-frames.js';
 import { Code } from '../../../src/util/cri-error.js';
 import { silentLogger } from '../../../src/util/log.js';
+import { nriOptions, unchangingHost } from '../../support/nri-runtime.js';
 import { protocol, TestPlugin, type TestPluginOptions } from '../../support/nri-plugin.js';
 import { until } from '../../support/until.js';
 
@@ -21,19 +22,12 @@ describe('NRI holds against plugins that do what they should not', () => {
   let warnings: string[];
   const make = (registrationTimeoutMs = PATIENCE_MS): Nri => {
     const options = {
-      runtimeVersion: 'v1',
+      ...nriOptions(PATIENCE_MS),
       folders: { plugins: join(folder, 'plugins'), configs: join(folder, 'conf.d') },
       registrationTimeoutMs,
-      requestTimeoutMs: PATIENCE_MS,
       log: { ...silentLogger, warn: (text: string) => void warnings.push(text) },
-      onCall: () => undefined,
     };
-    return new Nri(options, () => ({
-      ready: Promise.resolve(),
-      state: () => Promise.resolve({ pods: [], containers: [] }),
-      update: () => Promise.resolve([]),
-      evict: () => Promise.resolve(),
-    }));
+    return new Nri(options, () => unchangingHost({ pods: [], containers: [] }));
   };
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'cridock-nri-'));

@@ -18,7 +18,7 @@ import {
   ttrpcMessage,
 } from '../../../src/nri/wire/ttrpc-frames.js';
 import { RUNTIME_SERVICE } from '../../../src/nri/protocol.js';
-import { silentLogger } from '../../../src/util/log.js';
+import { nriOptions, unchangingHost } from '../../support/nri-runtime.js';
 import { TestPlugin } from '../../support/nri-plugin.js';
 import { seededRandom } from '../../support/random.js';
 import { until } from '../../support/until.js';
@@ -127,20 +127,8 @@ class FuzzedRuntime {
 
   private constructor() {
     this.#directory = mkdtempSync(join(tmpdir(), 'cridock-nri-fuzz-'));
-    const options = {
-      runtimeVersion: 'v1',
-      folders: { plugins: '', configs: '' },
-      registrationTimeoutMs: PATIENCE_MS,
-      requestTimeoutMs: PATIENCE_MS,
-      log: silentLogger,
-      onCall: () => undefined,
-    };
-    this.#nri = new Nri(options, () => ({
-      ready: Promise.resolve(),
-      state: () => Promise.resolve({ pods: [{ id: 'p', pid: 1 }], containers: [] }),
-      update: () => Promise.resolve([]),
-      evict: () => Promise.resolve(),
-    }));
+    const host = unchangingHost({ pods: [{ id: 'p', pid: 1 }], containers: [] });
+    this.#nri = new Nri(nriOptions(PATIENCE_MS), () => host);
     this.#server = createServer((socket) => void this.#nri.connect(socket));
   }
 

@@ -32,6 +32,8 @@ function missingTool(): string | undefined {
   return undefined;
 }
 
+const skip = missingTool() ?? false;
+
 /** The place of systemd: the path of its socket, and the messages that come there. */
 async function receive(t: TestContext): Promise<{ path: string; next: () => Promise<string[]> }> {
   const directory = await mkdtemp(join(tmpdir(), 'cri-notify-'));
@@ -78,12 +80,7 @@ describe('createServiceNotifier', () => {
     );
   });
 
-  it('tells systemd of start, reload and stop', async (t) => {
-    const missing = missingTool();
-    if (missing !== undefined) {
-      t.skip(missing);
-      return;
-    }
+  it('tells systemd of start, reload and stop', { skip }, async (t) => {
     const { path, next } = await receive(t);
     const notifier = createServiceNotifier({ ...process.env, NOTIFY_SOCKET: path }, captureLog());
     await notifier.ready();
@@ -96,12 +93,7 @@ describe('createServiceNotifier', () => {
     assert.deepEqual(await next(), ['STOPPING=1', 'EXTEND_TIMEOUT_USEC=30000000']);
   });
 
-  it('tells of the start also where it takes long to run a program', async (t) => {
-    const missing = missingTool();
-    if (missing !== undefined) {
-      t.skip(missing);
-      return;
-    }
+  it('tells of the start also where it takes long to run a program', { skip }, async (t) => {
     const { path, next } = await receive(t);
     const slow = await mkdtemp(join(tmpdir(), 'cri-notify-slow-'));
     t.after(() => rm(slow, { recursive: true }));
@@ -114,12 +106,7 @@ describe('createServiceNotifier', () => {
     assert.deepEqual(await next(), ['READY=1']);
   });
 
-  it('gives the watchdog a sign of life, but not when it waits for another process', async (t) => {
-    const missing = missingTool();
-    if (missing !== undefined) {
-      t.skip(missing);
-      return;
-    }
+  it('gives the watchdog a sign of life, but not when it waits for another process', { skip }, async (t) => {
     const { path, next } = await receive(t);
     const watched = { ...process.env, NOTIFY_SOCKET: path, WATCHDOG_USEC: '400000' };
     const other = createServiceNotifier({ ...watched, WATCHDOG_PID: '1' }, captureLog());

@@ -1,10 +1,16 @@
+import type { CheckpointPodRequest } from '../../../../src/gen/runtime/v1/CheckpointPodRequest.js';
 import type { UpdateContainerResourcesRequest } from '../../../../src/gen/runtime/v1/UpdateContainerResourcesRequest.js';
 import { badResources } from './container-rows.js';
 import type { Row } from './row.js';
 import { idRows, rows } from './row.js';
-import { UNKNOWN_ID } from './world.js';
+import { UNKNOWN_ID, type World } from './world.js';
 
 const bad = 'INVALID_ARGUMENT';
+
+const ofRunning = ({ readySandbox, running }: World): CheckpointPodRequest => ({
+  pod_sandbox_id: readySandbox,
+  container_ids: [running],
+});
 
 /** RPCs on sandboxes and containers that are there already, and the lists of them. */
 export const objectRows = [
@@ -105,21 +111,13 @@ export const objectRows = [
     },
     {
       name: 'a relative path',
-      request: (world) => ({
-        pod_sandbox_id: world.readySandbox,
-        container_ids: [world.running],
-        output_path: 'here',
-      }),
+      request: (world) => ({ ...ofRunning(world), output_path: 'here' }),
       code: bad,
       names: 'output_path',
     },
     {
       name: 'a folder that is not empty',
-      request: (world) => ({
-        pod_sandbox_id: world.readySandbox,
-        container_ids: [world.running],
-        output_path: '/etc',
-      }),
+      request: (world) => ({ ...ofRunning(world), output_path: '/etc' }),
       code: bad,
       names: 'output_path',
     },

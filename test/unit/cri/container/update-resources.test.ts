@@ -13,7 +13,7 @@ import { KeyedMutex } from '../../../../src/util/keyed-mutex.js';
 import { silentLogger } from '../../../../src/util/log.js';
 import { podResourcesStore } from '../../../../src/state/pod-resources.js';
 import { FakeEngine } from '../../../support/fake-engine.js';
-import { idleNri } from '../../../support/idle-nri.js';
+import { idleNri } from '../../../support/nri-runtime.js';
 import { mirrorOf } from '../../../support/mirror-parts.js';
 
 const MIB = 1024 * 1024;

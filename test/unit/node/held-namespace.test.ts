@@ -42,13 +42,16 @@ describe('a namespace that is held', () => {
   it('is one for all who work with it at a time, and lasts as long as the last of them', async () => {
     const before = openFiles();
     const namespaces = new HeldNamespaces();
+    const begun = deferred();
     const letGo = deferred();
     const paths: string[] = [];
     const last = namespaces.with('pod', [OWN], async (path) => {
       paths.push(path);
+      begun.resolve();
       await letGo.promise;
       return isNamespace(path);
     });
+    await begun.promise;
     await namespaces.with('pod', [OWN], async (path) => {
       paths.push(path);
       await Promise.resolve();

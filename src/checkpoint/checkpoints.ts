@@ -78,9 +78,11 @@ export class Checkpoints {
     this.#folders = new WorkFolders(join(parts.rootDirectory, 'checkpoint-work'), parts.log);
   }
 
-  /** Takes away what a kill has left. */
+  /** Takes away what a kill has left. Containers that criu is still at get their turn when it is done. */
   async prepare(): Promise<void> {
-    await this.#folders.sweep();
+    await this.#folders.sweep(
+      (containerId, work) => void this.#whole(this.#parts.frozen.during(containerId, work)),
+    );
   }
 
   /**
@@ -158,7 +160,8 @@ export class Checkpoints {
       throw new CriError(Code.UNIMPLEMENTED, message, { cause: error });
     }
     const freezer = freezerOf(await containerCgroup(id, pid), info.CgroupVersion === '2' ? 2 : 1);
-    return { ...subject, bundle, freezer, folder: await this.#folders.make(subject.target, freezer) };
+    const frozen = { containerId: id, freezer: { file: freezer.file, thaw: freezer.thaw } };
+    return { ...subject, bundle, freezer, folder: await this.#folders.make(subject.target, frozen) };
   }
 
   /** With all of them kept from getting new commands, in the order of their ids, so that two callers do not wait for each other. */

@@ -34,11 +34,13 @@ export interface DumpOrder {
 /** Names in the work folder. */
 export const IMAGES = 'checkpoint';
 const SCRIPT = 'dump.sh';
+const PID = 'pid';
 const RUNTIME_LOG = 'runtime.log';
 /** Words of cgroup v1's `freezer.state`. */
 const V1_STATE = { frozen: 'frozen'.toUpperCase(), thawed: 'thawed'.toUpperCase() };
 const FREEZE_TIMEOUT_MS = 30_000;
 const FREEZE_PAUSE_MS = 5;
+const END_PAUSE_MS = 50;
 const ROUNDS_TO_THAW = 20;
 const SYSTEMD_RUNS = '/run/systemd/system';
 /** Of messages that are passed on. */
@@ -186,6 +188,22 @@ export class DumpProcess {
   }
 }
 
+/**
+ * Whether the process with this work folder is still at it, though its cridock is gone. Then it lets the container go on at its
+ * end; one that has not told its pid yet finds no folder, or nobody to freeze the container for.
+ */
+export async function isDumping(work: string): Promise<boolean> {
+  const pid = await readFile(join(work, PID), 'utf8').catch(() => '');
+  if (!/^\d+\n$/.test(pid)) return false;
+  const words = await readFile(`/proc/${pid.trim()}/cmdline`, 'utf8').catch(() => '');
+  return words.split('\0').includes(join(work, SCRIPT)); // the pid may be another's by now
+}
+
+/** Resolves when it is not; keeps no process from ending. */
+export async function dumpEnded(work: string): Promise<void> {
+  while (await isDumping(work)) await delay(END_PAUSE_MS, undefined, { ref: false });
+}
+
 /** Of a line of the runtime's log. */
 function messageIn(line: string): string {
   try {
@@ -196,7 +214,10 @@ function messageIn(line: string): string {
   }
 }
 
-/** It ends, and lets the container go on, when its stdin ends: at the latest with cridock. */
+/**
+ * It ends, and lets the container go on, when its stdin ends: at the latest with cridock, or when criu is done then. Nobody
+ * reads what it says in that case (SIGPIPE).
+ */
 function scriptText({ containerId, bundle, freezer, criu, work }: DumpOrder): string {
   const runtime = [
     bundle.runtime,
@@ -210,7 +231,8 @@ function scriptText({ containerId, bundle, freezer, criu, work }: DumpOrder): st
   return [
     `PATH=${quoted(`${criu}:${bundle.path}`)}`,
     'export PATH',
-    `trap 'exit 1' HUP INT TERM`,
+    `trap 'exit 1' HUP INT TERM PIPE`,
+    `echo $$ >${quoted(join(work, PID))} || exit 1`,
     `trap "echo ${freezer.thaw} >${file.replaceAll('"', '\\"')}" EXIT`,
     `echo ${freezer.freeze} >${file} || exit 1`,
     'echo freezing',

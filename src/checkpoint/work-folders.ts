@@ -4,7 +4,7 @@ import { dirname, basename, join } from 'node:path';
 import { messageOf } from '../util/cri-error.js';
 import { isMissing } from '../util/is-missing.js';
 import type { Logger } from '../util/log.js';
-import type { Freezer } from './dump-process.js';
+import { dumpEnded, isDumping, type Freezer } from './dump-process.js';
 
 /** A folder for what belongs to one checkpoint, for root alone. */
 export interface WorkFolder {
@@ -14,10 +14,16 @@ export interface WorkFolder {
   remove(): Promise<void>;
 }
 
+/** A container that stands still while something is made. */
+export interface Frozen {
+  readonly containerId: string;
+  readonly freezer: Pick<Freezer, 'file' | 'thaw'>;
+}
+
 /** What the next start has to do after a kill. */
 interface Left {
   readonly unfinished: string;
-  readonly freezer: Pick<Freezer, 'file' | 'thaw'> | null;
+  readonly frozen: Frozen | null;
 }
 
 const LEFT = 'left.json';
@@ -34,19 +40,22 @@ export class WorkFolders {
   }
 
   /** For an archive, or a folder, that will be at `target`. */
-  async make(target?: string, freezer?: Freezer): Promise<WorkFolder> {
+  async make(target?: string, frozen?: Frozen): Promise<WorkFolder> {
     const name = randomBytes(8).toString('hex');
     const path = join(this.#dir, name);
     const unfinished = target === undefined ? '' : join(dirname(target), `.${basename(target)}.${name}`);
     await mkdir(this.#dir, { recursive: true, mode: 0o700 });
     await mkdir(path, { mode: 0o700 });
-    const left: Left = { unfinished, freezer: freezer ? { file: freezer.file, thaw: freezer.thaw } : null };
+    const left: Left = { unfinished, frozen: frozen ?? null };
     await writeFile(join(path, LEFT), JSON.stringify(left), { mode: 0o600 });
     return { path, unfinished, remove: () => this.#remove(path, left) };
   }
 
-  /** Removes what is there, before anything new is made. Failures are logged. */
-  async sweep(): Promise<void> {
+  /**
+   * Removes what is there, before anything new is made. Failures are logged. What a container is still being written down to is
+   * not waited for: its end is awaited, and it is removed, by the work that `later` gets.
+   */
+  async sweep(later: (containerId: string, work: () => Promise<void>) => void): Promise<void> {
     let names: string[] = [];
     try {
       names = await readdir(this.#dir);
@@ -56,16 +65,32 @@ export class WorkFolders {
     }
     for (const name of names) {
       const path = join(this.#dir, name);
-      try {
-        const left = await readLeft(join(path, LEFT));
-        // It lets the container go on by itself, unless that was killed too.
-        if (left?.freezer)
-          await writeFile(left.freezer.file, left.freezer.thaw, { flag: 'r+' }).catch(() => undefined);
-        await this.#remove(path, left ?? { unfinished: '', freezer: null });
-        this.#log.info('took away what was left of a checkpoint', { path });
-      } catch (error) {
-        this.#log.warn('what is left of a checkpoint stays', { path, error: messageOf(error) });
+      if (!(await isDumping(path))) await this.#takeAway(path);
+      else {
+        const containerId =
+          (await readLeft(join(path, LEFT)).catch(() => undefined))?.frozen?.containerId ?? '';
+        this.#log.info('a container is still being checkpointed since before the restart', {
+          path,
+          containerId,
+        });
+        later(containerId, async () => {
+          await dumpEnded(path);
+          await this.#takeAway(path);
+        });
       }
+    }
+  }
+
+  async #takeAway(path: string): Promise<void> {
+    try {
+      const left = await readLeft(join(path, LEFT));
+      // The container was let go on, unless what does that was killed too.
+      const freezer = left?.frozen?.freezer;
+      if (freezer) await writeFile(freezer.file, freezer.thaw, { flag: 'r+' }).catch(() => undefined);
+      await this.#remove(path, left ?? { unfinished: '', frozen: null });
+      this.#log.info('took away what was left of a checkpoint', { path });
+    } catch (error) {
+      this.#log.warn('what is left of a checkpoint stays', { path, error: messageOf(error) });
     }
   }
 
@@ -78,8 +103,8 @@ export class WorkFolders {
 /** Undefined for a folder that was not made whole. */
 async function readLeft(path: string): Promise<Left | undefined> {
   try {
-    const { unfinished, freezer } = JSON.parse(await readFile(path, 'utf8')) as Partial<Left>;
-    return { unfinished: typeof unfinished === 'string' ? unfinished : '', freezer: freezer ?? null };
+    const { unfinished, frozen } = JSON.parse(await readFile(path, 'utf8')) as Partial<Left>;
+    return { unfinished: typeof unfinished === 'string' ? unfinished : '', frozen: frozen ?? null };
   } catch (error) {
     if (isMissing(error) || error instanceof SyntaxError) return undefined;
     throw error;

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, statSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { noEngine } from '../../support/cridock-process.js';
-import { testCriu, withCriu } from '../../support/criu.js';
+import { slowCriu, testCriu, withCriu } from '../../support/criu.js';
 import { refusal, TestNode, type TestContainer, type TestPod } from '../../support/test-node.js';
 import { until } from '../../support/until.js';
 
@@ -18,7 +19,7 @@ const CHECKPOINTS = Number(process.env['CRIDOCK_TEST_CHECKPOINTS'] ?? 6);
 
 const COUNTER = 'i=0; while :; do i=$((i+1)); echo $i; echo $i >/next; mv /next /count; sleep 0.1; done';
 /** Large enough for its checkpoint to take a while. */
-const HOLDS_MEMORY = `tail -c 67108864 /dev/zero | { sleep 1; ${COUNTER}; } & ${COUNTER}`;
+const HOLDS_MEMORY = `tail -c 67108864 /dev/zero & ${COUNTER}`;
 
 describe('CheckpointContainer', { skip: noCriu }, () => {
   let node: TestNode;
@@ -208,6 +209,36 @@ describe('CheckpointContainer', { skip: noCriu }, () => {
       );
     }
     assert.deepEqual(left(), []);
+  });
+});
+
+describe('CheckpointContainer, and a kill of cridock while criu is at it', { skip: noCriu }, () => {
+  it('the container goes on when criu is done, and gets no command and no other checkpoint before', async (t) => {
+    const slow = mkdtempSync(join(tmpdir(), 'cridock-criu-'));
+    t.after(() => rmSync(slow, { recursive: true }));
+    const begun = slowCriu(folder, slow, 3000);
+    const node = await TestNode.start([], withCriu(slow));
+    t.after(() => node.close());
+    const { id } = await node.start(await node.pod(), { run: COUNTER });
+    const location = join(node.cridock.directory, 'killed.tar');
+    const checkpoint = async (): Promise<void> => {
+      await node.runtime.CheckpointContainer({ container_id: id, location, timeout: '0' });
+    };
+    const call = checkpoint().catch(() => undefined);
+    await until('criu', () => existsSync(begun));
+    await node.cridock.kill9();
+    await call;
+    await node.cridock.restart();
+    const work = join(node.cridock.directory, 'root', 'checkpoint-work');
+    assert.equal(readdirSync(work).length, 1, 'criu is done already');
+    const count = async (): Promise<number> => {
+      const request = { container_id: id, cmd: ['cat', '/count'], timeout: '10' };
+      return Number((await node.runtime.ExecSync(request)).stdout.toString());
+    };
+    const before = await count();
+    await checkpoint();
+    await until('the counter to go on', async () => (await count()) > before);
+    assert.deepEqual(readdirSync(work), []);
   });
 });
 

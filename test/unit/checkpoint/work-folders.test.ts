@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import {
   existsSync,
   mkdirSync,
@@ -14,6 +15,9 @@ import { describe, it } from 'node:test';
 import { WorkFolders } from '../../../src/checkpoint/work-folders.js';
 import { silentLogger } from '../../../src/util/log.js';
 
+/** Nothing is going on any more. */
+const notLater = (id: string): never => assert.fail(`later: ${id}`);
+
 describe('WorkFolders', () => {
   it('the next start takes away what a kill has left, and lets the container go on', async (t) => {
     const folder = mkdtempSync(join(tmpdir(), 'cridock-work-'));
@@ -25,20 +29,14 @@ describe('WorkFolders', () => {
     ];
     mkdirSync(archives);
     writeFileSync(freezerFile, 'frozen');
-    const freezer = {
-      file: freezerFile,
-      freeze: 'frozen',
-      thaw: 'thawed',
-      isToRepeat: true,
-      told: { file: freezerFile, pattern: /frozen/ },
-    };
     const folders = new WorkFolders(dir, silentLogger);
-    await folders.sweep(); // nothing is there yet
-    const { unfinished } = await folders.make(join(archives, 'x.tar'), freezer);
+    await folders.sweep(notLater); // nothing is there yet
+    const frozen = { containerId: 'c', freezer: { file: freezerFile, thaw: 'thawed' } };
+    const { unfinished } = await folders.make(join(archives, 'x.tar'), frozen);
     writeFileSync(unfinished, 'half');
     writeFileSync(join(archives, 'other.tar'), 'whole');
     mkdirSync(join(dir, 'half-made'));
-    await new WorkFolders(dir, silentLogger).sweep();
+    await new WorkFolders(dir, silentLogger).sweep(notLater);
     assert.deepEqual(readdirSync(dir), []);
     assert.deepEqual(readdirSync(archives), ['other.tar']);
     assert.equal(readFileSync(freezerFile, 'utf8'), 'thawed');
@@ -47,17 +45,38 @@ describe('WorkFolders', () => {
   it('a cgroup that is gone does not keep the rest from being taken away', async (t) => {
     const folder = mkdtempSync(join(tmpdir(), 'cridock-work-'));
     t.after(() => rmSync(folder, { recursive: true }));
-    const told = { file: join(folder, 'gone'), pattern: /x/ };
+    const gone = join(folder, 'gone');
     const folders = new WorkFolders(join(folder, 'work'), silentLogger);
-    const made = await folders.make(undefined, {
-      file: told.file,
-      freeze: '1',
-      thaw: '0',
-      isToRepeat: false,
-      told,
-    });
-    await folders.sweep();
+    const frozen = { containerId: 'c', freezer: { file: gone, thaw: '0' } };
+    const made = await folders.make(undefined, frozen);
+    await folders.sweep(notLater);
     assert.equal(existsSync(made.path), false);
-    assert.equal(existsSync(told.file), false);
+    assert.equal(existsSync(gone), false);
+  });
+
+  it('what is still going on is not disturbed, and taken away at its end', async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'cridock-work-'));
+    t.after(() => rmSync(folder, { recursive: true }));
+    const freezerFile = join(folder, 'freezer.state');
+    writeFileSync(freezerFile, 'frozen');
+    const folders = new WorkFolders(join(folder, 'work'), silentLogger);
+    const frozen = { containerId: 'c', freezer: { file: freezerFile, thaw: 'thawed' } };
+    const { path } = await folders.make(undefined, frozen);
+    const script = join(path, 'dump.sh');
+    writeFileSync(script, 'read -r _\n');
+    const process = spawn('sh', [script], { stdio: ['pipe', 'ignore', 'ignore'] });
+    writeFileSync(join(path, 'pid'), `${process.pid ?? 0}\n`);
+    const later: [string, Promise<void>][] = [];
+    await folders.sweep((id, work) => later.push([id, work()]));
+    assert.deepEqual(
+      later.map(([id]) => id),
+      ['c'],
+    );
+    assert.equal(existsSync(script), true);
+    assert.equal(readFileSync(freezerFile, 'utf8'), 'frozen');
+    process.stdin.end();
+    await later[0]?.[1];
+    assert.equal(existsSync(path), false);
+    assert.equal(readFileSync(freezerFile, 'utf8'), 'thawed');
   });
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { containerOf, isReady } from '../support/api.js';
-import { cluster } from '../support/cluster.js';
+import { cluster, hostPort as hostPortOf } from '../support/cluster.js';
 import { converse } from '../support/port-forward.js';
 import { RUN_ON, subject } from '../support/pod-case.js';
 
@@ -86,7 +86,7 @@ subject('network', ({ quick, whole }) => {
   });
 
   quick('a host port leads to its pod, and closes with it', async (world) => {
-    const hostPort = 31_081;
+    const hostPort = hostPortOf(1);
     const pod = await world.ready({
       containers: [
         { run: 'exec nc -ll -p 7000 -e cat', ports: [{ containerPort: 7000, hostPort }], ...listens(7000) },
@@ -99,7 +99,7 @@ subject('network', ({ quick, whole }) => {
   });
 
   whole('a host port of one address', async (world) => {
-    const hostPort = 31_082;
+    const hostPort = hostPortOf(2);
     const ports = [{ containerPort: 7000, hostPort, hostIP: cluster.address }];
     await world.ready({ containers: [{ run: 'exec nc -ll -p 7000 -e cat', ports, ...listens(7000) }] });
     assert.equal(await converse(hostPort, 'in', cluster.address), 'in');
@@ -107,7 +107,7 @@ subject('network', ({ quick, whole }) => {
   });
 
   whole('two pods with the same host port are not on one node', async (world) => {
-    const containers = [{ run: RUN_ON, ports: [{ containerPort: 7000, hostPort: 31_083 }] }];
+    const containers = [{ run: RUN_ON, ports: [{ containerPort: 7000, hostPort: hostPortOf(3) }] }];
     await world.ready({ containers });
     const pod = await world.pod({ containers });
     await world.event(pod, 'FailedScheduling', 'free ports');

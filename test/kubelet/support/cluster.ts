@@ -41,6 +41,11 @@ export const cluster: Paths =
     ? (JSON.parse(readFileSync(path.join(run, 'cluster.json'), 'utf8')) as Paths)
     : ({} as Paths);
 
+/** One of ten host ports of its own: on the same one the pods of another cluster of this machine would answer. */
+export function hostPort(index: number): number {
+  return 28_000 + 10 * Number(cluster.subnet.split('.')[2]) + index;
+}
+
 /** Whether the kubelet is of this minor version (1.37) or a newer one. */
 export function kubeletSince(minor: number): boolean {
   return Number(cluster.kubelet.split('.')[1]) >= minor;

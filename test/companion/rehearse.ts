@@ -64,6 +64,8 @@ for (let run = 0; run < Number(values.runs); run += 1) {
   } catch (error) {
     broken += 1;
     console.log(`${seed} ${kind}: BROKEN ${error instanceof Error ? error.message : String(error)}`);
+    // Told once: the runs that follow answer for themselves.
+    before = { layers: treeOf(layers), mounts: nodeMounts() };
   }
 }
 await companion.docker('rm', '-f', witness);
@@ -119,7 +121,7 @@ function isDockersOwn(line: string): boolean {
   if (words.includes('-')) {
     const mountPoint = words[3] ?? '';
     const ofContainers = new RegExp(
-      `^${data}/(overlay2/[0-9a-f]+/merged|rootfs/overlayfs/[0-9a-f]+|containers/[0-9a-f]+/mounts/shm)$`,
+      `^${data}/(overlay2/[0-9a-f]+(-init)?/merged|rootfs/overlayfs/[0-9a-f]+|containers/[0-9a-f]+/mounts/shm)$`,
     );
     const isNetwork = mountPoint.startsWith(`${runFolder}/exec/netns/`);
     return isNetwork || (ofContainers.test(mountPoint) && !line.includes('cridock-work'));

@@ -214,7 +214,10 @@ async function raise(kind: Kind): Promise<void> {
   // Where nobody waits for it the killed process counts as one that runs.
   if (kind === 'dockerd') rmSync(join(runFolder, 'dockerd.pid'), { force: true });
   if (kind === 'dockerd' || kind === 'containerd') {
-    execFileSync(sourceFile('support/engine.sh'), ['restart', ...engineWords], { stdio: 'ignore' });
+    // What it says is part of the error.
+    execFileSync(sourceFile('support/engine.sh'), ['restart', ...engineWords], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
   }
   await until('a node that is ready', isReady, 60_000);
 }

@@ -85,6 +85,8 @@ make_bridge() {
 
 answers() { DOCKER_CONFIG=/nonexistent "$bin/usr/bin/docker" -H "unix://$socket" version; }
 
+answers_or_ended() { answers || is_gone "$(cat "$run/started.pid")"; }
+
 # Ends the daemon, and what a killed daemon has left: its containerd and the shims, known by our exec-root.
 end_processes() {
   local pid
@@ -167,8 +169,10 @@ start() {
       export HTTP_PROXY="http://$registry" HTTPS_PROXY=http://127.0.0.1:1 NO_PROXY=127.0.0.1,localhost
     fi
     setsid "$program" "${arguments[@]}" </dev/null >"$run/dockerd.log" 2>&1 &
+    echo $! >"$run/started.pid"
   )
-  if ! wait_until 60 answers; then
+  # A busy machine takes its time, and what follows takes the Engine away from those that had it.
+  if ! wait_until 240 answers_or_ended || ! answers >/dev/null 2>&1; then
     tail -n 20 "$run/dockerd.log" >&2
     clean_up
     say "no Docker Engine can run here: $name did not start, the last lines of its log are above"

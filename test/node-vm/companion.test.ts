@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { inUserNamespace, MAPPINGS, POD_GID, POD_UID } from '../support/companion-node.js';
+import { until } from '../support/until.js';
 import { runNodePod } from './node-pod.js';
 import type { NodePod } from './node-pod.js';
-import { cgroupOf, noNode, onNode, pidOf } from './node.js';
+import { AT_LAST_MS, cgroupOf, noNode, onNode, pidOf } from './node.js';
 
+const MIB = 1024 * 1024;
 const RUN_ON = 'sleep 100000 & wait';
 
 describe('a pod with a user namespace under systemd, cgroup v2 and AppArmor', { skip: noNode }, () => {
@@ -57,5 +59,28 @@ describe('a pod with a user namespace under systemd, cgroup v2 and AppArmor', { 
       linux: { ...linux, resources: { unified: { 'memory.high': '33554432' } } },
     });
     assert.equal((await onNode(`cat ${await cgroupOf(id)}/memory.high`)).trim(), '33554432');
+  });
+});
+
+describe('a pod without a user namespace on cgroup v2', { skip: noNode }, () => {
+  let pod: NodePod;
+  before(async () => void (pod = await runNodePod('exact')));
+  after(() => pod.remove());
+
+  it('has huge-page limits before its first instruction, reserved pages included, by the companion', async (t) => {
+    if (!/\bhugetlb\b/.test(await onNode('cat /sys/fs/cgroup/cgroup.controllers'))) {
+      t.skip("this node's kernel cannot limit huge pages");
+      return;
+    }
+    const resources = { hugepage_limits: [{ page_size: '2MB', limit: String(4 * MIB) }] };
+    const first = 'cat /sys/fs/cgroup/hugetlb.2MB.max /sys/fs/cgroup/hugetlb.2MB.rsvd.max';
+    const id = await pod.start('huge', `${first}; ${RUN_ON}`, { linux: { resources } });
+    assert.match(await onNode(`docker inspect -f '{{.HostConfig.Runtime}}' ${id}`), /cridock/);
+    const log = async () => await onNode(`cat ${pod.logs}/huge/0.log 2>/dev/null || true`);
+    await until('its words', async () => (await log()).split('\n').length > 2, AT_LAST_MS);
+    assert.deepEqual((await log()).match(/\d+$/gm), ['4194304', '4194304']);
+    assert.equal((await onNode(`cat ${await cgroupOf(id)}/hugetlb.2MB.max`)).trim(), '4194304');
+    const { status } = await pod.client.runtime.ContainerStatus({ container_id: id });
+    assert.deepEqual(status?.resources?.linux?.hugepage_limits, resources.hugepage_limits);
   });
 });

@@ -31,7 +31,7 @@ export async function readRecord(
   sources: RecordSources,
   last?: ObjectRecord,
 ): Promise<ObjectRecord | undefined> {
-  const recognised = await inTime(recognise(inspect, sources));
+  const recognised = await inTime(recognise(inspect, sources, last));
   if (recognised === undefined) {
     sources.log.warn('a container with the labels of a pod that is no part of one is left out', {
       containerId: inspect.Id,

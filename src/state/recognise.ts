@@ -3,6 +3,7 @@ import { NAME, parseName, type ParsedName } from '../convert/text/names.js';
 import type { Engine } from '../docker/engine.js';
 import type { ContainerInspect } from '../docker/types.js';
 import { Code, hasCode } from '../util/cri-error.js';
+import type { ObjectRecord } from './records.js';
 import type { Seal } from './seal.js';
 
 /** What it takes to tell whose a container is. */
@@ -53,12 +54,16 @@ export interface Recognised {
 /**
  * Takes a container for a pod's sandbox or container, or not (undefined). cridock's own are known by their seal. All others,
  * cri-dockerd's and those of older versions of cridock, are known by what Docker's record says that no image can: their
- * name, and the namespaces that they join. What an image has put among their labels does not count.
+ * name, and the namespaces that they join. What an image has put among their labels does not count. Of one that `last` was
+ * read of, all that this is told by stays as Docker made it, but for the name: a seal that held then is not opened again.
  */
 export async function recognise(
   inspect: ContainerInspect,
   sources: RecognitionSources,
+  last?: ObjectRecord,
 ): Promise<Recognised | undefined> {
+  const again = last && recognisedAgain(inspect, last);
+  if (again !== undefined) return again;
   const opened = sources.seal.open(inspect);
   const found =
     opened === undefined
@@ -69,6 +74,25 @@ export async function recognise(
   // Renamed, unless it is a copy: then the original has its name still.
   const holder = await sources.holderOf(found.name);
   return holder === undefined || holder === inspect.Id ? found : undefined;
+}
+
+/** By what was read of it before; undefined where that does not tell. */
+function recognisedAgain(inspect: ContainerInspect, last: ObjectRecord): Recognised | undefined {
+  const { name, sealed } = last;
+  if (!sealed || name !== dockerNameOf(inspect) || !isSame(inspect, last.inspect)) return undefined;
+  const labels: ParsedLabels =
+    last.kind === 'sandbox' ? { ...last.labels, kind: last.kind } : { ...last.labels, kind: last.kind };
+  return isInPlace(inspect, labels) ? recognised(name, labels, sealed) : undefined;
+}
+
+/** In what a seal is for. */
+function isSame({ Id: id, Config: config }: ContainerInspect, before: ContainerInspect): boolean {
+  if (id !== before.Id || config.Image !== before.Config.Image) return false;
+  const [labels, labelsBefore] = [config.Labels ?? {}, before.Config.Labels ?? {}];
+  const keys = Object.keys(labels);
+  return (
+    keys.length === Object.keys(labelsBefore).length && keys.every((key) => labels[key] === labelsBefore[key])
+  );
 }
 
 async function byRecord(

@@ -6,8 +6,10 @@ import { describe, it } from 'node:test';
 import { containerLabels, sandboxLabels } from '../../../src/convert/text/labels.js';
 import { NAME } from '../../../src/convert/text/names.js';
 import type { ContainerCreateBody, ContainerInspect } from '../../../src/docker/types.js';
+import { readRecord, type RecordSources } from '../../../src/state/read-record.js';
 import { recognise, type Recognised, type RecognitionSources } from '../../../src/state/recognise.js';
 import { Seal } from '../../../src/state/seal.js';
+import { silentLogger } from '../../../src/util/log.js';
 import { fakeContainer } from '../../support/fake-container.js';
 
 const SANDBOX_ID = 'a'.repeat(64);
@@ -112,6 +114,38 @@ describe('a container with a seal', () => {
       broken.Config.Labels = { ...broken.Config.Labels, 'io.cridock.seal': text };
       assert.equal((await told(broken))?.sealed, false, text);
     }
+  });
+
+  it('is not looked at again while it is as it was, and else is', async () => {
+    let opened = 0;
+    const sources: RecordSources = {
+      seal: { open: (inspect) => ((opened += 1), seal.open(inspect)) },
+      imageLabels: () => Promise.resolve({}),
+      holderOf: () => Promise.resolve(undefined),
+      addresses: () => Promise.resolve(undefined),
+      image: () => Promise.resolve({ name: '', ref: '', id: '' }),
+      log: silentLogger,
+    };
+    const first = (await readRecord(ours, sources)) ?? assert.fail('not known');
+    const { name, labels, sealed } = first;
+    const ended = structuredClone({ ...ours, State: { ...ours.State, ExitCode: 1 } });
+    const second = (await readRecord(ended, sources, first)) ?? assert.fail('not known');
+    assert.equal(opened, 1);
+    assert.deepEqual({ name, labels, sealed }, { name: second.name, labels: second.labels, sealed: true });
+    const relabelled = structuredClone(ours);
+    relabelled.Config.Labels = { ...relabelled.Config.Labels, 'io.cridock.spec-hash': '2' };
+    assert.equal((await readRecord(relabelled, sources, first))?.sealed, false);
+    const lessLabels = structuredClone(ours);
+    lessLabels.Config.Labels = containerBody().Labels ?? {};
+    assert.equal((await readRecord(lessLabels, sources, first))?.sealed, false);
+    const otherImage = structuredClone(ours);
+    otherImage.Config.Image = 'sha256:2';
+    assert.equal((await readRecord(otherImage, sources, first))?.sealed, false);
+    const copied = { ...sources, holderOf: () => Promise.resolve('another') };
+    assert.equal(await readRecord({ ...ours, Name: '/somebody' }, copied, first), undefined);
+    const elsewhere = structuredClone(ours);
+    elsewhere.HostConfig.NetworkMode = 'default';
+    assert.equal(await readRecord(elsewhere, sources, first), undefined);
   });
 
   it('lists keys of any text', async () => {

@@ -16,8 +16,8 @@ const START_TIMEOUT_MS = 60_000;
 /** A CRI server that is compared. Only one runs at a time: cridock and cri-dockerd would take each other's pods for theirs. */
 export interface Peer {
   readonly name: string;
-  /** Starts it with an empty folder of its own; resolves when it answers. */
-  start(): Promise<RunningPeer>;
+  /** Starts it with an empty folder of its own; resolves when it answers. One on Docker asks the Engine at `endpoint`. */
+  start(endpoint?: string): Promise<RunningPeer>;
 }
 
 export interface RunningPeer {
@@ -41,10 +41,10 @@ export function peers(): { given: Peer[]; missing: string[] } {
   const ours = cridock === undefined ? [process.execPath, ...SHIPPED_NODE_FLAGS, main] : [cridock];
   return {
     given: [
-      { name: 'cridock', start: () => startOnDocker(ours) },
+      { name: 'cridock', start: (endpoint?: string) => startOnDocker(ours, endpoint) },
       ...(criDockerd === undefined
         ? []
-        : [{ name: 'cri-dockerd', start: () => startOnDocker([criDockerd]) }]),
+        : [{ name: 'cri-dockerd', start: (endpoint?: string) => startOnDocker([criDockerd], endpoint) }]),
       ...(containerd === undefined ? [] : [{ name: 'containerd', start: () => startContainerd(containerd) }]),
     ],
     missing: [
@@ -73,12 +73,15 @@ function newFolder(): string {
   return directory;
 }
 
-async function startOnDocker(command: readonly string[]): Promise<RunningPeer> {
+async function startOnDocker(
+  command: readonly string[],
+  endpoint = testDockerEndpoint,
+): Promise<RunningPeer> {
   const directory = newFolder();
   const socketPath = join(directory, 'cri.sock');
   const flags = {
     'container-runtime-endpoint': `unix://${socketPath}`,
-    'docker-endpoint': testDockerEndpoint,
+    'docker-endpoint': endpoint,
     'cri-dockerd-root-directory': join(directory, 'root'),
     'network-plugin': 'cni',
     'cni-conf-dir': join(directory, 'net.d'),

@@ -53,8 +53,8 @@ static long call6(long number, long a, long b, long c, long d, long e, long f) {
 #endif
 }
 
-/* One of four at most. */
-static long call(long number, long a, const void *b, const void *c, long d) {
+/* One of four at most; inlined, as some of what b and c point to is for the kernel to fill, which a compiler cannot know. */
+__attribute__((always_inline)) static inline long call(long number, long a, const void *b, const void *c, long d) {
   return call6(number, a, (long)b, (long)c, d, 0, 0);
 }
 

@@ -38,7 +38,7 @@ export function build(script: string, ...args: string[]): string {
     cwd: ROOT,
     env,
     encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'ignore'],
+    stdio: ['ignore', 'pipe', 'pipe'], // what it says on stderr is part of its error
   });
   return path.resolve(ROOT, output.trim().split('\n').at(-1) ?? '');
 }

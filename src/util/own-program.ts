@@ -48,6 +48,16 @@ export function optimiseFromNowOn(): void {
   setFlagsFromString('--maglev');
 }
 
+/**
+ * As before it, for the way to the process's end: Node.js waits there for compilers of other threads, and one of them may wait for
+ * the main thread to collect garbage, both for ever (https://github.com/nodejs/node/issues/54918).
+ */
+export function optimiseNoMore(): void {
+  if (!isSea()) return;
+  setFlagsFromString('--no-opt');
+  setFlagsFromString('--no-maglev');
+}
+
 /** What `ps` and `top` call this process: without it, Node.js has the name of its main thread there. */
 export function nameProcess(name: string): void {
   try {

@@ -10,6 +10,7 @@ export const SHIPPED_NODE_FLAGS = [
   '--optimize-for-size',
   '--heap-growing-percent=20',
   '--v8-pool-size=1',
+  '--no-concurrent-sparkplug',
 ];
 
 export const SHIPPED_ENV = { MALLOC_ARENA_MAX: '1' };

@@ -109,7 +109,10 @@ export function bootDebian(
   };
   const on = (script: string): string => {
     const { status, stdout, stderr } = enter(script);
-    assert.equal(status, 0, `${script}\n${stdout}\n${stderr}`);
+    // Of a command that does not end, what its threads wait for.
+    const threads =
+      status === null ? execFileSync('ps', ['-eLo', 'pid,tid,stat,wchan:32,args']).toString() : '';
+    assert.equal(status, 0, `${script}\n${stdout}\n${stderr}\n${threads}`);
     return stdout;
   };
   const mainPid = (unit = 'cri-docker.service'): string => on(`systemctl show -P MainPID ${unit}`).trim();

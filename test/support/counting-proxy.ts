@@ -1,26 +1,18 @@
-import { once } from 'node:events';
-import { connect, createServer, type Socket } from 'node:net';
+import { startEngineProxy, type EngineProxy } from './engine-proxy.js';
 
-/** Stands between cridock and its Engine on a socket of its own. */
-export interface CountingProxy {
-  /** `unix://` of its socket. */
-  readonly endpoint: string;
+/** A proxy that takes note of what is asked. */
+export interface CountingProxy extends EngineProxy {
   /** The request lines that have passed, in order. */
   readonly requests: readonly string[];
   /** When the last of them passed, as `performance.now()` tells time. */
   readonly lastRequestAtMs: number;
-  /** Breaks all connections off; new ones may be made. */
-  cut(): void;
-  close(): Promise<void>;
 }
 
 /** Passes everything on to the Engine at `enginePath` and takes note of the requests. */
 export async function startCountingProxy(enginePath: string, socketPath: string): Promise<CountingProxy> {
-  const sockets = new Set<Socket>();
   const requests: string[] = [];
   let lastRequestAtMs = 0;
-  const server = createServer((client) => {
-    const engine = connect(enginePath);
+  const proxy = await startEngineProxy(enginePath, socketPath, (client) => {
     client.on('data', (bytes) => {
       for (const [, line] of bytes
         .toString('latin1')
@@ -29,35 +21,12 @@ export async function startCountingProxy(enginePath: string, socketPath: string)
         lastRequestAtMs = performance.now();
       }
     });
-    client.pipe(engine).pipe(client);
-    for (const [socket, other] of [
-      [client, engine],
-      [engine, client],
-    ] as const) {
-      sockets.add(socket);
-      socket.on('error', () => undefined);
-      socket.on('close', () => {
-        sockets.delete(socket);
-        other.destroy();
-      });
-    }
   });
-  server.listen(socketPath);
-  await once(server, 'listening');
-  const cut = (): void => {
-    for (const socket of sockets) socket.destroy();
-  };
   return {
-    endpoint: `unix://${socketPath}`,
+    ...proxy,
     requests,
     get lastRequestAtMs() {
       return lastRequestAtMs;
-    },
-    cut,
-    close: async () => {
-      server.close();
-      cut();
-      await once(server, 'close');
     },
   };
 }

@@ -1,5 +1,4 @@
-import { once } from 'node:events';
-import { connect, createServer, type Socket } from 'node:net';
+import { startEngineProxy, type EngineProxy } from '../../support/engine-proxy.js';
 
 /** A request that the Engine was asked, from its first byte to the first byte of its answer; times of `performance.now()`. */
 export interface TimedRequest {
@@ -7,20 +6,15 @@ export interface TimedRequest {
   readonly answeredMs: number;
 }
 
-export interface TimedProxy {
-  /** `unix://` of its socket. */
-  readonly endpoint: string;
+export interface TimedProxy extends EngineProxy {
   /** All that were answered until now, in the order of their answers. */
   readonly requests: readonly TimedRequest[];
-  close(): Promise<void>;
 }
 
 /** Passes everything on to the Engine at `enginePath`, and takes the time of each request. Streams count to their first byte. */
 export async function startTimedProxy(enginePath: string, socketPath: string): Promise<TimedProxy> {
-  const sockets = new Set<Socket>();
   const requests: TimedRequest[] = [];
-  const server = createServer((client) => {
-    const engine = connect(enginePath);
+  const proxy = await startEngineProxy(enginePath, socketPath, (client, engine) => {
     const open: number[] = [];
     client.on('data', (bytes) => {
       if (/^[A-Z]+ \S+ HTTP\/1\.1\r\n/.test(bytes.toString('latin1', 0, 1024))) open.push(performance.now());
@@ -30,30 +24,8 @@ export async function startTimedProxy(enginePath: string, socketPath: string): P
       const beganMs = open.shift();
       if (beganMs !== undefined) requests.push({ beganMs, answeredMs: performance.now() });
     });
-    client.pipe(engine).pipe(client);
-    for (const [socket, other] of [
-      [client, engine],
-      [engine, client],
-    ] as const) {
-      sockets.add(socket);
-      socket.on('error', () => undefined);
-      socket.on('close', () => {
-        sockets.delete(socket);
-        other.destroy();
-      });
-    }
   });
-  server.listen(socketPath);
-  await once(server, 'listening');
-  return {
-    endpoint: `unix://${socketPath}`,
-    requests,
-    close: async () => {
-      server.close();
-      for (const socket of sockets) socket.destroy();
-      await once(server, 'close');
-    },
-  };
+  return { ...proxy, requests };
 }
 
 /** How much of the time between two instants the Engine had something to answer, in milliseconds. */

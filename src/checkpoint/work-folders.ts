@@ -23,8 +23,12 @@ export interface Frozen {
 /** What the next start has to do after a kill. */
 interface Left {
   readonly unfinished: string;
-  readonly frozen: Frozen | null;
+  /** '' where none stands still, and where an older cridock has left it. */
+  readonly containerId: string;
+  readonly freezer: Frozen['freezer'] | null;
 }
+
+const NOTHING: Left = { unfinished: '', containerId: '', freezer: null };
 
 const LEFT = 'left.json';
 
@@ -46,7 +50,7 @@ export class WorkFolders {
     const unfinished = target === undefined ? '' : join(dirname(target), `.${basename(target)}.${name}`);
     await mkdir(this.#dir, { recursive: true, mode: 0o700 });
     await mkdir(path, { mode: 0o700 });
-    const left: Left = { unfinished, frozen: frozen ?? null };
+    const left: Left = { ...NOTHING, unfinished, ...frozen };
     await writeFile(join(path, LEFT), JSON.stringify(left), { mode: 0o600 });
     return { path, unfinished, remove: () => this.#remove(path, left) };
   }
@@ -67,8 +71,7 @@ export class WorkFolders {
       const path = join(this.#dir, name);
       if (!(await isDumping(path))) await this.#takeAway(path);
       else {
-        const containerId =
-          (await readLeft(join(path, LEFT)).catch(() => undefined))?.frozen?.containerId ?? '';
+        const { containerId } = await readLeft(join(path, LEFT)).catch(() => NOTHING);
         this.#log.info('a container is still being checkpointed since before the restart', {
           path,
           containerId,
@@ -85,9 +88,9 @@ export class WorkFolders {
     try {
       const left = await readLeft(join(path, LEFT));
       // The container was let go on, unless what does that was killed too.
-      const freezer = left?.frozen?.freezer;
-      if (freezer) await writeFile(freezer.file, freezer.thaw, { flag: 'r+' }).catch(() => undefined);
-      await this.#remove(path, left ?? { unfinished: '', frozen: null });
+      if (left.freezer)
+        await writeFile(left.freezer.file, left.freezer.thaw, { flag: 'r+' }).catch(() => undefined);
+      await this.#remove(path, left);
       this.#log.info('took away what was left of a checkpoint', { path });
     } catch (error) {
       this.#log.warn('what is left of a checkpoint stays', { path, error: messageOf(error) });
@@ -100,13 +103,13 @@ export class WorkFolders {
   }
 }
 
-/** Undefined for a folder that was not made whole. */
-async function readLeft(path: string): Promise<Left | undefined> {
+/** Nothing for a folder that was not made whole. */
+async function readLeft(path: string): Promise<Left> {
   try {
-    const { unfinished, frozen } = JSON.parse(await readFile(path, 'utf8')) as Partial<Left>;
-    return { unfinished: typeof unfinished === 'string' ? unfinished : '', frozen: frozen ?? null };
+    const left = JSON.parse(await readFile(path, 'utf8')) as Partial<Left>;
+    return { ...NOTHING, ...left, unfinished: typeof left.unfinished === 'string' ? left.unfinished : '' };
   } catch (error) {
-    if (isMissing(error) || error instanceof SyntaxError) return undefined;
+    if (isMissing(error) || error instanceof SyntaxError) return NOTHING;
     throw error;
   }
 }

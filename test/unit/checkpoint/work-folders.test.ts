@@ -54,6 +54,21 @@ describe('WorkFolders', () => {
     assert.equal(existsSync(gone), false);
   });
 
+  it('what a cridock of before has left is understood: it did not name the container', async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'cridock-work-'));
+    t.after(() => rmSync(folder, { recursive: true }));
+    const [freezerFile, unfinished] = [join(folder, 'freezer.state'), join(folder, '.x.tar.1')];
+    writeFileSync(freezerFile, 'frozen');
+    writeFileSync(unfinished, 'half');
+    const work = join(folder, 'work/0123456789abcdef');
+    mkdirSync(work, { recursive: true });
+    const left = { unfinished, freezer: { file: freezerFile, thaw: 'thawed' } };
+    writeFileSync(join(work, 'left.json'), JSON.stringify(left));
+    await new WorkFolders(join(folder, 'work'), silentLogger).sweep(notLater);
+    assert.equal(readFileSync(freezerFile, 'utf8'), 'thawed');
+    assert.equal(existsSync(unfinished) || existsSync(work), false);
+  });
+
   it('what is still going on is not disturbed, and taken away at its end', async (t) => {
     const folder = mkdtempSync(join(tmpdir(), 'cridock-work-'));
     t.after(() => rmSync(folder, { recursive: true }));

@@ -7,6 +7,9 @@
  *
  *   run    'R' id:32 path NUL { variable NUL } NUL input      the variables are the plugin's whole environment
  *   kill   'K' id:32                                          the plugin and its group; its answer follows all the same
+ *   make   'N' id:32                                          a network namespace with its loopback interface up; answered with
+ *                                                             'E' and the descriptor that it is held by here, or with 'F'
+ *   let go 'C' descriptor:32                                  of one that was made; not answered
  *   answer kind:8 id:32 value:32 length:32 stdout stderr      kind 'E' exited with the code `value`, 'S' ended by the signal,
  *                                                             'F' not started: an error number, 'O' printed too much
  *
@@ -16,14 +19,19 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/nsfs.h>
+#include <net/if.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -187,6 +195,33 @@ static void on_run(uint32_t id, char *frame, char *end) {
   free(frame);
 }
 
+static int bring_loopback_up(void) {
+  struct ifreq lo = {.ifr_name = "lo"};
+  int any = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (any < 0) return -1;
+  int made = ioctl(any, SIOCGIFFLAGS, &lo);
+  lo.ifr_flags |= IFF_UP;
+  if (made == 0) made = ioctl(any, SIOCSIFFLAGS, &lo);
+  close(any);
+  return made;
+}
+
+/* Makes a network namespace; answers its descriptor, or -1. No plugin is started while this process is in it. */
+static int make_namespace(void) {
+  int own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+  if (own < 0 || unshare(CLONE_NEWNET) != 0) {
+    close_end(&own);
+    return -1;
+  }
+  int made = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+  if (made >= 0 && bring_loopback_up() != 0) close_end(&made);
+  int problem = errno;
+  if (setns(own, CLONE_NEWNET) != 0) _exit(1); /* it would run plugins in there */
+  close(own);
+  errno = problem;
+  return made;
+}
+
 /* Behind each frame is a NUL, so that texts in it end. */
 static void on_frame(char *frame, size_t length) {
   uint32_t id = length < 5 ? 0 : get32(frame + 1);
@@ -194,6 +229,11 @@ static void on_frame(char *frame, size_t length) {
     on_run(id, frame, frame + length);
     return;
   }
+  if (length >= 5 && frame[0] == 'N') {
+    int made = make_namespace();
+    answer(made < 0 ? 'F' : 'E', id, (uint32_t)(made < 0 ? errno : made), NULL, 0, NULL, 0);
+  }
+  if (length >= 5 && frame[0] == 'C' && (int)id > 2 && ioctl((int)id, NS_GET_NSTYPE) == CLONE_NEWNET) close((int)id);
   for (int index = 0; length >= 5 && frame[0] == 'K' && index < run_count; index += 1) {
     if (runs[index].id != id) continue;
     kill_run(&runs[index]);

@@ -30,6 +30,7 @@ export async function buildSettings(config: Config): Promise<LiveSettings> {
     sandboxImageAuth: () =>
       sandboxImageAuth(config.podInfraContainerImage, config.podInfraContainerImageAuth),
     restoreCheckpoints: config.restoreCheckpoints,
+    networkAhead: config.networkAhead,
     minOomScoreAdj: await lowestOomScoreAdj(config.restrictOomScoreAdj),
     get imagePullProgressDeadlineMs() {
       return live.imagePullProgressDeadlineMs;

@@ -36,6 +36,8 @@ export interface Config {
   readonly streamingTls: { readonly certFile: string; readonly keyFile: string } | undefined;
   /** Whether containers may be made from checkpoints. */
   readonly restoreCheckpoints: boolean;
+  /** Whether pods are attached to their network while their sandbox starts, where that can be. */
+  readonly networkAhead: boolean;
   /** What becomes of an exec whose client is gone. */
   readonly execOrphan: 'kill' | 'kill-tty' | 'leave';
   /** Where to serve metrics and health; undefined for nowhere. */
@@ -142,6 +144,7 @@ export function loadConfig(sources: SettingSources): Config {
     streamingAddress: read('streaming-bind-addr', (text) => parseBindAddress(text === '' ? LOOPBACK : text)),
     streamingTls: certFile === '' ? undefined : { certFile, keyFile },
     restoreCheckpoints: read('restore-checkpoints', parseBoolean),
+    networkAhead: read('network-ahead', parseBoolean),
     execOrphan: read('exec-orphan', (text) => parseChoice(text, ['kill', 'kill-tty', 'leave'])),
     metricsAddress: read('metrics-bind-addr', (text) => (text === '' ? undefined : parseBindAddress(text))),
     debugSocket: read('debug-socket', optionalPath),

@@ -156,6 +156,13 @@ export const OPTIONS = {
     describe:
       'Make containers from checkpoints where an image is one: whoever can name an image then says what runs with which rights',
   },
+  'network-ahead': {
+    kind: 'boolean',
+    default: 'false',
+    group: 'Network',
+    describe:
+      'Attach pods to their network while their sandbox starts, and not after: it takes CNI and the companion runtime',
+  },
   'network-plugin': {
     kind: 'text',
     words: ['cni', ''],

@@ -18,6 +18,8 @@ export interface StartFacts {
   readonly adjustments: Adjustments;
   /** As in `ConfigEdit`. */
   readonly userNamespacePath?: string | undefined;
+  /** As in `ConfigEdit`. */
+  readonly networkNamespacePath?: string | undefined;
   readonly hugePages: Readonly<Record<string, string>>;
   readonly unified: Readonly<Record<string, string>>;
   readonly edits?: readonly OciEdits[] | undefined;

@@ -3,6 +3,7 @@ import { access, constants, readFile, readlink } from 'node:fs/promises';
 import { release } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { REGISTERED, SHIM_RUNTIME } from '../convert/companion/runtime-names.js';
 import { readRuncFeatures, type RuncFeatures } from '../convert/companion/runc-features.js';
 import { hasSecurityOption, usesContainerdStore } from '../convert/engine-info.js';
 import type { EngineInfo } from '../docker/types.js';
@@ -23,11 +24,7 @@ export interface CompanionAbilities {
   readonly isAbsent: boolean;
 }
 
-/** The name that containerd makes the shim's of: `containerd-shim-cridock-v2`. */
-const SHIM_RUNTIME = 'io.containerd.cridock.v2';
 const SHIM = 'containerd-shim-cridock-v2';
-/** How it may be registered with an Engine whose API is older than names of shims (before 1.42), in daemon.json. */
-const REGISTERED = 'cridock';
 const SHIM_API_VERSION = '1.42';
 const PROTOCOL = 'cridock-companion 1';
 const PROBE = 'cridock-probe';
@@ -47,11 +44,6 @@ export interface CompanionPlace {
 export function isPlainRunc(info: EngineInfo, handler: string): boolean {
   const name = handler === '' ? info.DefaultRuntime : handler;
   return name === 'runc' || name === 'io.containerd.runc.v2';
-}
-
-/** True for the runtime of containers that the companion starts. */
-export function isCompanionRuntime(name: string | undefined): boolean {
-  return name === SHIM_RUNTIME || name === REGISTERED;
 }
 
 /**

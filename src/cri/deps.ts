@@ -43,6 +43,8 @@ export interface CriSettings {
   readonly containerLogs: ContainerLogSettings;
   /** Whether containers may be made from checkpoints (`--restore-checkpoints`). */
   readonly restoreCheckpoints: boolean;
+  /** Whether pods are attached to their network while their sandbox starts, where that can be (`--network-ahead`). */
+  readonly networkAhead: boolean;
 }
 
 /** Locks, and calls that identical ones may join while they are in flight. */

@@ -45,6 +45,10 @@ export class DockerBridgeNetwork implements PodNetwork {
     // Docker attaches the sandbox when it starts it.
   }
 
+  async newNamespace(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+
   async setUp(): Promise<PodNetworkResult> {
     return Promise.resolve({ ips: [] });
   }

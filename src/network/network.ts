@@ -33,6 +33,18 @@ export interface PodNetworkRequest extends PodNetworkPlan {
    * it did not, `setUp` does.
    */
   loopbackUp: boolean;
+  /**
+   * For a pod that is attached before it has a process: the path that leads to its namespace from then on, which is recorded.
+   * Where it rejects, so does `setUp`.
+   */
+  lastingNetnsPath?: (() => Promise<string>) | undefined;
+}
+
+/** A network namespace that nobody is in. */
+export interface NewNamespace {
+  /** Leads to it until it is let go, or whoever made it ends. */
+  readonly path: string;
+  letGo(): void;
 }
 
 /** What the network needs to know of a pod that is to be detached. */
@@ -76,6 +88,8 @@ export interface PodNetwork {
    * is recorded that this pod is about to be attached. Throws as `setUp`.
    */
   prepare(plan: PodNetworkPlan, signal?: AbortSignal): Promise<void>;
+  /** A namespace with its loopback interface up, for a pod that is yet to start; undefined where pods cannot be attached so. */
+  newNamespace(): Promise<NewNamespace | undefined>;
   /**
    * Attaches the pod, after `prepare` or without. On failure everything that was attached is detached again before it throws
    * (UNAVAILABLE when there is no usable configuration, INVALID_ARGUMENT that names a malformed field or annotation,

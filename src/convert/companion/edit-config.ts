@@ -7,6 +7,8 @@ import { withEdits, type OciEdits } from './oci-edits.js';
 export interface ConfigEdit extends Adjustments {
   /** Path of the pod's user namespace, to be joined; undefined where it is to be made. */
   readonly userNamespacePath?: string | undefined;
+  /** Path of a network namespace to be joined; undefined where the runtime is to make one, as Docker asks it. */
+  readonly networkNamespacePath?: string | undefined;
   /** Where the root file system is shown with the pod's owners. */
   readonly rootPath?: string | undefined;
   /** Whether the kernel maps owners on tmpfs (6.3). */
@@ -27,7 +29,8 @@ const PING_GROUPS = 'net.ipv4.ping_group_range';
 /** The container's config.json with what Docker cannot say. */
 export function editConfig(config: OciConfig, edit: ConfigEdit): OciConfig {
   const { ambient = [], edits = [] } = edit;
-  const own = withLimits(withUserNamespace(withMounts(withAmbient(config, ambient), edit), edit), edit);
+  const namespaces = withUserNamespace(withNetworkNamespace(config, edit), edit);
+  const own = withLimits(withMounts(withAmbient(namespaces, ambient), edit), edit);
   return edits.reduce(withEdits, own);
 }
 
@@ -84,6 +87,13 @@ function withUserNamespace(config: OciConfig, edit: ConfigEdit): OciConfig {
       ...(linux.sysctl && { sysctl: withMappedPingGroups(linux.sysctl, maps) }),
     },
   };
+}
+
+function withNetworkNamespace(config: OciConfig, { networkNamespacePath: path }: ConfigEdit): OciConfig {
+  if (path === undefined) return config;
+  const { linux = {} } = config;
+  const others = (linux.namespaces ?? []).filter(({ type }) => type !== 'network');
+  return { ...config, linux: { ...linux, namespaces: [...others, { type: 'network', path }] } };
 }
 
 /** Docker lets every group ping; the kernel takes only groups that the namespace has. */

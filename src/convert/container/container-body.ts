@@ -21,6 +21,7 @@ import { checkSameUserNamespace } from '../security/user-namespace.js';
 import { adjustmentsFact, type Adjustments } from '../companion/adjustments.js';
 import { askedAdjustments, type CompanionUse } from '../companion/asked-adjustments.js';
 import type { IdMaps } from '../companion/id-maps.js';
+import { isCompanionRuntime } from '../companion/runtime-names.js';
 import { stopSignalName } from './stop-signal.js';
 import { identityText, NO_USER_FIELDS, userAndGroups, type ImageUsers } from '../security/user.js';
 import { checkAbsolutePath, checkArguments, requireContainerConfig } from '../text/validate.js';
@@ -142,6 +143,12 @@ export function containerBody(
   return { name, body };
 }
 
+/** The runtime of a pod's containers: that of its sandbox, unless the companion started that for the network's sake. */
+function podRuntime({ facts, inspect }: ContainerBodyOptions['sandbox']): string | undefined {
+  const { Runtime } = inspect.HostConfig;
+  return isCompanionRuntime(Runtime) ? facts.runtimeHandler || undefined : Runtime;
+}
+
 /** What ties the container to its pod, and confines it. */
 function podHostConfig(
   linux: LinuxContainerConfig__Output | null,
@@ -150,7 +157,7 @@ function podHostConfig(
 ): HostConfig {
   const { sandbox, companion } = options;
   const { CgroupParent } = sandbox.inspect.HostConfig;
-  const Runtime = adjustments === undefined ? sandbox.inspect.HostConfig.Runtime : companion.runtime;
+  const Runtime = adjustments === undefined ? podRuntime(sandbox) : companion.runtime;
   const context = linux?.security_context ?? null;
   const oomScoreAdj = requireOomScoreAdj(
     'config.linux.resources.oom_score_adj',

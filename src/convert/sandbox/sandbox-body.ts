@@ -18,7 +18,7 @@ import {
   type Profile,
 } from '../security/security-profile.js';
 import { selinuxOptions } from '../security/selinux.js';
-import { sandboxSysctls } from './sysctls.js';
+import { isNetworkSysctl, sandboxSysctls } from './sysctls.js';
 import { adjustmentsFact } from '../companion/adjustments.js';
 import type { CompanionUse } from '../companion/asked-adjustments.js';
 import type { IdMaps } from '../companion/id-maps.js';
@@ -38,10 +38,23 @@ export interface SandboxBodyOptions {
   cgroupDriver: EngineInfo['CgroupDriver'];
   /** The companion runtime for this handler. */
   companion: CompanionUse;
+  /** Whether pods may be attached to their network while their container starts, where all for it is there. */
+  networkAhead: boolean;
   /** The lowest oom_score_adj that may be asked of the Engine. */
   minOomScoreAdj: number;
   /** Text of the file at `sandboxSeccompProfilePath`. */
   seccompProfileText?: string | undefined;
+}
+
+/** A sandbox's container, and how it is to be started. */
+export interface SandboxBody {
+  readonly name: string;
+  readonly body: ContainerCreateBody;
+  readonly userNamespace: IdMaps | undefined;
+  /** Whether the companion runtime starts it. */
+  readonly isByCompanion: boolean;
+  /** Whether its network may be set up in a namespace that is made before it starts. */
+  readonly networkAhead: boolean;
 }
 
 /** The pause process is the last thing to kill when memory runs out; killing it ends the pod. */
@@ -64,10 +77,7 @@ export function sandboxSeccompProfilePath(config: PodSandboxConfig__Output): str
  * Name and create body of the container that holds a pod's namespaces, with cri-dockerd's shape. INVALID_ARGUMENT
  * or UNIMPLEMENTED that names the field for what is malformed or cannot be done.
  */
-export function sandboxBody(
-  config: PodSandboxConfig__Output,
-  options: SandboxBodyOptions,
-): { name: string; body: ContainerCreateBody; userNamespace: IdMaps | undefined } {
+export function sandboxBody(config: PodSandboxConfig__Output, options: SandboxBodyOptions): SandboxBody {
   const { metadata } = requireSandboxConfig(config);
   checkText('config.hostname', config.hostname, MAX_HOSTNAME_BYTES);
   const context = config.linux?.security_context ?? null;
@@ -76,7 +86,14 @@ export function sandboxBody(
   if (userNamespace !== undefined && !options.companion.userNamespaces) {
     throw unsupported(USERNS_FIELD, options.companion.missing);
   }
-  const runtime = userNamespace === undefined ? options.runtimeHandler : options.companion.runtime;
+  const networkAhead =
+    options.networkAhead &&
+    options.companion.runtime !== undefined &&
+    namespaces.NetworkMode === 'none' &&
+    userNamespace === undefined &&
+    !Object.keys(config.linux?.sysctls ?? {}).some(isNetworkSysctl);
+  const isByCompanion = networkAhead || userNamespace !== undefined;
+  const runtime = isByCompanion ? options.companion.runtime : options.runtimeHandler;
   const isHostNetwork = namespaces.NetworkMode === 'host';
   const { User, GroupAdd } = pauseUser(context);
   const published = publishedPorts(isHostNetwork ? [] : podPortMappings(config.port_mappings));
@@ -114,7 +131,7 @@ export function sandboxBody(
       ...(runtime && { Runtime: runtime }),
     },
   };
-  return { name, body, userNamespace };
+  return { name, body, userNamespace, isByCompanion, networkAhead };
 }
 
 const FIXED_HOST_CONFIG: HostConfig = {

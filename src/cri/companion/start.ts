@@ -1,6 +1,6 @@
 import type { StartFacts } from '../../companion/companion.js';
 import { cdiEdits } from '../../companion/cdi-edits.js';
-import { isCompanionRuntime } from '../../companion/examine.js';
+import { isCompanionRuntime } from '../../convert/companion/runtime-names.js';
 import type { Adjustments } from '../../convert/companion/adjustments.js';
 import type { OciEdits } from '../../convert/companion/oci-edits.js';
 import { configEdits } from '../../convert/nri/config-edits.js';
@@ -28,14 +28,23 @@ export type CompanionStartDeps = Pick<
   | 'settings'
 >;
 
-/** Has the Engine start a sandbox's container, with the pod's user namespace where it has one. */
+/** How a sandbox's container differs from what the Engine would start. */
+export interface SandboxStart {
+  /** Whether it was made for the companion runtime. */
+  readonly isByCompanion: boolean;
+  readonly userNamespace: Adjustments['userNamespace'];
+  /** Leads to the network namespace that is to be the pod's; undefined where the runtime makes it. */
+  readonly networkNamespacePath?: string | undefined;
+}
+
+/** Has the Engine start a sandbox's container. */
 export async function startSandboxContainer(
   { companion, engine }: Pick<CriDeps, 'companion' | 'engine'>,
   id: string,
-  userNamespace: Adjustments['userNamespace'],
+  { isByCompanion, userNamespace, networkNamespacePath }: SandboxStart,
 ): Promise<void> {
-  if (userNamespace === undefined) return engine.startContainer(id);
-  const facts = { adjustments: { userNamespace }, hugePages: {}, unified: {} };
+  if (!isByCompanion) return engine.startContainer(id);
+  const facts = { adjustments: { userNamespace }, networkNamespacePath, hugePages: {}, unified: {} };
   await companion.starting(id, facts, () => engine.startContainer(id));
 }
 

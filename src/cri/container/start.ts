@@ -12,7 +12,7 @@ import { logModeOf, logSourceOf } from './log.js';
 import type { CriDeps } from '../deps.js';
 import { containerOrThrow } from '../lookup.js';
 import { podLockKey } from '../../state/picture.js';
-import { isCompanionRuntime } from '../../companion/examine.js';
+import { isCompanionRuntime } from '../../convert/companion/runtime-names.js';
 import { needsSettingAfterwards } from '../../limits/limits-before-start.js';
 import { startMember } from '../companion/start.js';
 import { holdNodeLimits, nodeLimitsOf, setHeldLimits } from '../../limits/node-limits.js';

@@ -8,7 +8,7 @@ import { ASKED } from '../../convert/nri/adjustable.js';
 import { configEdits } from '../../convert/nri/config-edits.js';
 import { readCdiDevices } from '../../node/cdi-specs.js';
 import { companionUse } from '../companion/use.js';
-import { isCompanionRuntime } from '../../companion/examine.js';
+import { isCompanionRuntime } from '../../convert/companion/runtime-names.js';
 import type { ContainerAdjustment__Output } from '../../gen/nri/pkg/api/v1alpha1/ContainerAdjustment.js';
 import type { ContainerAdjustment } from '../../gen/nri/pkg/api/v1alpha1/ContainerAdjustment.js';
 import { ContainerState } from '../../gen/runtime/v1/ContainerState.js';

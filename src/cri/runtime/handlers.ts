@@ -1,4 +1,4 @@
-import { isCompanionRuntime } from '../../companion/examine.js';
+import { isCompanionRuntime } from '../../convert/companion/runtime-names.js';
 import type { EngineInfo } from '../../docker/types.js';
 import { invalidArgument } from '../../util/cri-error.js';
 import type { CriDeps } from '../deps.js';

@@ -23,6 +23,21 @@ export async function attachSandbox(
   await deps.network.setUp({ ...plan, netnsPath, loopbackUp: isLoopbackUp(sandbox.pid) }, signal);
 }
 
+/**
+ * Gives a sandbox its network in a namespace that its container is yet to join, while that starts. What is recorded waits for the
+ * container to run: the namespace is known by its process then. Where it does not start, nothing stays attached.
+ */
+export async function attachAhead(
+  deps: Pick<CriDeps, 'network'>,
+  plan: PodNetworkPlan,
+  netnsPath: string,
+  running: Promise<SandboxRecord>,
+  signal: AbortSignal,
+): Promise<void> {
+  const lastingNetnsPath = async (): Promise<string> => reachableNetns(await running);
+  await deps.network.setUp({ ...plan, netnsPath, loopbackUp: true, lastingNetnsPath }, signal);
+}
+
 /** What the network is to know of a sandbox that is being made. */
 export function networkPlan(
   sandboxId: string,

@@ -1,12 +1,15 @@
-import { sandboxBody, sandboxSeccompProfilePath } from '../../convert/sandbox/sandbox-body.js';
-import type { IdMaps } from '../../convert/companion/id-maps.js';
+import {
+  sandboxBody,
+  sandboxSeccompProfilePath,
+  type SandboxBody,
+} from '../../convert/sandbox/sandbox-body.js';
 import { SPEC_HASH, withSpecHash } from '../../convert/text/spec-hash.js';
-import type { ContainerCreateBody } from '../../docker/types.js';
 import type { PodSandboxConfig__Output } from '../../gen/runtime/v1/PodSandboxConfig.js';
 import type { RunPodSandboxRequest__Output } from '../../gen/runtime/v1/RunPodSandboxRequest.js';
 import type { RunPodSandboxResponse } from '../../gen/runtime/v1/RunPodSandboxResponse.js';
+import type { NewNamespace } from '../../network/network.js';
 import { checkpointOf } from '../../state/checkpoint-format.js';
-import { isHostNetwork, isReady, ownFact, type SandboxRecord } from '../../state/records.js';
+import { isReady, ownFact, type SandboxRecord } from '../../state/records.js';
 import type { CallContext } from '../../util/call-context.js';
 import { Code, CriError, hasCode, invalidArgument, messageOf } from '../../util/cri-error.js';
 import { checkProfiles } from '../container/checks.js';
@@ -19,7 +22,7 @@ import { SECCOMP_FIELD, readSeccompProfile } from '../seccomp-profile.js';
 import { checkRuntimeHandler } from '../runtime/handlers.js';
 import type { NriDeps } from '../nri/deps.js';
 import { showPod, untilShown } from '../nri/tell-pods.js';
-import { attachSandbox, networkPlan } from './network.js';
+import { attachAhead, attachSandbox, networkPlan } from './network.js';
 import { reclaimVanishedSandbox } from './reclaim.js';
 import { removeSandbox, type RemoveSandboxDeps } from './remove.js';
 
@@ -60,7 +63,8 @@ export async function runPodSandbox(
   await checkRuntimeHandler(deps, 'runtime_handler', runtimeHandler, ctx.signal);
   await checkProfiles(config.linux?.security_context ?? null, info);
   const seccompPath = sandboxSeccompProfilePath(config);
-  const { name, body, userNamespace } = sandboxBody(config, {
+  const { name, body, ...how } = sandboxBody(config, {
+    networkAhead: deps.settings.networkAhead,
     companion: await companionUse(deps, info, runtimeHandler),
     image: deps.settings.podInfraContainerImage,
     runtimeHandler,
@@ -70,7 +74,7 @@ export async function runPodSandbox(
     seccompProfileText: seccompPath && (await readSeccompProfile(seccompPath, SECCOMP_FIELD)),
   });
   const { body: whole, specHash } = withSpecHash(body);
-  const plan: SandboxPlan = { name, config, userNamespace, body: deps.seal.onto(name, whole), specHash };
+  const plan: SandboxPlan = { ...how, name, config, body: deps.seal.onto(name, whole), specHash };
   const id = await deps.sandboxRuns.join(
     `${name} ${plan.specHash}`,
     (signal, progress) => {
@@ -82,12 +86,9 @@ export async function runPodSandbox(
   return { pod_sandbox_id: id };
 }
 
-interface SandboxPlan {
-  readonly name: string;
+interface SandboxPlan extends SandboxBody {
   readonly config: PodSandboxConfig__Output;
-  readonly body: ContainerCreateBody;
   readonly specHash: string;
-  readonly userNamespace: IdMaps | undefined;
 }
 
 async function makeSandbox(
@@ -109,11 +110,13 @@ async function makeNewSandbox(
   progress: Progress,
   show: () => void,
 ): Promise<string> {
-  const started = await deps.mirror.during(plan.name, () => startSandbox(deps, plan, signal, progress));
+  const { started, isAttached } = await deps.mirror.during(plan.name, () =>
+    startSandbox(deps, plan, signal, progress),
+  );
   await orClearAway(deps, started.id, async () => {
     signal.throwIfAborted();
-    progress('attaching its network');
-    if (!isHostNetwork(started)) {
+    if (!isAttached) {
+      progress('attaching its network');
       await attachSandbox(deps, started, networkPlan(started.id, plan.config, plan.body), signal);
     }
     if (!isReady(started)) await deps.mirror.remake(started.id);
@@ -128,31 +131,103 @@ async function makeNewSandbox(
   return started.id;
 }
 
-/** Makes the pause container and starts it, as yet without a network. */
+/** A sandbox whose container runs. */
+interface Started {
+  readonly started: SandboxRecord;
+  /** False where it has yet to be given a network. */
+  readonly isAttached: boolean;
+}
+
+/** Makes the pause container and starts it; its network is set up meanwhile, where that can be. */
 async function startSandbox(
   deps: RunSandboxDeps,
   plan: SandboxPlan,
   signal: AbortSignal,
   progress: Progress,
-): Promise<SandboxRecord> {
+): Promise<Started> {
   progress('creating its container');
-  const id = await createSandbox(deps, plan, signal, progress);
-  return orClearAway(deps, id, async () => {
-    signal.throwIfAborted();
-    progress('starting its container');
-    // The disk takes the records meanwhile. None of this may be under way when the sandbox is cleared away.
-    const outcomes = await Promise.allSettled([
-      startSandboxContainer(deps, id, plan.userNamespace),
-      deps.checkpoints.write(id, checkpointOf(plan.config)),
-      plan.body.HostConfig.NetworkMode === 'host'
-        ? undefined
-        : deps.network.prepare(networkPlan(id, plan.config, plan.body), signal),
-    ]);
-    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
-    const started = await deps.mirror.reach(id, ({ pid }) => pid !== 0);
-    if (started?.kind !== 'sandbox') throw vanished(id);
-    return started;
+  const making = plan.networkAhead ? newNamespace(deps) : Promise.resolve(undefined);
+  const id = await createSandbox(deps, plan, signal, progress).catch(async (error: unknown) => {
+    (await making)?.letGo();
+    throw error;
   });
+  return orClearAway(deps, id, async () => {
+    const namespace = await making;
+    if (namespace === undefined) return startThenAttach(deps, id, plan, signal, progress);
+    // It is held from here on, also for what clears away after a failure.
+    return deps.podNamespaces.with(id, [namespace.path], async (path) => {
+      namespace.letGo();
+      return path === ''
+        ? startThenAttach(deps, id, plan, signal, progress)
+        : startAndAttach(deps, id, plan, path, signal, progress);
+    });
+  });
+}
+
+/** Where it cannot be had now, the pod gets its network after its start. */
+async function newNamespace({
+  network,
+  log,
+}: Pick<CriDeps, 'network' | 'log'>): Promise<NewNamespace | undefined> {
+  try {
+    return await network.newNamespace();
+  } catch (error) {
+    log.warn('no network namespace can be made ahead of a pod sandbox', { error: messageOf(error) });
+    return undefined;
+  }
+}
+
+async function startThenAttach(
+  deps: RunSandboxDeps,
+  id: string,
+  plan: SandboxPlan,
+  signal: AbortSignal,
+  progress: Progress,
+): Promise<Started> {
+  signal.throwIfAborted();
+  progress('starting its container');
+  const isHostNetwork = plan.body.HostConfig.NetworkMode === 'host';
+  // The disk takes the records meanwhile. None of this may be under way when the sandbox is cleared away.
+  await all([
+    startSandboxContainer(deps, id, plan),
+    deps.checkpoints.write(id, checkpointOf(plan.config)),
+    isHostNetwork ? Promise.resolve() : deps.network.prepare(networkPlan(id, plan.config, plan.body), signal),
+  ]);
+  return { started: await runningSandbox(deps, id), isAttached: isHostNetwork };
+}
+
+/** In a network namespace that the container's runtime joins. */
+async function startAndAttach(
+  deps: RunSandboxDeps,
+  id: string,
+  plan: SandboxPlan,
+  netnsPath: string,
+  signal: AbortSignal,
+  progress: Progress,
+): Promise<Started> {
+  signal.throwIfAborted();
+  progress('starting its container and attaching its network');
+  const starting = startSandboxContainer(deps, id, { ...plan, networkNamespacePath: netnsPath });
+  const running = starting.then(() => runningSandbox(deps, id));
+  const network = networkPlan(id, plan.config, plan.body);
+  await all([
+    running,
+    deps.checkpoints.write(id, checkpointOf(plan.config)),
+    attachAhead(deps, network, netnsPath, running, signal),
+  ]);
+  return { started: await running, isAttached: true };
+}
+
+async function runningSandbox({ mirror }: Pick<CriDeps, 'mirror'>, id: string): Promise<SandboxRecord> {
+  const started = await mirror.reach(id, ({ pid }) => pid !== 0);
+  if (started?.kind !== 'sandbox') throw vanished(id);
+  return started;
+}
+
+/** Waits for all of the work, and throws the first failure's reason. */
+async function all(work: readonly Promise<unknown>[]): Promise<void> {
+  const outcomes = await Promise.allSettled(work);
+  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
 }
 
 function whyNotReady({ id, status, problem }: SandboxRecord): string {

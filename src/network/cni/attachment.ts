@@ -1,6 +1,6 @@
 import { invalidArgument } from '../../util/cri-error.js';
 import type { PodDetachRequest, PodNetworkPlan } from '../network.js';
-import type { JsonObject } from './json-object.js';
+import { isJsonObject, type JsonObject } from './json-object.js';
 import { isCniName } from './names.js';
 import { parseSinglePlugin, type NetworkConfig } from './network-config.js';
 
@@ -41,6 +41,21 @@ export function newAttachment(
     cniArgs: podArgs(plan),
     capabilityArgs,
     result: undefined,
+  };
+}
+
+/** The same attachment where another path leads to the namespace from now on, also in what plugins are given on CHECK and DEL. */
+export function atPath(attachment: Attachment, netnsPath: string): Attachment {
+  const { result } = attachment;
+  const before = attachment.netnsPath;
+  const interfaces: unknown[] = Array.isArray(result?.['interfaces']) ? result['interfaces'] : [];
+  const moved = interfaces.map((entry) =>
+    isJsonObject(entry) && entry['sandbox'] === before ? { ...entry, sandbox: netnsPath } : entry,
+  );
+  return {
+    ...attachment,
+    netnsPath,
+    result: result && interfaces.length > 0 ? { ...result, interfaces: moved } : result,
   };
 }
 

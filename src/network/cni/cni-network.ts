@@ -3,6 +3,7 @@ import { KeyedMutex } from '../../util/keyed-mutex.js';
 import type { Logger } from '../../util/log.js';
 import type {
   NetworkCondition,
+  NewNamespace,
   PodDetachRequest,
   PodNetwork,
   PodNetworkPlan,
@@ -10,7 +11,14 @@ import type {
   PodNetworkResult,
   RecordedNetwork,
 } from '../network.js';
-import { goneSandbox, loopbackOf, newAttachment, POD_INTERFACE, type Attachment } from './attachment.js';
+import {
+  atPath,
+  goneSandbox,
+  loopbackOf,
+  newAttachment,
+  POD_INTERFACE,
+  type Attachment,
+} from './attachment.js';
 import { AttachmentCache } from './cache.js';
 import { bandwidthArgs, capabilityArgs, declaredArgs } from './capabilities.js';
 import { PluginChain, type OnCniOperation } from './chain.js';
@@ -129,6 +137,10 @@ export class CniNetwork implements PodNetwork {
     );
   }
 
+  async newNamespace(): Promise<NewNamespace | undefined> {
+    return this.#plugins.newNamespace();
+  }
+
   async setUp(request: PodNetworkRequest, signal?: AbortSignal): Promise<PodNetworkResult> {
     const what = `attaching sandbox ${request.sandboxId} to the network`;
     return this.#perSandbox(request.sandboxId, what, (limited) => this.#setUp(request, limited), signal);
@@ -223,7 +235,10 @@ export class CniNetwork implements PodNetwork {
       if (ips.length === 0) {
         throw new CriError(Code.UNKNOWN, `CNI network ${attachment.network.name} gave the pod no address`);
       }
-      await this.#cache.write({ ...attachment, result });
+      const lasting = await request.lastingNetnsPath?.();
+      await this.#cache.write(
+        lasting === undefined ? { ...attachment, result } : atPath({ ...attachment, result }, lasting),
+      );
       return { ips };
     } catch (error) {
       await this.#rollBack(attachment);

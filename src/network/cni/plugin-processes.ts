@@ -1,3 +1,5 @@
+import type { NewNamespace } from '../network.js';
+
 /** A program to run with an environment that is all it gets, and what to write to its standard input. */
 export interface PluginProgram {
   /** Absolute. */
@@ -26,6 +28,8 @@ export interface PluginProcesses {
    * is no room for it; CriError UNAVAILABLE when what ran it is gone
    */
   run(program: PluginProgram, signal: AbortSignal): Promise<PluginExit>;
+  /** A network namespace with its loopback interface up; undefined where none can be made. */
+  newNamespace(): Promise<NewNamespace | undefined>;
   /** Ends what was started to run plugins; plugins that run, run on. */
   close(): void;
 }

@@ -4,6 +4,7 @@ import { getSystemErrorName } from 'node:util';
 import { Code, CriError, messageOf } from '../../util/cri-error.js';
 import { startFailure, started } from '../../util/started.js';
 import { REAP_MS } from './plugin-processes.js';
+import type { NewNamespace } from '../network.js';
 import type { PluginExit, PluginProcesses, PluginProgram } from './plugin-processes.js';
 
 /** A length, then: kind, id, value, and the length of what the plugin printed to stdout; numbers have 32 bits, the kind 8. */
@@ -77,6 +78,21 @@ export class PluginRunner implements PluginProcesses {
       clearTimeout(reaping);
       signal.removeEventListener('abort', onAbort);
     }
+  }
+
+  async newNamespace(): Promise<NewNamespace> {
+    const id = this.#nextId();
+    const answer = this.#answer(id);
+    this.#child.stdin.write(frame('N', id, Buffer.alloc(0)));
+    const { kind, value } = await answer;
+    if (kind !== 'E') {
+      throw new CriError(
+        Code.UNAVAILABLE,
+        `a network namespace cannot be made: ${getSystemErrorName(-value)}`,
+      );
+    }
+    const letGo = (): void => void this.#child.stdin.write(frame('C', value, Buffer.alloc(0)));
+    return { path: `/proc/${this.#child.pid}/fd/${value}`, letGo };
   }
 
   close(): void {

@@ -34,6 +34,10 @@ export class SpawnedPlugins implements PluginProcesses {
     };
   }
 
+  async newNamespace(): Promise<undefined> {
+    return Promise.resolve(undefined); // only a process of one thread can go into one and come back
+  }
+
   close(): void {
     // Nothing was started beside the plugins.
   }

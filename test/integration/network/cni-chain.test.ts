@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 import { Code, hasCode } from '../../../src/util/cri-error.js';
+import { deferred } from '../../../src/util/deferred.js';
 import { CniSetup, givesAddress, detaching, podRequest } from './cni-setup.js';
 
 const CHAIN = {
@@ -215,6 +216,44 @@ describe('a chain of plugins', () => {
       ],
     );
     assert.deepEqual((await setup.network().recorded(POD.sandboxId))?.netnsPath, POD.netnsPath);
+  });
+
+  it('of a namespace without a process is recorded by the path that leads to it later', async () => {
+    const interfaces = [{ name: 'veth1' }, { name: 'eth0', sandbox: '/proc/7/fd/9' }];
+    const ips = [{ address: '10.9.0.3/24', interface: 1 }];
+    const result = JSON.stringify({ cniVersion: '1.0.0', interfaces, ips });
+    await setup.installScript('second', `if [ "$CNI_COMMAND" = ADD ]; then echo '${result}'; fi`);
+    const network = setup.network();
+    const later = deferred();
+    const ahead = {
+      ...POD,
+      netnsPath: '/proc/7/fd/9',
+      lastingNetnsPath: () => later.promise.then(() => POD.netnsPath),
+    };
+    const attaching = network.setUp(ahead);
+    while ((await setup.calls()).length < 2) await sleep(10);
+    assert.deepEqual((await network.recorded(POD.sandboxId))?.ips, []);
+    later.resolve();
+    await attaching;
+    assert.deepEqual(await network.recorded(POD.sandboxId), { ips: ['10.9.0.3'], netnsPath: POD.netnsPath });
+    await setup.forgetCalls();
+    await setup.network().check(POD.sandboxId, POD.netnsPath);
+    for (const { netns, input } of await setup.calls()) {
+      assert.equal(netns, POD.netnsPath);
+      assert.deepEqual(input['prevResult'], {
+        cniVersion: '1.0.0',
+        interfaces: [{ name: 'veth1' }, { name: 'eth0', sandbox: POD.netnsPath }],
+        ips,
+      });
+    }
+  });
+
+  it('of a namespace without a process is undone when the pod does not start', async () => {
+    const network = setup.network();
+    const lastingNetnsPath = () => Promise.reject(new Error('it did not start'));
+    await assert.rejects(network.setUp({ ...POD, lastingNetnsPath }), /it did not start/);
+    assert.deepEqual(await setup.commands(), ['ADD first', 'ADD second', 'DEL second', 'DEL first']);
+    assert.deepEqual((await network.recorded(POD.sandboxId))?.ips, []);
   });
 
   it('is undone for a pod that was prepared and has not started', async () => {

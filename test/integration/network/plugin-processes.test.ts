@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { copyFile, mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -187,6 +187,30 @@ describe('the helper that runs plugins', { skip: noHelper }, () => {
     assert.equal(readFileSync(`/proc/${helper}/task/${helper}/children`, 'utf8').trim(), '');
     shared.close();
     await until('its end', () => helpers().length === 0);
+  });
+
+  it('makes network namespaces, whose loopback interface is up, and goes into none itself', async () => {
+    const inside = (path: string) =>
+      execFileSync('nsenter', [`--net=${path}`, 'ip', '-o', 'addr'], { encoding: 'utf8' });
+    const own = readlinkSync('/proc/self/ns/net');
+    const runner = await PluginRunner.start(HELPER, () => undefined);
+    try {
+      const made = await Promise.all([1, 2, 3].map(() => runner.newNamespace()));
+      const all = new Set(made.map(({ path }) => readlinkSync(path)));
+      assert.equal(all.size, 3);
+      assert.ok(!all.has(own));
+      assert.match(
+        inside(made[0]?.path ?? ''),
+        /^1: lo +inet 127\.0\.0\.1\/8 [^\n]*\n1: lo +inet6 ::1\/128 [^\n]*\n$/,
+      );
+      assert.equal((await runner.run(trueProgram, never)).code, 0);
+      const [helper = ''] = made[0]?.path.split('/fd/') ?? [];
+      assert.equal(readlinkSync(`${helper}/ns/net`), own);
+      for (const each of made) each.letGo();
+      await until('them to be let go', () => made.every(({ path }) => !existsSync(path)));
+    } finally {
+      runner.close();
+    }
   });
 
   it('is started again when it has died; what it was running is told as failed', async () => {

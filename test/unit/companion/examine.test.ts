@@ -3,7 +3,8 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { examineCompanion, isCompanionRuntime, isPlainRunc } from '../../../src/companion/examine.js';
+import { examineCompanion, isPlainRunc } from '../../../src/companion/examine.js';
+import { isCompanionRuntime } from '../../../src/convert/companion/runtime-names.js';
 import { checkCompanion } from '../../../src/doctor/companion-checks.js';
 import type { EngineInfo } from '../../../src/docker/types.js';
 

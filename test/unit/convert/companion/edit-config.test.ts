@@ -43,6 +43,16 @@ describe('editConfig', () => {
     assert.ok(!old.mounts?.some((mount) => mount.destination === '/dev/shm' && 'uidMappings' in mount));
   });
 
+  it('joins a network namespace that is there, in the place of a new one', () => {
+    const path = '/proc/7/fd/9';
+    const namespaces = [{ type: 'network' }, { type: 'mount' }];
+    const { linux } = editConfig(
+      { ...CONFIG, linux: { namespaces } },
+      { ...NOTHING, networkNamespacePath: path },
+    );
+    assert.deepEqual(linux?.namespaces, [{ type: 'mount' }, { type: 'network', path }]);
+  });
+
   it('joins that of the sandbox', () => {
     const { linux } = editConfig(CONFIG, { ...NOTHING, userNamespace, userNamespacePath: '/proc/7/ns/user' });
     assert.deepEqual(linux?.namespaces?.[1], { type: 'user', path: '/proc/7/ns/user' });

@@ -21,6 +21,7 @@ const options: SandboxBodyOptions = {
   runtimeHandler: '',
   podNetworkMode: 'none',
   cgroupDriver: 'cgroupfs',
+  networkAhead: false,
   companion: {
     runtime: undefined,
     userNamespaces: false,
@@ -63,6 +64,25 @@ describe('sandboxBody', () => {
     assert.deepEqual(body.Healthcheck, { Test: ['NONE'] });
     assert.equal(body.HostConfig.Init, false);
     assert.equal(body.HostConfig.Runtime, undefined);
+  });
+
+  it('is made for the companion where its network may be set up ahead of its start', () => {
+    const companion = { ...options.companion, runtime: 'io.containerd.cridock.v2' };
+    const ahead = { ...options, companion, networkAhead: true };
+    const runtimeOf = (change: PodSandboxConfig, how: SandboxBodyOptions = ahead) => {
+      const { networkAhead, body } = sandboxBody(sandboxConfig(change), how);
+      return [networkAhead, body.HostConfig.Runtime];
+    };
+    assert.deepEqual(runtimeOf({}), [true, companion.runtime]);
+    const not = [false, undefined];
+    assert.deepEqual(runtimeOf({}, { ...ahead, networkAhead: false }), not);
+    assert.deepEqual(runtimeOf({}, { ...ahead, companion: options.companion }), not);
+    assert.deepEqual(runtimeOf({}, { ...ahead, podNetworkMode: 'default' }), not);
+    const inNode = { security_context: { namespace_options: { network: NamespaceMode.NODE } } };
+    assert.deepEqual(runtimeOf({ linux: inNode }), not);
+    // The kernel gives new interfaces what stands there, and plugins read it.
+    assert.deepEqual(runtimeOf({ linux: { sysctls: { 'net/ipv6/conf/default/forwarding': '1' } } }), not);
+    assert.deepEqual(runtimeOf({ linux: { sysctls: { 'kernel.shmmni': '1' } } }), [true, companion.runtime]);
   });
 
   it('asks for the lowest oom_score_adj that the host allows', () => {

@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { ContainerCgroup } from '../limits/container-cgroup.js';
 import { Code, CriError } from '../util/cri-error.js';
 import { deferred } from '../util/deferred.js';
+import { parseStat, treeIsAlive } from '../util/process-tree.js';
 import { unlessAborted } from '../util/unless-aborted.js';
 import type { Bundle } from './bundle.js';
 
@@ -34,7 +35,8 @@ export interface DumpOrder {
 /** Names in the work folder. */
 export const IMAGES = 'checkpoint';
 const SCRIPT = 'dump.sh';
-const PID = 'pid';
+/** What the kernel says of the script's process, by which it is known later. */
+const PROCESS = 'process';
 const RUNTIME_LOG = 'runtime.log';
 /** Words of cgroup v1's `freezer.state`. */
 const V1_STATE = { frozen: 'frozen'.toUpperCase(), thawed: 'thawed'.toUpperCase() };
@@ -149,12 +151,17 @@ export class DumpProcess {
     throw this.#failure('cannot be checkpointed', await this.#reason());
   }
 
-  /** Lets the container go on. Resolves when the process has ended; where it was killed, the container is let go from here. */
+  /**
+   * Lets the container go on. Resolves when the process has ended; where it was killed, the container is let go from here, once
+   * criu has ended, which freezes it anew.
+   */
   async end(): Promise<void> {
     this.#child.stdin?.end();
     await this.#ended.promise;
-    const { file, thaw } = this.#order.freezer;
-    if (this.#child.exitCode !== 0) await writeFile(file, thaw, { flag: 'r+' }).catch(() => undefined);
+    if (this.#child.exitCode === 0) return;
+    const { work, freezer } = this.#order;
+    await dumpEnded(work);
+    await writeFile(freezer.file, freezer.thaw, { flag: 'r+' }).catch(() => undefined);
   }
 
   /** The next line that it says; undefined when it has ended. */
@@ -189,14 +196,12 @@ export class DumpProcess {
 }
 
 /**
- * Whether the process with this work folder is still at it, though its cridock is gone. Then it lets the container go on at its
- * end; one that has not told its pid yet finds no folder, or nobody to freeze the container for.
+ * Whether the process with this work folder, or what it has started, is still at it. The process lets the container go on at its
+ * end, unless it was killed; one that has not told of itself yet finds no folder, or nobody to freeze the container for.
  */
 export async function isDumping(work: string): Promise<boolean> {
-  const pid = await readFile(join(work, PID), 'utf8').catch(() => '');
-  if (!/^\d+\n$/.test(pid)) return false;
-  const words = await readFile(`/proc/${pid.trim()}/cmdline`, 'utf8').catch(() => '');
-  return words.split('\0').includes(join(work, SCRIPT)); // the pid may be another's by now
+  const stat = await readFile(join(work, PROCESS), 'utf8').catch(() => '');
+  return stat.endsWith('\n') && treeIsAlive(parseStat(stat));
 }
 
 /** Resolves when it is not; keeps no process from ending. */
@@ -232,7 +237,7 @@ function scriptText({ containerId, bundle, freezer, criu, work }: DumpOrder): st
     `PATH=${quoted(`${criu}:${bundle.path}`)}`,
     'export PATH',
     `trap 'exit 1' HUP INT TERM PIPE`,
-    `echo $$ >${quoted(join(work, PID))} || exit 1`,
+    `read -r stat </proc/$$/stat && echo "$stat" >${quoted(join(work, PROCESS))} || exit 1`,
     `trap "echo ${freezer.thaw} >${file.replaceAll('"', '\\"')}" EXIT`,
     `echo ${freezer.freeze} >${file} || exit 1`,
     'echo freezing',

@@ -24,16 +24,19 @@ const ROUND_PAUSE_MS = 5;
 
 /** What /proc/<pid>/stat says; undefined when there is no such process. */
 export function readProcess(pid: number): ProcessFacts | undefined {
-  let stat: string;
   try {
-    stat = readSmallFile(`/proc/${pid}/stat`);
+    return parseStat(readSmallFile(`/proc/${pid}/stat`));
   } catch {
     return undefined;
   }
+}
+
+/** Reads the text of a `/proc/<pid>/stat`. */
+export function parseStat(stat: string): ProcessFacts {
   // The program's name, in parentheses, may hold blanks and parentheses itself.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return {
-    pid,
+    pid: Number(stat.slice(0, stat.indexOf(' '))),
     parentPid: Number(fields[1]),
     session: Number(fields[3]),
     startTicks: Number(fields[19]),

@@ -1,10 +1,19 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { after, before, describe, it, type TestContext } from 'node:test';
 import { noEngine } from '../../support/cridock-process.js';
 import { slowCriu, testCriu, withCriu } from '../../support/criu.js';
 import { refusal, TestNode, type TestContainer, type TestPod } from '../../support/test-node.js';
@@ -97,9 +106,10 @@ describe('CheckpointContainer', { skip: noCriu }, () => {
     assert.deepEqual(left(), []);
   });
 
-  it(`takes ${CHECKPOINTS} of one container beside probes and logs: nothing is lost, nothing is left`, async () => {
+  it(`takes ${CHECKPOINTS} of one container beside probes and logs: nothing is lost, nothing is left`, async (t) => {
     const container = await node.start(pod, { run: COUNTER });
     const end = new AbortController();
+    t.after(() => end.abort());
     const failures: string[] = [];
     let probes = 0;
     const probe = async (): Promise<void> => {
@@ -212,8 +222,9 @@ describe('CheckpointContainer', { skip: noCriu }, () => {
   });
 });
 
-describe('CheckpointContainer, and a kill of cridock while criu is at it', { skip: noCriu }, () => {
-  it('the container goes on when criu is done, and gets no command and no other checkpoint before', async (t) => {
+describe('CheckpointContainer, and a kill while criu is at it', { skip: noCriu }, () => {
+  /** A container whose checkpoint is begun, by a criu that takes its time. */
+  async function begin(t: TestContext) {
     const slow = mkdtempSync(join(tmpdir(), 'cridock-criu-'));
     t.after(() => rmSync(slow, { recursive: true }));
     const begun = slowCriu(folder, slow, 3000);
@@ -224,21 +235,55 @@ describe('CheckpointContainer, and a kill of cridock while criu is at it', { ski
     const checkpoint = async (): Promise<void> => {
       await node.runtime.CheckpointContainer({ container_id: id, location, timeout: '0' });
     };
-    const call = checkpoint().catch(() => undefined);
+    const work = join(node.cridock.directory, 'root', 'checkpoint-work');
+    const count = async (): Promise<number> => {
+      const request = { container_id: id, cmd: ['cat', '/count'], timeout: '30' };
+      return Number((await node.runtime.ExecSync(request)).stdout.toString());
+    };
+    const call = refusal(checkpoint());
     await until('criu', () => existsSync(begun));
+    /** The process that freezes the container, and lets it go on. */
+    const killScript = (): void => {
+      const [pid = ''] = readFileSync(join(work, readdirSync(work)[0] ?? '', 'process'), 'utf8').split(' ');
+      process.kill(Number(pid), 'SIGKILL');
+    };
+    return { node, call, checkpoint, count, work, location, killScript };
+  }
+
+  it('of cridock: the container goes on when criu is done, and gets no command and no other checkpoint before', async (t) => {
+    const { node, call, checkpoint, count, work } = await begin(t);
     await node.cridock.kill9();
     await call;
     await node.cridock.restart();
-    const work = join(node.cridock.directory, 'root', 'checkpoint-work');
     assert.equal(readdirSync(work).length, 1, 'criu is done already');
-    const count = async (): Promise<number> => {
-      const request = { container_id: id, cmd: ['cat', '/count'], timeout: '10' };
-      return Number((await node.runtime.ExecSync(request)).stdout.toString());
-    };
     const before = await count();
     await checkpoint();
     await until('the counter to go on', async () => (await count()) > before);
     assert.deepEqual(readdirSync(work), []);
+  });
+
+  it('of cridock and of what lets the container go on: it goes on all the same', async (t) => {
+    const { node, call, count, work, killScript } = await begin(t);
+    killScript();
+    await node.cridock.kill9();
+    await call;
+    await node.cridock.restart();
+    assert.equal(readdirSync(work).length, 1, 'criu is done already');
+    const before = await count();
+    await until('the counter to go on', async () => (await count()) > before);
+    assert.deepEqual(readdirSync(work), []);
+  });
+
+  it('of what lets the container go on: it goes on all the same, and the caller is told', async (t) => {
+    const { call, checkpoint, count, work, location, killScript } = await begin(t);
+    killScript();
+    const { code, text } = await call;
+    assert.equal(code, 'INTERNAL', text);
+    assert.equal(existsSync(location), false);
+    const before = await count();
+    await until('the counter to go on', async () => (await count()) > before);
+    assert.deepEqual(readdirSync(work), []);
+    await checkpoint();
   });
 });
 

@@ -79,8 +79,10 @@ describe('WorkFolders', () => {
     const { path } = await folders.make(undefined, frozen);
     const script = join(path, 'dump.sh');
     writeFileSync(script, 'read -r _\n');
-    const process = spawn('sh', [script], { stdio: ['pipe', 'ignore', 'ignore'] });
-    writeFileSync(join(path, 'pid'), `${process.pid ?? 0}\n`);
+    // As the real one it has a session of its own; what it starts is of that, also without it.
+    const process = spawn('sh', [script], { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
+    t.after(() => process.kill('SIGKILL'));
+    writeFileSync(join(path, 'process'), readFileSync(`/proc/${process.pid}/stat`));
     const later: [string, Promise<void>][] = [];
     await folders.sweep((id, work) => later.push([id, work()]));
     assert.deepEqual(

@@ -114,7 +114,8 @@ export class LogFollower {
     let pauseMs = 0;
     while (!this.#stop.signal.aborted) {
       try {
-        await delay(pauseMs, undefined, { signal: this.#stop.signal });
+        // A timer takes a millisecond at least, and somebody may wait for the log of a container that has ended.
+        if (pauseMs > 0) await delay(pauseMs, undefined, { signal: this.#stop.signal });
         const container = await this.#container();
         if (!container.State.Running) this.#ended.abort();
         const beganMs = performance.now();

@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # Rehearses that nothing is changed or left on a node, however starts by the companion runtime are cut off: pods with user
 # namespaces are started while cridock, dockerd, containerd, a shim or the companion are killed at random instants; every file of
-# the layer store and every mount is held against what was there before.
+# the layer store, every mount and every address is held against what was there before.
 #
-# Usage:  rehearse.sh [ENGINE [--runs N] [--seed N]]     (default: 28.5.2, 20 runs, seed 1)
+# Usage:  rehearse.sh [ENGINE [--runs N] [--seed N] [--plain]]     (default: 28.5.2, 20 runs, seed 1)
+#   --plain: pods without user namespaces, which do without the companion; with CRIDOCK_NETWORK_AHEAD=true they have it for
+#   their network
 # Output: a line a run, with its seed; the last line is "N passed, N failed". Exit status 0 when none failed.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../support/common.sh

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate, setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -13,8 +13,8 @@ import { until } from '../support/until.js';
 import { differences, treeOf } from './layer-truth.js';
 
 /**
- * Starts pods with user namespaces while what starts them is killed, and holds every file of the layer store and every mount
- * of the node against what was there before. Run by test/companion/rehearse.sh, in a mount namespace of its own.
+ * Starts pods with user namespaces while what starts them is killed, and holds every file of the layer store, every mount
+ * of the node and every address of pods against what was there before. Run by test/companion/rehearse.sh, in a mount namespace of its own.
  *
  * A daemon that is killed leaves containers' layers and mounts of its own, with any runtime (`--plain` shows it with pods that
  * do without the companion). These are told, and counted as there from then on: whole layers of containers and Docker's own mounts,
@@ -100,6 +100,9 @@ async function rehearse(kind: Kind, random: () => number): Promise<string> {
     line.startsWith('- ') ? wasFirst.has(line.slice(2)) : !isKilled || !isDockersOwn(line),
   );
   if (wrong.length > 0) throw new Error(wrong.slice(0, 10).join('\n'));
+  await until('no address in use', () => leases().length === 0, 30_000).catch(() => {
+    throw new Error(`addresses in use: ${leases().join(', ')}`);
+  });
   before = { layers: treeOf(layers), mounts: nodeMounts() };
   assert.equal(readFileSync(`/proc/${witnessPid}/comm`, 'utf8'), 'sleep\n', 'the other container has ended');
   const merged = readdirSync(`/proc/${witnessPid}/root/bin`);
@@ -107,6 +110,13 @@ async function rehearse(kind: Kind, random: () => number): Promise<string> {
   const remains = left.length > 0 ? ', Docker left something of its own' : '';
   const failed = outcomes.filter(({ status }) => status === 'rejected').length;
   return `${killed}, ${failed > 0 ? 'starts failed' : 'all started'}${remains}`;
+}
+
+/** Addresses that pods have of the network plugins. */
+function leases(): string[] {
+  const { directory, bridge } = node.cridock;
+  const folder = join(directory, 'ipam', bridge);
+  return existsSync(folder) ? readdirSync(folder).filter((name) => /^\d/.test(name)) : [];
 }
 
 /** What is not as it was before. */

@@ -66,4 +66,9 @@ install -m 644 "$work/third-party-notices.txt" "$work/bundled.txt" dist/package/
 deploy/package/node.sh --hashes >dist/package/node-packages.txt
 deploy/helper/build.sh "dist/package/libexec-$arch" "$arch" >&2
 deploy/companion/build.sh "dist/package/libexec-$arch" "$arch" >&2
+# From where it is it finds them as where it is installed: else what is measured with it runs without.
+if [ "$arch" = "$machine" ]; then
+  mkdir -p dist/libexec
+  ln -sfn "../package/libexec-$arch" dist/libexec/cridock
+fi
 echo "$out"

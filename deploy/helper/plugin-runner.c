@@ -8,7 +8,7 @@
  *   run    'R' id:32 path NUL { variable NUL } NUL input      the variables are the plugin's whole environment
  *   kill   'K' id:32                                          the plugin and its group; its answer follows all the same
  *   make   'N' id:32                                          a network namespace with its loopback interface up; answered with
- *                                                             'E' and the descriptor that it is held by here, or with 'F'
+ *                                                             'N' and the descriptor that it is held by here, or with 'F'
  *   let go 'C' descriptor:32                                  of one that was made; not answered
  *   answer kind:8 id:32 value:32 length:32 stdout stderr      kind 'E' exited with the code `value`, 'S' ended by the signal,
  *                                                             'F' not started: an error number, 'O' printed too much
@@ -231,7 +231,7 @@ static void on_frame(char *frame, size_t length) {
   }
   if (length >= 5 && frame[0] == 'N') {
     int made = make_namespace();
-    answer(made < 0 ? 'F' : 'E', id, (uint32_t)(made < 0 ? errno : made), NULL, 0, NULL, 0);
+    answer(made < 0 ? 'F' : 'N', id, (uint32_t)(made < 0 ? errno : made), NULL, 0, NULL, 0);
   }
   if (length >= 5 && frame[0] == 'C' && (int)id > 2 && ioctl((int)id, NS_GET_NSTYPE) == CLONE_NEWNET) close((int)id);
   for (int index = 0; length >= 5 && frame[0] == 'K' && index < run_count; index += 1) {

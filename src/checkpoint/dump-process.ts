@@ -42,7 +42,7 @@ const RUNTIME_LOG = 'runtime.log';
 const V1_STATE = { frozen: 'frozen'.toUpperCase(), thawed: 'thawed'.toUpperCase() };
 const FREEZE_TIMEOUT_MS = 30_000;
 const FREEZE_PAUSE_MS = 5;
-const END_PAUSE_MS = 50;
+const END_PAUSE_MS = 200;
 const ROUNDS_TO_THAW = 20;
 const SYSTEMD_RUNS = '/run/systemd/system';
 /** Of messages that are passed on. */

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../cli/config.js';
+import { isCompanionRuntime } from '../convert/companion/runtime-names.js';
 import { KIND_LABEL } from '../convert/text/labels.js';
 import { CRI_LOG_MODE, LOG_MODE } from '../convert/container/log-config.js';
 import type { Engine } from '../docker/engine.js';
@@ -69,7 +70,7 @@ export async function surveyPods(engine: Engine, config: Config, direction: 'fro
     const remarks = [
       ...(await checkpointRemarks(config, sandbox.Id)),
       ...networkRemarks(config, sandbox, attached),
-      ...(direction === 'to' ? logRemarks(containers) : []),
+      ...(direction === 'to' ? [...logRemarks(containers), ...runtimeRemarks(sandbox)] : []),
     ];
     const { podName, namespace } = recognised.parsed;
     const { Running: running } = sandbox.State;
@@ -172,4 +173,10 @@ function logRemarks(containers: readonly SurveyedContainer[]): string[] {
       ({ name }) =>
         `the log of ${name} stops at the switch until its container is made anew (docker logs still has it)`,
     );
+}
+
+/** cri-dockerd gives containers the runtime of their sandbox, and the companion starts only cridock's. */
+function runtimeRemarks({ HostConfig, State }: ContainerInspect): string[] {
+  if (!isCompanionRuntime(HostConfig.Runtime) || !State.Running) return [];
+  return ['the companion runtime started its sandbox: cri-dockerd can start no more containers in it'];
 }

@@ -36,7 +36,11 @@ const go = () => {
 go();
 `;
 
-describe('--network-ahead', { skip: noCompanion }, () => {
+/** Engines before 27 switch IPv6 off in the namespace, and take the pod's addresses away. */
+const isOld = /^(20|2[0-6])\./.test(process.env['CRIDOCK_TEST_COMPANION_ENGINE'] ?? '');
+const noAhead = noCompanion || (isOld && 'this Engine takes no network ahead');
+
+describe('--network-ahead', { skip: noAhead }, () => {
   let node: TestNode;
   let bin: string;
   before(async () => {
@@ -71,7 +75,7 @@ describe('--network-ahead', { skip: noCompanion }, () => {
     const own = readlinkSync('/proc/self/ns/net');
     const children = readFileSync(`/proc/${node.cridock.pid}/task/${node.cridock.pid}/children`, 'utf8');
     return [String(node.cridock.pid), ...children.trim().split(' ')].flatMap((pid) =>
-      readdirSync(`/proc/${pid}/fd`)
+      descriptorsOf(pid)
         .map((fd) => readlink(`/proc/${pid}/fd/${fd}`))
         .filter((target) => target.startsWith('net:') && target !== own),
     );
@@ -92,7 +96,7 @@ describe('--network-ahead', { skip: noCompanion }, () => {
     assert.match(inside, new RegExp(`eth0 +inet ${ip.replaceAll('.', '\\.')}/`));
     assert.match(inside, /lo +inet 127\.0\.0\.1/);
     assert.ok(info);
-    // Of the namespace that was made nobody knows more than of any other pod's: CHECK and DEL are given the lasting path.
+    // Of the namespace that was made nobody knows more than of any other pod's: CHECK is given the lasting path.
     const [check = '', ...more] = calls().slice(1);
     assert.deepEqual(more, []);
     const [, , netns, sandbox] = check.split(' ');
@@ -114,7 +118,7 @@ describe('--network-ahead', { skip: noCompanion }, () => {
     assert.equal(again.pod_sandbox_id, pod.id);
   });
 
-  it('leaves pods alone that have network settings of the kernel, or a namespace of users', async () => {
+  it('leaves pods alone that have network settings of the kernel', async () => {
     const sysctls = { 'net.ipv4.ip_local_port_range': '1024 60000' };
     const { id } = await node.pod({ linux: { sysctls } });
     assert.equal(isCompanionRuntime(runtimeOf(id)), false);
@@ -138,6 +142,15 @@ describe('--network-ahead', { skip: noCompanion }, () => {
   it('leaves nothing of a pod whose container does not start', async () => {
     const [pods, leased] = [allPods(), leases()];
     // Docker takes it, and the kernel does not.
+    const { text } = await refusal(node.pod({ linux: { sysctls: { 'kernel.shmmni': 'many' } } }));
+    assert.match(text, /shmmni/);
+    assert.deepEqual([allPods(), leases(), held()], [pods, leased, []]);
+  });
+
+  it('does not wait for plugins whose pod does not start', async (t) => {
+    const [pods, leased] = [allPods(), leases()];
+    writeFileSync(join(bin, 'hold'), '');
+    t.after(() => rmSync(join(bin, 'hold')));
     const { text } = await refusal(node.pod({ linux: { sysctls: { 'kernel.shmmni': 'many' } } }));
     assert.match(text, /shmmni/);
     assert.deepEqual([allPods(), leases(), held()], [pods, leased, []]);
@@ -183,18 +196,30 @@ describe('--network-ahead', { skip: noCompanion }, () => {
   }
 });
 
-describe('--network-ahead on a node whose companion cannot be used', { skip: noCompanion }, () => {
-  it('attaches pods after their start', async () => {
-    const node = await TestNode.start(['--network-ahead', '--network-plugin=']);
-    try {
-      const { id } = await node.pod();
-      const { status } = await node.runtime.PodSandboxStatus({ pod_sandbox_id: id, verbose: false });
-      assert.notEqual(status?.network?.ip ?? '', '');
-    } finally {
-      await node.close();
+describe('--network-ahead where the network cannot be had ahead', { skip: noCompanion }, () => {
+  it("attaches pods after their start: an old Engine, and Docker's own network", async () => {
+    for (const flags of [...(isOld ? [[]] : []), ['--network-plugin=']]) {
+      const node = await TestNode.start(['--network-ahead', ...flags]);
+      try {
+        const { id } = await node.pod();
+        const { status } = await node.runtime.PodSandboxStatus({ pod_sandbox_id: id, verbose: false });
+        assert.notEqual(status?.network?.ip ?? '', '');
+        const { HostConfig } = await node.engine.inspectContainer(id);
+        assert.equal(isCompanionRuntime(HostConfig.Runtime), false);
+      } finally {
+        await node.close();
+      }
     }
   });
 });
+
+function descriptorsOf(pid: string): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/fd`);
+  } catch {
+    return []; // it has ended
+  }
+}
 
 function readlink(path: string): string {
   try {

@@ -15,23 +15,23 @@ export function testCriu(): { folder: string } | { missing: string } {
 }
 
 /**
- * Makes, in the folder `slow`, a criu that ends `endsLaterMs` after its work is done, as for a large container. By the file that
- * is answered it tells that its work has begun.
+ * Makes, in the folder `slow`, a criu whose work ends when it is told to, as for a large container. By the file `begun` it tells that
+ * its work has begun; the file `end`, or the end of the folder, ends it.
  */
-export function slowCriu(folder: string, slow: string, endsLaterMs: number): string {
-  const [program, begun] = [join(folder, 'criu'), join(slow, 'begun')];
+export function slowCriu(folder: string, slow: string): { begun: string; end: string } {
+  const [program, begun, end] = [join(folder, 'criu'), join(slow, 'begun'), join(slow, 'end')];
   const script = [
     '#!/bin/sh',
     `[ "$1" = swrk ] || exec ${program} "$@"`,
     `: >${begun}`,
     `${program} "$@"`,
     'status=$?',
-    `sleep ${endsLaterMs / 1000}`,
+    `while [ -e ${begun} ] && [ ! -e ${end} ]; do sleep 0.05; done`,
     'exit $status',
     '',
   ];
   writeFileSync(join(slow, 'criu'), script.join('\n'), { mode: 0o755 });
-  return begun;
+  return { begun, end };
 }
 
 /** The environment of a cridock that finds it. */

@@ -8,9 +8,14 @@ export const SPEC_HASH = 'spec-hash';
 /**
  * The body with its own hash as a label, and the hash. Equal requests give equal hashes: the order of map entries,
  * which Go clients shuffle, does not count.
+ *
+ * @param asked what is hashed, where the body is more than was asked for
  */
-export function withSpecHash(body: ContainerCreateBody): { body: ContainerCreateBody; specHash: string } {
-  const specHash = createHash('sha256').update(JSON.stringify(body, sortKeys)).digest('hex').slice(0, 32);
+export function withSpecHash(
+  body: ContainerCreateBody,
+  asked: object = body,
+): { body: ContainerCreateBody; specHash: string } {
+  const specHash = createHash('sha256').update(JSON.stringify(asked, sortKeys)).digest('hex').slice(0, 32);
   return {
     body: { ...body, Labels: { ...body.Labels, [OWN_LABEL_PREFIX + SPEC_HASH]: specHash } },
     specHash,

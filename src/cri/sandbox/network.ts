@@ -1,5 +1,6 @@
 import { podPortMappings } from '../../convert/sandbox/port-mappings.js';
-import type { ContainerCreateBody } from '../../docker/types.js';
+import { hasSecurityOption } from '../../convert/engine-info.js';
+import type { ContainerCreateBody, EngineInfo } from '../../docker/types.js';
 import type { DNSConfig__Output } from '../../gen/runtime/v1/DNSConfig.js';
 import type { PodSandboxConfig__Output } from '../../gen/runtime/v1/PodSandboxConfig.js';
 import { isLoopbackUp } from '../../network/loopback.js';
@@ -21,6 +22,17 @@ export async function attachSandbox(
 ): Promise<void> {
   const netnsPath = await reachableNetns(sandbox);
   await deps.network.setUp({ ...plan, netnsPath, loopbackUp: isLoopbackUp(sandbox.pid) }, signal);
+}
+
+/** Engines before 27 switch IPv6 off in each network namespace that a container starts in, which takes addresses away. */
+const AHEAD_API_VERSION = '1.46';
+
+/** Whether the Engine leaves a network be that a container is started in, and may have its containers in a namespace of the node's. */
+export function takesNetworkAhead(engine: Pick<CriDeps['engine'], 'supports'>, info: EngineInfo): boolean {
+  return (
+    engine.supports(AHEAD_API_VERSION) &&
+    !['userns', 'rootless'].some((option) => hasSecurityOption(info, option))
+  );
 }
 
 /**

@@ -22,7 +22,7 @@ import { SECCOMP_FIELD, readSeccompProfile } from '../seccomp-profile.js';
 import { checkRuntimeHandler } from '../runtime/handlers.js';
 import type { NriDeps } from '../nri/deps.js';
 import { showPod, untilShown } from '../nri/tell-pods.js';
-import { attachAhead, attachSandbox, networkPlan } from './network.js';
+import { attachAhead, attachSandbox, networkPlan, takesNetworkAhead } from './network.js';
 import { reclaimVanishedSandbox } from './reclaim.js';
 import { removeSandbox, type RemoveSandboxDeps } from './remove.js';
 
@@ -64,7 +64,7 @@ export async function runPodSandbox(
   await checkProfiles(config.linux?.security_context ?? null, info);
   const seccompPath = sandboxSeccompProfilePath(config);
   const { name, body, ...how } = sandboxBody(config, {
-    networkAhead: deps.settings.networkAhead,
+    networkAhead: deps.settings.networkAhead && takesNetworkAhead(deps.engine, info),
     companion: await companionUse(deps, info, runtimeHandler),
     image: deps.settings.podInfraContainerImage,
     runtimeHandler,
@@ -73,7 +73,9 @@ export async function runPodSandbox(
     minOomScoreAdj: deps.settings.minOomScoreAdj,
     seccompProfileText: seccompPath && (await readSeccompProfile(seccompPath, SECCOMP_FIELD)),
   });
-  const { body: whole, specHash } = withSpecHash(body);
+  // It is the same pod, whoever starts it for its network's sake.
+  const asked = { ...body, HostConfig: { ...body.HostConfig, Runtime: runtimeHandler || undefined } };
+  const { body: whole, specHash } = withSpecHash(body, how.networkAhead ? asked : body);
   const plan: SandboxPlan = { ...how, name, config, body: deps.seal.onto(name, whole), specHash };
   const id = await deps.sandboxRuns.join(
     `${name} ${plan.specHash}`,
@@ -207,13 +209,16 @@ async function startAndAttach(
 ): Promise<Started> {
   signal.throwIfAborted();
   progress('starting its container and attaching its network');
+  const network = networkPlan(id, plan.config, plan.body);
   const starting = startSandboxContainer(deps, id, { ...plan, networkNamespacePath: netnsPath });
   const running = starting.then(() => runningSandbox(deps, id));
-  const network = networkPlan(id, plan.config, plan.body);
+  // Nobody waits for plugins whose pod does not start.
+  const noStart = new AbortController();
+  running.catch((error: unknown) => noStart.abort(error));
   await all([
     running,
     deps.checkpoints.write(id, checkpointOf(plan.config)),
-    attachAhead(deps, network, netnsPath, running, signal),
+    attachAhead(deps, network, netnsPath, running, AbortSignal.any([signal, noStart.signal])),
   ]);
   return { started: await running, isAttached: true };
 }

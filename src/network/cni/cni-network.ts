@@ -1,4 +1,5 @@
 import { Code, CriError, messageOf } from '../../util/cri-error.js';
+import { unlessAborted } from '../../util/unless-aborted.js';
 import { KeyedMutex } from '../../util/keyed-mutex.js';
 import type { Logger } from '../../util/log.js';
 import type {
@@ -235,7 +236,7 @@ export class CniNetwork implements PodNetwork {
       if (ips.length === 0) {
         throw new CriError(Code.UNKNOWN, `CNI network ${attachment.network.name} gave the pod no address`);
       }
-      const lasting = await request.lastingNetnsPath?.();
+      const lasting = request.lastingNetnsPath && (await unlessAborted(request.lastingNetnsPath(), signal));
       await this.#cache.write(
         lasting === undefined ? { ...attachment, result } : atPath({ ...attachment, result }, lasting),
       );

@@ -13,6 +13,8 @@ const HEAD_BYTES = 13;
 /** Of the answer that the runner sends when it is ready. */
 const READY_ID = 0;
 const IDS = 2 ** 32;
+/** As a rule it takes a millisecond; a pod can do without one made ahead. */
+const NAMESPACE_TIMEOUT_MS = 2_000;
 
 /** One answer of the runner: see deploy/helper/plugin-runner.c. */
 interface Answer {
@@ -84,15 +86,16 @@ export class PluginRunner implements PluginProcesses {
     const id = this.#nextId();
     const answer = this.#answer(id);
     this.#child.stdin.write(frame('N', id, Buffer.alloc(0)));
-    const { kind, value } = await answer;
-    if (kind !== 'E') {
-      throw new CriError(
-        Code.UNAVAILABLE,
-        `a network namespace cannot be made: ${getSystemErrorName(-value)}`,
-      );
+    const timer = setTimeout(() => this.#onAnswer(id, KILLED), NAMESPACE_TIMEOUT_MS);
+    try {
+      const { kind, value } = await answer;
+      if (kind === 'N')
+        return { path: `/proc/${this.#child.pid}/fd/${value}`, letGo: () => this.#letGo(value) };
+      const reason = kind === 'F' ? getSystemErrorName(-value) : `not within ${NAMESPACE_TIMEOUT_MS} ms`;
+      throw new CriError(Code.UNAVAILABLE, `a network namespace cannot be made: ${reason}`);
+    } finally {
+      clearTimeout(timer);
     }
-    const letGo = (): void => void this.#child.stdin.write(frame('C', value, Buffer.alloc(0)));
-    return { path: `/proc/${this.#child.pid}/fd/${value}`, letGo };
   }
 
   close(): void {
@@ -113,9 +116,15 @@ export class PluginRunner implements PluginProcesses {
     });
   }
 
+  #letGo(descriptor: number): void {
+    this.#child.stdin.write(frame('C', descriptor, Buffer.alloc(0)));
+  }
+
   #onAnswer(id: number, answer: Answer): void {
+    const waiting = this.#waiting.get(id);
     // Late answers of those that were killed find nobody.
-    this.#waiting.get(id)?.resolve(answer);
+    waiting?.resolve(answer);
+    if (waiting === undefined && answer.kind === 'N') this.#letGo(answer.value);
     this.#waiting.delete(id);
     this.#hold(this.#waiting.size > 0);
   }

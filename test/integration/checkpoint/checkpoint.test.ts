@@ -9,6 +9,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  writeFileSync,
 } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -227,7 +228,7 @@ describe('CheckpointContainer, and a kill while criu is at it', { skip: noCriu }
   async function begin(t: TestContext) {
     const slow = mkdtempSync(join(tmpdir(), 'cridock-criu-'));
     t.after(() => rmSync(slow, { recursive: true }));
-    const begun = slowCriu(folder, slow, 3000);
+    const { begun, end } = slowCriu(folder, slow);
     const node = await TestNode.start([], withCriu(slow));
     t.after(() => node.close());
     const { id } = await node.start(await node.pod(), { run: COUNTER });
@@ -247,36 +248,42 @@ describe('CheckpointContainer, and a kill while criu is at it', { skip: noCriu }
       const [pid = ''] = readFileSync(join(work, readdirSync(work)[0] ?? '', 'process'), 'utf8').split(' ');
       process.kill(Number(pid), 'SIGKILL');
     };
-    return { node, call, checkpoint, count, work, location, killScript };
+    const letEnd = (): void => writeFileSync(end, '');
+    return { node, call, checkpoint, count, work, location, killScript, letEnd };
   }
 
   it('of cridock: the container goes on when criu is done, and gets no command and no other checkpoint before', async (t) => {
-    const { node, call, checkpoint, count, work } = await begin(t);
+    const { node, call, checkpoint, count, work, letEnd } = await begin(t);
     await node.cridock.kill9();
     await call;
     await node.cridock.restart();
-    assert.equal(readdirSync(work).length, 1, 'criu is done already');
-    const before = await count();
+    assert.equal(readdirSync(work).length, 1);
+    const counting = count();
+    letEnd();
+    const before = await counting;
     await checkpoint();
     await until('the counter to go on', async () => (await count()) > before);
     assert.deepEqual(readdirSync(work), []);
   });
 
   it('of cridock and of what lets the container go on: it goes on all the same', async (t) => {
-    const { node, call, count, work, killScript } = await begin(t);
+    const { node, call, count, work, killScript, letEnd } = await begin(t);
     killScript();
     await node.cridock.kill9();
     await call;
     await node.cridock.restart();
-    assert.equal(readdirSync(work).length, 1, 'criu is done already');
-    const before = await count();
+    assert.equal(readdirSync(work).length, 1);
+    const counting = count();
+    letEnd();
+    const before = await counting;
     await until('the counter to go on', async () => (await count()) > before);
     assert.deepEqual(readdirSync(work), []);
   });
 
   it('of what lets the container go on: it goes on all the same, and the caller is told', async (t) => {
-    const { call, checkpoint, count, work, location, killScript } = await begin(t);
+    const { call, checkpoint, count, work, location, killScript, letEnd } = await begin(t);
     killScript();
+    letEnd();
     const { code, text } = await call;
     assert.equal(code, 'INTERNAL', text);
     assert.equal(existsSync(location), false);

@@ -29,4 +29,26 @@ describe('surveyPods', () => {
     );
     assert.deepEqual(unreadable, ['k8s_POD_bad_ns_uid_0: no layer']);
   });
+
+  it('tells, on the way back, which pods the companion has started', async () => {
+    const engine = new FakeEngine();
+    engine.addImage('pause:1');
+    for (const [name, Runtime] of [
+      ['k8s_POD_own_ns_uid_0', 'io.containerd.cridock.v2'],
+      ['k8s_POD_plain_ns_uid_0', 'runc'],
+    ] as const) {
+      const Labels = { 'io.kubernetes.docker.type': 'podsandbox' };
+      const HostConfig = { IpcMode: 'shareable', Runtime };
+      await engine.startContainer(
+        await engine.createContainer(name, { Image: 'pause:1', Labels, HostConfig }),
+      );
+    }
+    const config = loadConfig({ flags: new Map(), env: {}, configFiles: [] });
+    const told = async (direction: 'from' | 'to') =>
+      (await surveyPods(engine, config, direction)).pods
+        .filter(({ remarks }) => remarks.some((remark) => remark.includes('companion runtime')))
+        .map(({ name }) => name);
+    assert.deepEqual(await told('to'), ['own']);
+    assert.deepEqual(await told('from'), []);
+  });
 });

@@ -176,6 +176,21 @@ describe('--network-ahead', { skip: noAhead }, () => {
     assert.deepEqual(leases().sort(), leased.sort());
   });
 
+  it('gives a pod addresses of both families, which the Engine leaves alone', async (t) => {
+    const list = join(node.cridock.directory, 'net.d/10-test.conflist');
+    const text = readFileSync(list, 'utf8');
+    t.after(() => writeFileSync(list, text));
+    const network = JSON.parse(text) as { plugins: { ipam?: { ranges: object[] } }[] };
+    network.plugins[0]?.ipam?.ranges.push([{ subnet: 'fd00:77::/64' }]);
+    writeFileSync(list, JSON.stringify(network));
+    const { id, pid } = await node.pod();
+    const { status } = await node.runtime.PodSandboxStatus({ pod_sandbox_id: id, verbose: false });
+    const ip = status?.network?.additional_ips[0]?.ip ?? '';
+    assert.match(ip, /^fd00:77::/);
+    const words = ['-t', String(pid), '-n', 'ip', '-6', '-o', 'addr', 'show', 'dev', 'eth0'];
+    assert.ok(execFileSync('nsenter', words, { encoding: 'utf8' }).includes(`inet6 ${ip}/64`));
+  });
+
   it('goes on without its helper', async () => {
     const children = readFileSync(`/proc/${node.cridock.pid}/task/${node.cridock.pid}/children`, 'utf8');
     const helper = children

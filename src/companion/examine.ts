@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { REGISTERED, SHIM_RUNTIME } from '../convert/companion/runtime-names.js';
 import { readRuncFeatures, type RuncFeatures } from '../convert/companion/runc-features.js';
-import { hasSecurityOption, usesContainerdStore } from '../convert/engine-info.js';
+import { userMapping, usesContainerdStore } from '../convert/engine-info.js';
 import type { EngineInfo } from '../docker/types.js';
 import { messageOf } from '../util/cri-error.js';
 
@@ -109,9 +109,8 @@ interface FoundRunc {
 }
 
 function whyNoUserNamespaces(info: EngineInfo, { path, idmap }: Found, runc: FoundRunc | undefined): string {
-  for (const option of ['userns', 'rootless']) {
-    if (hasSecurityOption(info, option)) return `the Engine itself maps users (${option})`;
-  }
+  const mapping = userMapping(info);
+  if (mapping !== undefined) return `the Engine itself maps users (${mapping})`;
   const driver = usesContainerdStore(info) ? 'overlayfs' : 'overlay2';
   if (info.Driver !== driver) return `the Engine's storage driver is ${info.Driver}, and not ${driver}`;
   if (idmap !== 'ok') return `the owners of ${info.DockerRootDir} cannot be mapped: ${idmap}`;

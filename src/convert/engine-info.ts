@@ -14,6 +14,11 @@ export function hasSecurityOption(info: EngineInfo, name: string): boolean {
   return (info.SecurityOptions ?? []).some((option) => option.split(',').includes(`name=${name}`));
 }
 
+/** The option by which the Engine itself maps users, so that containers have none of the node's; undefined for none. */
+export function userMapping(info: EngineInfo): 'userns' | 'rootless' | undefined {
+  return (['userns', 'rootless'] as const).find((option) => hasSecurityOption(info, option));
+}
+
 /**
  * True when this runtime of the Engine says that it can mount recursively read-only (`rro`): its own feature report,
  * which the Engine passes on since API 1.44.

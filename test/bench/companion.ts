@@ -8,6 +8,7 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { CompanionNode } from '../support/companion-node.js';
+import { median } from './measure.js';
 
 const turns = Number(process.argv[2] ?? 40);
 const WITH_CAPABILITY = { security: { capabilities: { add_ambient_capabilities: ['NET_BIND_SERVICE'] } } };
@@ -40,12 +41,6 @@ function cpuMs(): number {
 function rssMb(): number {
   const text = readFileSync(`/proc/${node.cridock.pid}/status`, 'utf8');
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(text)?.[1] ?? 0) / 1024;
-}
-
-function median(values: number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length / 2;
-  return ((sorted[Math.ceil(middle) - 1] ?? 0) + (sorted[Math.floor(middle)] ?? 0)) / 2;
 }
 
 try {

@@ -11,6 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { podConfig } from '../support/pods.js';
 import { TestNode } from '../support/test-node.js';
+import { median } from './measure.js';
 
 const turns = Number(process.argv[2] ?? 40);
 const AT_A_TIME = 8;
@@ -52,12 +53,6 @@ async function run({ cridock, runtime }: TestNode, pods: number): Promise<number
     await runtime.RemovePodSandbox({ pod_sandbox_id });
   }
   return tookMs;
-}
-
-function median(values: number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length / 2;
-  return ((sorted[Math.ceil(middle) - 1] ?? 0) + (sorted[Math.floor(middle)] ?? 0)) / 2;
 }
 
 async function compare(

@@ -13,9 +13,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { isCompanionRuntime } from '../../src/convert/companion/runtime-names.js';
-import type { PodSandboxConfig } from '../../src/gen/runtime/v1/PodSandboxConfig.js';
 import { noCompanion } from '../support/companion-node.js';
 import { testDockerEndpoint } from '../support/cridock-process.js';
+import { leasedAddresses } from '../support/leftovers.js';
 import { podConfig } from '../support/pods.js';
 import { refusal, TestNode } from '../support/test-node.js';
 import { until } from '../support/until.js';
@@ -60,21 +60,20 @@ describe('--network-ahead', { skip: noAhead }, () => {
     const file = join(bin, 'calls');
     return existsSync(file) ? readFileSync(file, 'utf8').trim().split('\n') : [];
   };
-  const leases = (): string[] => {
-    const folder = join(node.cridock.directory, 'ipam', node.cridock.bridge);
-    return readdirSync(folder).filter((name) => /^\d/.test(name));
-  };
+  const leases = (): string[] => leasedAddresses(node.cridock);
   const docker = (...words: string[]): string =>
     execFileSync(process.env['DOCKER'] ?? 'docker', ['-H', testDockerEndpoint, ...words], {
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'pipe'],
     }).trim();
   const runtimeOf = (id: string): string => docker('inspect', '-f', '{{.HostConfig.Runtime}}', id);
+  /** The pids of cridock's. */
+  const children = (): string[] =>
+    readFileSync(`/proc/${node.cridock.pid}/task/${node.cridock.pid}/children`, 'utf8').trim().split(' ');
   /** Network namespaces that cridock or its helper holds. */
   const held = (): string[] => {
     const own = readlinkSync('/proc/self/ns/net');
-    const children = readFileSync(`/proc/${node.cridock.pid}/task/${node.cridock.pid}/children`, 'utf8');
-    return [String(node.cridock.pid), ...children.trim().split(' ')].flatMap((pid) =>
+    return [String(node.cridock.pid), ...children()].flatMap((pid) =>
       descriptorsOf(pid)
         .map((fd) => readlink(`/proc/${pid}/fd/${fd}`))
         .filter((target) => target.startsWith('net:') && target !== own),
@@ -158,7 +157,7 @@ describe('--network-ahead', { skip: noAhead }, () => {
 
   it('is made anew after a kill of cridock while plugins are at it', async () => {
     const leased = leases();
-    const config = newConfig();
+    const config = podConfig('cut-off', node.cridock.directory);
     writeFileSync(join(bin, 'hold'), '');
     const before = calls().length;
     const call = node.runtime.RunPodSandbox({ config, runtime_handler: '' }).catch(() => undefined);
@@ -192,11 +191,7 @@ describe('--network-ahead', { skip: noAhead }, () => {
   });
 
   it('goes on without its helper', async () => {
-    const children = readFileSync(`/proc/${node.cridock.pid}/task/${node.cridock.pid}/children`, 'utf8');
-    const helper = children
-      .trim()
-      .split(' ')
-      .find((pid) => readFileSync(`/proc/${pid}/comm`, 'utf8') === 'cridock-cni\n');
+    const helper = children().find((pid) => readFileSync(`/proc/${pid}/comm`, 'utf8') === 'cridock-cni\n');
     process.kill(Number(helper), 'SIGKILL');
     const pods = await Promise.all([node.pod(), node.pod(), node.pod()]);
     for (const { id } of pods) {
@@ -205,10 +200,6 @@ describe('--network-ahead', { skip: noAhead }, () => {
     }
     assert.deepEqual(held(), []);
   });
-
-  function newConfig(): PodSandboxConfig {
-    return podConfig(`p-${Date.now()}`, node.cridock.directory);
-  }
 });
 
 describe('--network-ahead where the network cannot be had ahead', { skip: noCompanion }, () => {

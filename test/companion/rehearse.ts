@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate, setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { CompanionNode, nodeMounts } from '../support/companion-node.js';
 import { testDockerEndpoint } from '../support/cridock-process.js';
+import { leasedAddresses } from '../support/leftovers.js';
 import { sourceFile } from '../support/own-engine.js';
 import { seededRandom } from '../support/random.js';
 import type { TestPod } from '../support/test-node.js';
@@ -100,8 +101,8 @@ async function rehearse(kind: Kind, random: () => number): Promise<string> {
     line.startsWith('- ') ? wasFirst.has(line.slice(2)) : !isKilled || !isDockersOwn(line),
   );
   if (wrong.length > 0) throw new Error(wrong.slice(0, 10).join('\n'));
-  await until('no address in use', () => leases().length === 0, 30_000).catch(() => {
-    throw new Error(`addresses in use: ${leases().join(', ')}`);
+  await until('no address in use', () => leasedAddresses(node.cridock).length === 0, 30_000).catch(() => {
+    throw new Error(`addresses in use: ${leasedAddresses(node.cridock).join(', ')}`);
   });
   before = { layers: treeOf(layers), mounts: nodeMounts() };
   assert.equal(readFileSync(`/proc/${witnessPid}/comm`, 'utf8'), 'sleep\n', 'the other container has ended');
@@ -110,13 +111,6 @@ async function rehearse(kind: Kind, random: () => number): Promise<string> {
   const remains = left.length > 0 ? ', Docker left something of its own' : '';
   const failed = outcomes.filter(({ status }) => status === 'rejected').length;
   return `${killed}, ${failed > 0 ? 'starts failed' : 'all started'}${remains}`;
-}
-
-/** Addresses that pods have of the network plugins. */
-function leases(): string[] {
-  const { directory, bridge } = node.cridock;
-  const folder = join(directory, 'ipam', bridge);
-  return existsSync(folder) ? readdirSync(folder).filter((name) => /^\d/.test(name)) : [];
 }
 
 /** What is not as it was before. */

@@ -20,15 +20,18 @@ export async function leftovers(engine: Engine, cridock: CridockProcess): Promis
   return {
     containers: containers.flatMap(({ Names: names }) => names),
     interfaces: listed(`/sys/class/net/${cridock.bridge}/brif`),
-    addresses: filesBelow(path.join(cridock.directory, 'ipam')).filter((name) =>
-      /^\d+\.\d+\.\d+\.\d+$/.test(name),
-    ),
+    addresses: leasedAddresses(cridock),
     mounts: readFileSync('/proc/self/mounts', 'utf8')
       .split('\n')
       .filter((line) => line.includes(` ${rootDir}/`)),
     checkpoints: filesBelow(path.join(cridock.directory, 'root')),
     cniCache: filesBelow(path.join(cridock.directory, 'cni-cache')),
   };
+}
+
+/** The IPv4 addresses that pods have of the network plugins. */
+export function leasedAddresses({ directory }: CridockProcess): string[] {
+  return filesBelow(path.join(directory, 'ipam')).filter((name) => /^\d+\.\d+\.\d+\.\d+$/.test(name));
 }
 
 /** What is there now and was not at the start. */

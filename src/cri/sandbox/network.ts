@@ -1,5 +1,5 @@
 import { podPortMappings } from '../../convert/sandbox/port-mappings.js';
-import { hasSecurityOption } from '../../convert/engine-info.js';
+import { userMapping } from '../../convert/engine-info.js';
 import type { ContainerCreateBody, EngineInfo } from '../../docker/types.js';
 import type { DNSConfig__Output } from '../../gen/runtime/v1/DNSConfig.js';
 import type { PodSandboxConfig__Output } from '../../gen/runtime/v1/PodSandboxConfig.js';
@@ -29,10 +29,7 @@ const AHEAD_API_VERSION = '1.46';
 
 /** Whether the Engine leaves a network be that a container is started in, and may have its containers in a namespace of the node's. */
 export function takesNetworkAhead(engine: Pick<CriDeps['engine'], 'supports'>, info: EngineInfo): boolean {
-  return (
-    engine.supports(AHEAD_API_VERSION) &&
-    !['userns', 'rootless'].some((option) => hasSecurityOption(info, option))
-  );
+  return engine.supports(AHEAD_API_VERSION) && userMapping(info) === undefined;
 }
 
 /**

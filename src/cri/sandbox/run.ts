@@ -210,8 +210,8 @@ async function startAndAttach(
   signal.throwIfAborted();
   progress('starting its container and attaching its network');
   const network = networkPlan(id, plan.config, plan.body);
-  const starting = startSandboxContainer(deps, id, { ...plan, networkNamespacePath: netnsPath });
-  const running = starting.then(() => runningSandbox(deps, id));
+  const start = { ...plan, networkNamespacePath: netnsPath };
+  const running = startSandboxContainer(deps, id, start).then(() => runningSandbox(deps, id));
   // Nobody waits for plugins whose pod does not start.
   const noStart = new AbortController();
   running.catch((error: unknown) => noStart.abort(error));

@@ -1,7 +1,7 @@
 import { Code, CriError, messageOf } from '../../util/cri-error.js';
-import { unlessAborted } from '../../util/unless-aborted.js';
 import { KeyedMutex } from '../../util/keyed-mutex.js';
 import type { Logger } from '../../util/log.js';
+import { unlessAborted } from '../../util/unless-aborted.js';
 import type {
   NetworkCondition,
   NewNamespace,
@@ -237,9 +237,8 @@ export class CniNetwork implements PodNetwork {
         throw new CriError(Code.UNKNOWN, `CNI network ${attachment.network.name} gave the pod no address`);
       }
       const lasting = request.lastingNetnsPath && (await unlessAborted(request.lastingNetnsPath(), signal));
-      await this.#cache.write(
-        lasting === undefined ? { ...attachment, result } : atPath({ ...attachment, result }, lasting),
-      );
+      const attached = { ...attachment, result };
+      await this.#cache.write(lasting === undefined ? attached : atPath(attached, lasting));
       return { ips };
     } catch (error) {
       await this.#rollBack(attachment);

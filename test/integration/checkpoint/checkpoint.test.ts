@@ -249,47 +249,46 @@ describe('CheckpointContainer, and a kill while criu is at it', { skip: noCriu }
       process.kill(Number(pid), 'SIGKILL');
     };
     const letEnd = (): void => writeFileSync(end, '');
-    return { node, call, checkpoint, count, work, location, killScript, letEnd };
+    /** Starts cridock again after its kill; what a command prints that is asked for before criu is let end. */
+    const countAcrossRestart = async (): Promise<number> => {
+      await call;
+      await node.cridock.restart();
+      assert.equal(readdirSync(work).length, 1);
+      const counting = count();
+      letEnd();
+      return counting;
+    };
+    /** The container counts on, and nothing of the checkpoint is left. */
+    const goesOn = async (before: number): Promise<void> => {
+      await until('the counter to go on', async () => (await count()) > before);
+      assert.deepEqual(readdirSync(work), []);
+    };
+    return { node, call, checkpoint, count, location, killScript, letEnd, countAcrossRestart, goesOn };
   }
 
   it('of cridock: the container goes on when criu is done, and gets no command and no other checkpoint before', async (t) => {
-    const { node, call, checkpoint, count, work, letEnd } = await begin(t);
+    const { node, checkpoint, countAcrossRestart, goesOn } = await begin(t);
     await node.cridock.kill9();
-    await call;
-    await node.cridock.restart();
-    assert.equal(readdirSync(work).length, 1);
-    const counting = count();
-    letEnd();
-    const before = await counting;
+    const before = await countAcrossRestart();
     await checkpoint();
-    await until('the counter to go on', async () => (await count()) > before);
-    assert.deepEqual(readdirSync(work), []);
+    await goesOn(before);
   });
 
   it('of cridock and of what lets the container go on: it goes on all the same', async (t) => {
-    const { node, call, count, work, killScript, letEnd } = await begin(t);
+    const { node, killScript, countAcrossRestart, goesOn } = await begin(t);
     killScript();
     await node.cridock.kill9();
-    await call;
-    await node.cridock.restart();
-    assert.equal(readdirSync(work).length, 1);
-    const counting = count();
-    letEnd();
-    const before = await counting;
-    await until('the counter to go on', async () => (await count()) > before);
-    assert.deepEqual(readdirSync(work), []);
+    await goesOn(await countAcrossRestart());
   });
 
   it('of what lets the container go on: it goes on all the same, and the caller is told', async (t) => {
-    const { call, checkpoint, count, work, location, killScript, letEnd } = await begin(t);
+    const { call, checkpoint, count, location, killScript, letEnd, goesOn } = await begin(t);
     killScript();
     letEnd();
     const { code, text } = await call;
     assert.equal(code, 'INTERNAL', text);
     assert.equal(existsSync(location), false);
-    const before = await count();
-    await until('the counter to go on', async () => (await count()) > before);
-    assert.deepEqual(readdirSync(work), []);
+    await goesOn(await count());
     await checkpoint();
   });
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { Mount } from '../../../../src/gen/runtime/v1/Mount.js';
@@ -33,7 +33,10 @@ describe('mounts and devices of a container', { skip: noEngine }, () => {
   });
   after(async () => {
     await node.close();
-    for (const folder of [shared, secluded]) execFileSync('umount', ['-R', folder]);
+    for (const folder of [shared, secluded]) {
+      execFileSync('umount', ['-R', folder]);
+      rmdirSync(folder);
+    }
   });
 
   function mounted(propagation: string): string {

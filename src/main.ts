@@ -1,5 +1,8 @@
 #!/usr/bin/env node
 import { NETNS_HELPER } from './network/netns-protocol.js';
+import { optimiseNot } from './util/own-program.js';
+
+optimiseNot();
 
 // An executable file has no other way to start one of its parts.
 if (process.argv[2] === NETNS_HELPER) {

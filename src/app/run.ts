@@ -8,7 +8,7 @@ import { EXIT_SOFTWARE, onStrayErrors } from '../server/stray-errors.js';
 import { createServiceNotifier } from '../server/systemd.js';
 import { checkConnections } from './self-check.js';
 import { deferred } from '../util/deferred.js';
-import { optimiseFromNowOn, optimiseNoMore } from '../util/own-program.js';
+import { optimiseFromNowOn, optimiseNot } from '../util/own-program.js';
 
 /**
  * Runs cridock until a signal ends it, or an error after which its state is suspect; answers the exit code. `readConfig` reads the configuration anew for SIGHUP and
@@ -45,7 +45,7 @@ export async function run(config: Config, readConfig: () => Config): Promise<num
   const stopped = deferred();
   let stopping: Promise<void> | undefined;
   const stop = (): Promise<void> => {
-    optimiseNoMore();
+    optimiseNot();
     stopping ??= notifier.stopping(config.shutdownGraceMs).then(() => app.stop());
     stopping.then(stopped.resolve, stopped.reject);
     return stopped.promise;

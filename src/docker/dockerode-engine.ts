@@ -73,6 +73,10 @@ export class DockerodeEngine implements Engine {
     this.#onFetched = onFetched;
   }
 
+  get isLocal(): boolean {
+    return this.#transport.endpoint.kind === 'unix';
+  }
+
   get negotiated(): Negotiated | undefined {
     return this.#session.negotiated;
   }

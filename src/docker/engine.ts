@@ -92,6 +92,8 @@ export interface AttachStreams {
  * object's state, UNAVAILABLE when the Engine cannot be reached, CANCELLED or DEADLINE_EXCEEDED after an abort.
  */
 export interface Engine {
+  /** Whether it is reached without a network: its clock is this machine's then. */
+  readonly isLocal: boolean;
   /** The handshake's result, or undefined before the first one and after the connection was lost. */
   readonly negotiated: Negotiated | undefined;
   /** True when the negotiated API version is at least this one; false before the handshake. */

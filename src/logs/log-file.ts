@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, fstatSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Code, CriError, messageOf } from '../util/cri-error.js';
@@ -99,8 +99,7 @@ export class LogFile {
     await this.#drain();
     this.#checkedAtMs = -Infinity;
     await this.#inOrder(async () => {
-      if (this.#handle !== undefined && (await this.#isUnlinked(this.#handle)))
-        await this.#abandon(this.#handle);
+      if (this.#handle !== undefined && this.#isUnlinked(this.#handle)) await this.#abandon(this.#handle);
     });
     this.#throwIfGone();
   }
@@ -183,7 +182,7 @@ export class LogFile {
     const handle = this.#handle;
     if (handle === undefined || this.#waiting.length === 0) return true;
     try {
-      if (await this.#isUnlinked(handle)) await this.#abandon(handle);
+      if (this.#isUnlinked(handle)) await this.#abandon(handle);
       else await this.#write(handle, this.#take());
     } catch (error) {
       this.#tell(messageOf(error));
@@ -243,17 +242,17 @@ export class LogFile {
     this.#checkedAtMs = -Infinity;
     const handle = this.#handle;
     if (handle === undefined) return;
-    if (await this.#isUnlinked(handle)) await this.#abandon(handle);
+    if (this.#isUnlinked(handle)) await this.#abandon(handle);
     // Before the new one is looked at: it is the same file when nobody has renamed it.
     else await this.#dropTorn(handle);
   }
 
   /** Not looked up each time: what was written to such a file meanwhile is then found missing, and written anew. */
-  async #isUnlinked(handle: FileHandle): Promise<boolean> {
+  #isUnlinked(handle: FileHandle): boolean {
     const nowMs = performance.now();
     if (nowMs - this.#checkedAtMs < CHECK_EVERY_MS) return false;
     this.#checkedAtMs = nowMs;
-    return (await handle.stat()).nlink === 0;
+    return fstatSync(handle.fd).nlink === 0;
   }
 
   /** Nobody would read what is written here: it is found out anew what the file at the path lacks. */
@@ -285,6 +284,6 @@ export class LogFile {
 }
 
 async function cutOff(handle: FileHandle, bytes: number): Promise<void> {
-  const { size } = await handle.stat();
+  const { size } = fstatSync(handle.fd);
   await handle.truncate(size - bytes);
 }

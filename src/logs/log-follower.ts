@@ -60,6 +60,8 @@ export class LogFollower {
   /** The last line of ours that the Engine did not have. */
   #missed: Buffer | undefined;
   #isDone = false;
+  /** When the last reading began that was made after a followed one had ended; unix ms of this machine. */
+  #readOnceMoreAtMs: number | undefined;
   /** What the Engine has told of the container and was not used yet. */
   #told: ContainerInspect | undefined;
 
@@ -118,9 +120,12 @@ export class LogFollower {
         if (pauseMs > 0) await delay(pauseMs, undefined, { signal: this.#stop.signal });
         const container = await this.#container();
         if (!container.State.Running) this.#ended.abort();
+        if (this.#hasReadSince(container)) break;
         const beganMs = performance.now();
-        const isAll = await this.#readToEnd(this.#logOf(container), container.State.Running);
+        const log = this.#logOf(container);
+        const isAll = await this.#readToEnd(log, container.State.Running);
         if (isAll && hasSettled(container)) break;
+        if (!isAll && log.readTail !== undefined && this.#engine.isLocal) await this.#readOnceMore(log);
         await this.#newsOfEnd();
         pauseMs = performance.now() - beganMs > LONGEST_RETRY_MS ? 0 : nextPause(pauseMs, 1);
       } catch (error) {
@@ -131,6 +136,22 @@ export class LogFollower {
     await this.#file.close().catch((error: unknown) => {
       this.#log.warn('the log could not be closed', { error: messageOf(error) });
     });
+  }
+
+  /**
+   * As a rule a followed log ends with its container, of which the Engine tells only once it has cleared up after it: what that
+   * reading may have missed is read meanwhile.
+   */
+  async #readOnceMore(log: EngineLog): Promise<void> {
+    const beganAtMs = Date.now();
+    await this.#readToEnd(log, false);
+    this.#readOnceMoreAtMs = beganAtMs;
+  }
+
+  /** Whether all was read once more since the container's end, which is all there will be. */
+  #hasReadSince({ State: state, HostConfig: hostConfig }: ContainerInspect): boolean {
+    const isLate = hostConfig.LogConfig?.Type === 'journald';
+    return !state.Running && !isLate && Date.parse(state.FinishedAt) < (this.#readOnceMoreAtMs ?? -Infinity);
   }
 
   /** The container as the Engine told of it last, if that was not used yet, or as it tells now. */

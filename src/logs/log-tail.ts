@@ -1,3 +1,4 @@
+import { fstatSync } from 'node:fs';
 import { readdir, stat, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { isPart, TIME_BYTES, timeAndStream } from './log-record.js';
@@ -32,8 +33,8 @@ export async function readAnchor(
   path: string,
   notBefore: string,
 ): Promise<Anchor | undefined> {
-  const records = recordsIn(await readEnd(file));
-  const { ino } = await file.stat();
+  const { ino, size } = fstatSync(file.fd);
+  const records = recordsIn(await readEnd(file, size));
   for (const rotated of await rotatedFiles(path, ino)) {
     if (oldestNeeded(records) > 0) break;
     records.unshift(...recordsIn(await readEndAt(rotated)));
@@ -83,9 +84,9 @@ async function readEndAt(path: string): Promise<Buffer> {
   }
 }
 
-/** The file's last bytes, at most a window of them. */
-async function readEnd(file: FileHandle): Promise<Buffer> {
-  const { size } = await file.stat();
+/** The last bytes of a file of `size`, at most a window of them. */
+async function readEnd(file: FileHandle, size = fstatSync(file.fd).size): Promise<Buffer> {
+  if (size === 0) return Buffer.alloc(0);
   const start = Math.max(0, size - WINDOW_BYTES);
   const buffer = Buffer.alloc(size - start);
   const { bytesRead } = await file.read(buffer, 0, buffer.length, start);

@@ -40,6 +40,7 @@ const FIRST_PID = 4_194_305;
  * `exit` or removal.
  */
 export class FakeEngine implements Engine {
+  readonly isLocal = true;
   readonly #version: Negotiated;
   readonly #containers = new Map<string, ContainerInspect>();
   readonly #images = new FakeImages();

@@ -14,9 +14,21 @@ import { dirname, join } from 'node:path';
 import { beforeEach, describe, it, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { LogFollower } from '../../../src/logs/log-follower.js';
+import { deferred } from '../../../src/util/deferred.js';
 import { silentLogger } from '../../../src/util/log.js';
 import { FakeEngine } from '../../support/fake-engine.js';
 import { until } from '../../support/until.js';
+
+/** Which readings of a log the Engine is asked for from now on. */
+function readingsOf(engine: FakeEngine): string[] {
+  const reads: string[] = [];
+  const readLogs = engine.readLogs.bind(engine);
+  engine.readLogs = (of, options) => {
+    reads.push(options.follow ? 'followed' : 'to the end');
+    return readLogs(of, options);
+  };
+  return reads;
+}
 
 describe('LogFollower', () => {
   let engine: FakeEngine;
@@ -61,6 +73,48 @@ describe('LogFollower', () => {
     engine.exit(id, 0);
     await follower.done;
     assert.deepEqual(logged(path), ['stdout F a', 'stderr F b', 'stdout P no end']);
+  });
+
+  it('reads what a followed log may have missed before the Engine tells of the end, and then nothing more', async (t) => {
+    const cleared = deferred();
+    const reads = readingsOf(engine);
+    write('a\n', 0);
+    const follower = follow(t);
+    await untilLogged(1);
+    const inspect = engine.inspectContainer.bind(engine);
+    engine.inspectContainer = async (of) => {
+      await cleared.promise; // as while the Engine clears up
+      return inspect(of);
+    };
+    engine.exit(id, 0);
+    await until('both readings', () => reads.length === 2);
+    cleared.resolve();
+    follower.noteEnd(await inspect(id));
+    await follower.done;
+    assert.deepEqual(reads, ['followed', 'to the end']);
+    assert.deepEqual(logged(path), ['stdout F a']);
+  });
+
+  it('reads again what was written after a connection was lost, however soon the container ends', async (t) => {
+    write('a\n', 0);
+    const lost = new AbortController();
+    const readLogs = engine.readLogs.bind(engine);
+    engine.readLogs = async (of, options) => {
+      if (!options.follow || lost.signal.aborted) return readLogs(of, options);
+      const until = AbortSignal.any([lost.signal, ...(options.signal ? [options.signal] : [])]);
+      await readLogs(of, { ...options, signal: until }).catch(() => undefined); // looks like an end
+    };
+    const follower = follow(t);
+    await untilLogged(1);
+    const reads = readingsOf(engine);
+    lost.abort();
+    await until('the reading once more', () => reads.length === 1);
+    await delay(2); // FinishedAt has milliseconds here
+    write('b\n', 1);
+    engine.exit(id, 0);
+    follower.noteEnd(await engine.inspectContainer(id));
+    await follower.done;
+    assert.deepEqual(logged(path), ['stdout F a', 'stdout F b']);
   });
 
   it('goes on where the file ends: equal lines of one time, two streams, parts', async (t) => {

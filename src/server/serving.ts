@@ -34,7 +34,7 @@ export interface Serving {
   run<T>(work: () => T): T;
   /** Gives the call up, as if the client had. */
   abort(reason: CriError): void;
-  /** Ends the call: `answer` gives the client its status, then the call is measured and logged. */
+  /** Ends the call: `answer` gives the client its status, then, once that has left, the call is measured and logged. */
   end(served: Served, answer: () => void): void;
 }
 
@@ -62,10 +62,14 @@ export function beginServing(
       ended = true;
       answer();
       const durationMs = performance.now() - startedAtMs;
-      trace.end(served.failure?.status.code);
-      metrics.rpc(method.rpc, codeName(served.failure), durationMs);
-      logCall(log, method.rpc, served, durationMs, abort.signal.aborted);
-      endInFlight();
+      const unheard = abort.signal.aborted;
+      // The answer leaves when this turn of the event loop ends, before immediates and whatever comes in next.
+      setImmediate(() => {
+        trace.end(served.failure?.status.code);
+        metrics.rpc(method.rpc, codeName(served.failure), durationMs);
+        logCall(log, method.rpc, served, durationMs, unheard);
+        endInFlight();
+      });
     },
   };
 }

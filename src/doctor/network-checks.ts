@@ -13,12 +13,8 @@ const USUAL_BIN_DIRS = ['/usr/lib/cni', '/opt/cni/bin', '/usr/libexec/cni'];
 const EXAMPLE = '/usr/share/cridock/cni/10-bridge.conflist';
 
 /** A plugin that is somewhere else needs its folder named, any other an installation. */
-async function pluginRemedy(
-  type: string,
-  binDirs: readonly string[],
-  usual: readonly string[],
-): Promise<string> {
-  const found = await findPlugin(type, usual);
+function pluginRemedy(type: string, binDirs: readonly string[], usual: readonly string[]): string {
+  const found = findPlugin(type, usual);
   if (found !== undefined) return settingRemedy('cniBinDir', JSON.stringify([...binDirs, dirname(found)]));
   const folder = binDirs.includes('/usr/lib/cni') ? [] : ['/usr/lib/cni'];
   const name =
@@ -37,7 +33,7 @@ export async function checkPodNetwork(config: Config, usual = USUAL_BIN_DIRS): P
     const remedy =
       plugin === undefined
         ? `mv ${shellWord(path)} ${shellWord(`${path}.off`)}`
-        : await pluginRemedy(plugin, config.cniBinDirs, usual);
+        : pluginRemedy(plugin, config.cniBinDirs, usual);
     passedOver.push(level('cni-config', `${path}: ${reason}`, remedy));
   }
   if (network === undefined) {
@@ -49,25 +45,25 @@ export async function checkPodNetwork(config: Config, usual = USUAL_BIN_DIRS): P
   return [
     ...passedOver,
     ok('cni-config', `${network.path} sets up network ${network.config.name}`),
-    ...(await checkAddressPlugins(network.config, config.cniBinDirs, usual)),
+    ...checkAddressPlugins(network.config, config.cniBinDirs, usual),
   ];
 }
 
 /** The plugins that the network's own plugins run to get addresses. The others are there, or there was no network. */
-async function checkAddressPlugins(
+function checkAddressPlugins(
   network: NetworkConfig,
   binDirs: readonly string[],
   usual: readonly string[],
-): Promise<Finding[]> {
+): Finding[] {
   const types = network.plugins
     .map(({ body }) => body['ipam'])
     .map((ipam) => isJsonObject(ipam) && ipam['type']);
   const findings: Finding[] = [];
   for (const type of new Set(types)) {
     if (typeof type !== 'string') continue;
-    if ((await findPlugin(type, binDirs)) === undefined) {
+    if (findPlugin(type, binDirs) === undefined) {
       const message = `plugin ${type} is not executable in ${binDirs.join(', ')}`;
-      findings.push(failure('cni-plugins', message, await pluginRemedy(type, binDirs, usual)));
+      findings.push(failure('cni-plugins', message, pluginRemedy(type, binDirs, usual)));
     }
   }
   return findings.length > 0 ? findings : [ok('cni-plugins', 'all plugins are installed')];

@@ -251,8 +251,12 @@ export class Mirror {
 
   /** What could not be read of the picture's objects, or not now. */
   get unreadable(): ObjectRecord[] {
-    const { sandboxes, containers } = this.#picture;
-    return [...sandboxes.values(), ...containers.values()].filter(({ problem }) => problem !== undefined);
+    const found: ObjectRecord[] = [];
+    for (const record of this.#picture.sandboxes.values())
+      if (record.problem !== undefined) found.push(record);
+    for (const record of this.#picture.containers.values())
+      if (record.problem !== undefined) found.push(record);
+    return found;
   }
 
   async #readExpected(): Promise<void> {

@@ -55,8 +55,10 @@ export function logProblemOf(
 
 /** The containers that have such a problem. */
 export function logProblems(deps: Pick<CriDeps, 'logs' | 'mirror'>): { id: string; problem: LogProblem }[] {
-  return [...deps.mirror.lastKnown.containers.values()].flatMap((container) => {
+  const found: { id: string; problem: LogProblem }[] = [];
+  for (const container of deps.mirror.lastKnown.containers.values()) {
     const problem = logProblemOf(deps, container);
-    return problem === undefined ? [] : [{ id: container.id, problem }];
-  });
+    if (problem !== undefined) found.push({ id: container.id, problem });
+  }
+  return found;
 }

@@ -6,16 +6,19 @@ import type { EncodeReply } from '../../util/handler.js';
 import { insideOf } from '../../util/wire-writer.js';
 import { containerAttributes, containerEntry } from './container-messages.js';
 import { EntryList } from './entry-list.js';
+import { RuntimeHandlerList } from './runtime-handlers.js';
 import { sandboxAttributes, sandboxEntry } from './sandbox-messages.js';
 import { StatusReplies } from './status-replies.js';
 
-/** Replies, and parts of them, that are kept encoded with the records they are made of. */
+/** Replies, and parts of them, that are kept with what they are made of, most of them encoded. */
 export interface KeptReplies {
   /** Of ListPodSandbox. */
   readonly sandboxListing: EntryList<SandboxRecord>;
   /** Of ListContainers. */
   readonly containerListing: EntryList<ContainerRecord>;
   readonly statusReplies: StatusReplies;
+  /** Of Status. */
+  readonly runtimeHandlers: RuntimeHandlerList;
   /** The entries of ListPodSandboxStats. */
   readonly sandboxStatsEntries: StatsEntries<SandboxRecord>;
   /** The entries of ListContainerStats. */
@@ -30,6 +33,7 @@ export function buildReplies(encode: EncodeReply, heldLimits: JsonStore<HeldLimi
       encode('ListContainers', { containers: [containerEntry(container)] }),
     ),
     statusReplies: new StatusReplies(encode, heldLimits),
+    runtimeHandlers: new RuntimeHandlerList(),
     sandboxStatsEntries: new StatsEntries((sandbox) =>
       insideOf(encode('ListPodSandboxStats', { stats: [sandboxAttributes(sandbox)] })),
     ),

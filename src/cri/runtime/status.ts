@@ -1,8 +1,7 @@
-import { isPlainRunc, type CompanionAbilities } from '../../companion/examine.js';
-import { canMountRecursiveReadOnly, usesContainerdStore } from '../../convert/engine-info.js';
+import { isPlainRunc } from '../../companion/examine.js';
+import { usesContainerdStore } from '../../convert/engine-info.js';
 import type { EngineInfo } from '../../docker/types.js';
 import type { RuntimeCondition } from '../../gen/runtime/v1/RuntimeCondition.js';
-import type { RuntimeHandler } from '../../gen/runtime/v1/RuntimeHandler.js';
 import type { StatusRequest__Output } from '../../gen/runtime/v1/StatusRequest.js';
 import type { StatusResponse } from '../../gen/runtime/v1/StatusResponse.js';
 import type { CallContext } from '../../util/call-context.js';
@@ -14,7 +13,15 @@ import { describePlugins, pluginsReady } from './plugins.js';
 /** What it takes to tell the node's conditions. */
 export type StatusDeps = Pick<
   CriDeps,
-  'companion' | 'engine' | 'logs' | 'mirror' | 'network' | 'nri' | 'settings' | 'streaming'
+  | 'companion'
+  | 'engine'
+  | 'logs'
+  | 'mirror'
+  | 'network'
+  | 'nri'
+  | 'runtimeHandlers'
+  | 'settings'
+  | 'streaming'
 >;
 
 /** A condition names so many objects; the others it counts. */
@@ -42,7 +49,13 @@ export async function runtimeStatus(
       ],
     },
     runtime_handlers:
-      facts && companion ? runtimeHandlers(facts.info, deps.engine.supports('1.44'), companion) : [],
+      facts && companion
+        ? deps.runtimeHandlers.of({
+            info: facts.info,
+            tellsFeatures: deps.engine.supports('1.44'),
+            companion,
+          })
+        : [],
     features: {
       supplemental_groups_policy: true,
       user_namespaces_host_network: false,
@@ -92,22 +105,6 @@ function objectsReadable({ mirror }: Pick<CriDeps, 'mirror'>): RuntimeCondition 
   const more = unreadable.length > MOST_NAMED ? [`and ${unreadable.length - MOST_NAMED} more`] : [];
   const message = [...named, ...more].join('; ');
   return { type: 'ObjectsReadable', status: false, reason: first.problem.reason, message };
-}
-
-/** One handler for each of the Engine's runtimes and '' for its default one. */
-function runtimeHandlers(
-  info: EngineInfo,
-  tellsFeatures: boolean,
-  companion: CompanionAbilities,
-): RuntimeHandler[] {
-  const handler = (name: string, runtime: string): RuntimeHandler => ({
-    name,
-    features: {
-      recursive_read_only_mounts: tellsFeatures && canMountRecursiveReadOnly(info, runtime),
-      user_namespaces: companion.userNamespaces && isPlainRunc(info, name),
-    },
-  });
-  return [handler('', info.DefaultRuntime), ...handlerNames(info).map((name) => handler(name, name))];
 }
 
 /** A feature of the whole runtime is one of every handler. */

@@ -141,7 +141,7 @@ export class PluginChain {
     signal: AbortSignal,
   ): Promise<string> {
     const { type, body } = plugin;
-    const path = await findPlugin(type, this.#binDirs);
+    const path = findPlugin(type, this.#binDirs);
     if (path === undefined) {
       const text = `CNI plugin ${type}, ${command}: not installed in ${this.#binDirs.join(', ')}`;
       throw new CriError(Code.UNKNOWN, text);

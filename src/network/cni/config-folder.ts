@@ -13,8 +13,8 @@ export interface ConfigProblem {
 
 /** What a configuration folder holds now. */
 export interface FolderContent {
-  /** The network that pods are attached to, and the file that it comes from. */
-  network: { path: string; config: NetworkConfig } | undefined;
+  /** The network that pods are attached to, the file that it comes from, and its plugins' programs. */
+  network: { path: string; config: NetworkConfig; programs: string[] } | undefined;
   /** The files that were passed over, in order. */
   problems: ConfigProblem[];
 }
@@ -30,8 +30,8 @@ export async function readConfigFolder(confDir: string, binDirs: readonly string
     try {
       const text = await readFile(path, 'utf8');
       const config = path.endsWith('.conflist') ? parseNetworkList(text) : parseSinglePlugin(text);
-      await requirePlugins(config, binDirs);
-      return { network: { path, config }, problems };
+      const programs = findPlugins(config, binDirs);
+      return { network: { path, config, programs }, problems };
     } catch (error) {
       problems.push({ path, reason: messageOf(error) });
     }
@@ -56,10 +56,12 @@ async function listConfigFiles(confDir: string, problems: ConfigProblem[]): Prom
   }
 }
 
-async function requirePlugins(config: NetworkConfig, binDirs: readonly string[]): Promise<void> {
-  for (const { type } of config.plugins) {
-    if ((await findPlugin(type, binDirs)) === undefined) {
-      throw new Error(`plugin ${type} is not installed in ${binDirs.join(', ')}`);
-    }
+function findPlugins({ plugins }: NetworkConfig, binDirs: readonly string[]): string[] {
+  const programs: string[] = [];
+  for (const { type } of plugins) {
+    const program = findPlugin(type, binDirs);
+    if (program === undefined) throw new Error(`plugin ${type} is not installed in ${binDirs.join(', ')}`);
+    programs.push(program);
   }
+  return programs;
 }

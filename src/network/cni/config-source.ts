@@ -1,14 +1,16 @@
 import type { Logger } from '../../util/log.js';
 import { readConfigFolder, type FolderContent } from './config-folder.js';
+import { KeptContent } from './kept-content.js';
 
 /**
- * The node's network configuration. It is read anew for each use: what counts is always what the folder holds now,
+ * The node's network configuration. It is looked at anew for each use: what counts is always what the folder holds now,
  * whether the folder was just made, emptied or replaced. Changes are logged when they are seen.
  */
 export class ConfigSource {
   readonly #confDir: string;
   readonly #binDirs: readonly string[];
   readonly #log: Logger;
+  readonly #kept: KeptContent;
   #last: FolderContent = { network: undefined, problems: [] };
   #loggedSummary = '';
 
@@ -16,6 +18,7 @@ export class ConfigSource {
     this.#confDir = confDir;
     this.#binDirs = binDirs;
     this.#log = log;
+    this.#kept = new KeptContent(confDir);
   }
 
   /** What was found at the last look. */
@@ -25,7 +28,8 @@ export class ConfigSource {
 
   /** Looks into the folder. Never throws. */
   async read(): Promise<FolderContent> {
-    const content = await readConfigFolder(this.#confDir, this.#binDirs);
+    const content = await this.#kept.get(() => readConfigFolder(this.#confDir, this.#binDirs));
+    if (content === this.#last) return content;
     this.#last = content;
     this.#logChange(content);
     return content;

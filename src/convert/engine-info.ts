@@ -1,3 +1,4 @@
+import { isCompanionRuntime } from './companion/runtime-names.js';
 import type { EngineInfo } from '../docker/types.js';
 
 const FEATURES_KEY = 'org.opencontainers.runtime-spec.features';
@@ -38,4 +39,9 @@ export function canMountRecursiveReadOnly(info: EngineInfo, runtime: string): bo
   } catch {
     return false; // an unreadable report promises nothing
   }
+}
+
+/** The Engine's runtimes that pods may name. The companion is none of them: it takes only what cridock starts by it. */
+export function handlerNames(info: EngineInfo): string[] {
+  return Object.keys(info.Runtimes ?? {}).filter((name) => !isCompanionRuntime(name));
 }

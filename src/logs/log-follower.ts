@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Engine, LogReadOptions } from '../docker/engine.js';
 import type { ContainerInspect } from '../docker/types.js';
+import { afterAnswers } from '../util/after-answers.js';
 import { Code, CriError, hasCode, messageOf } from '../util/cri-error.js';
 import type { Logger } from '../util/log.js';
 import { jsonLogFilesOf, readJsonLog } from './json-log-files.js';
@@ -113,11 +114,14 @@ export class LogFollower {
   }
 
   async #run(): Promise<void> {
+    // Nobody waits for the beginning of a log, but for the answer to who has started the container.
+    if (this.#told?.State.Running === true) await new Promise<void>(afterAnswers);
     let pauseMs = 0;
     while (!this.#stop.signal.aborted) {
       try {
         // A timer takes a millisecond at least, and somebody may wait for the log of a container that has ended.
-        if (pauseMs > 0) await delay(pauseMs, undefined, { signal: this.#stop.signal });
+        if (pauseMs > 0 && this.#told === undefined)
+          await delay(pauseMs, undefined, { signal: this.#stop.signal });
         const container = await this.#container();
         if (!container.State.Running) this.#ended.abort();
         if (this.#hasReadSince(container)) break;

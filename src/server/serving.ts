@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import type { Deadline, Metadata } from '@grpc/grpc-js';
+import { afterAnswers } from '../util/after-answers.js';
 import type { CallContext } from '../util/call-context.js';
 import type { CallTraces } from '../util/call-traces.js';
 import { Code, CriError } from '../util/cri-error.js';
@@ -34,7 +35,7 @@ export interface Serving {
   run<T>(work: () => T): T;
   /** Gives the call up, as if the client had. */
   abort(reason: CriError): void;
-  /** Ends the call: `answer` gives the client its status, then, once that has left, the call is measured and logged. */
+  /** Ends the call: `answer` gives the client its status, then the call is measured and logged, a success once that has left. */
   end(served: Served, answer: () => void): void;
 }
 
@@ -63,13 +64,14 @@ export function beginServing(
       answer();
       const durationMs = performance.now() - startedAtMs;
       const unheard = abort.signal.aborted;
-      // The answer leaves when this turn of the event loop ends, before immediates and whatever comes in next.
-      setImmediate(() => {
+      const note = (): void => {
         trace.end(served.failure?.status.code);
         metrics.rpc(method.rpc, codeName(served.failure), durationMs);
         logCall(log, method.rpc, served, durationMs, unheard);
         endInFlight();
-      });
+      };
+      if (served.failure === undefined) afterAnswers(note);
+      else note();
     },
   };
 }

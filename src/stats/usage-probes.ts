@@ -1,3 +1,4 @@
+import { afterAnswers } from '../util/after-answers.js';
 import { openCgroup } from './cgroup.js';
 import { type Cgroup } from './cgroup-figures.js';
 import { containerCgroup, parentCgroup, parseCgroupMounts, type CgroupMounts } from './cgroup-folders.js';
@@ -67,7 +68,7 @@ export class UsageProbes {
     if (known?.pid === subject.pid) return;
     this.forget(subject.id);
     this.#subjects.set(subject.id, subject);
-    this.of(subject.id); // takes the first sample
+    afterAnswers(() => void this.of(subject.id)); // takes the first sample
   }
 
   /** It has ended or is gone. */

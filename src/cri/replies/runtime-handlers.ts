@@ -1,8 +1,7 @@
 import { isPlainRunc, type CompanionAbilities } from '../../companion/examine.js';
-import { canMountRecursiveReadOnly } from '../../convert/engine-info.js';
+import { canMountRecursiveReadOnly, handlerNames } from '../../convert/engine-info.js';
 import type { EngineInfo } from '../../docker/types.js';
 import type { RuntimeHandler } from '../../gen/runtime/v1/RuntimeHandler.js';
-import { handlerNames } from '../runtime/handlers.js';
 
 /** What the runtime handlers are made of. */
 interface Sources {

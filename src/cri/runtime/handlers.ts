@@ -1,12 +1,6 @@
-import { isCompanionRuntime } from '../../convert/companion/runtime-names.js';
-import type { EngineInfo } from '../../docker/types.js';
+import { handlerNames } from '../../convert/engine-info.js';
 import { invalidArgument } from '../../util/cri-error.js';
 import type { CriDeps } from '../deps.js';
-
-/** The Engine's runtimes that pods may name. The companion is none of them: it takes only what cridock starts by it. */
-export function handlerNames(info: EngineInfo): string[] {
-  return Object.keys(info.Runtimes ?? {}).filter((name) => !isCompanionRuntime(name));
-}
 
 /** '' asks for the default runtime; any other must be one of the Engine's (CRI: unknown handlers are refused). */
 export async function checkRuntimeHandler(

@@ -1,5 +1,5 @@
 import { isPlainRunc } from '../../companion/examine.js';
-import { usesContainerdStore } from '../../convert/engine-info.js';
+import { handlerNames, usesContainerdStore } from '../../convert/engine-info.js';
 import type { EngineInfo } from '../../docker/types.js';
 import type { RuntimeCondition } from '../../gen/runtime/v1/RuntimeCondition.js';
 import type { StatusRequest__Output } from '../../gen/runtime/v1/StatusRequest.js';
@@ -7,7 +7,6 @@ import type { StatusResponse } from '../../gen/runtime/v1/StatusResponse.js';
 import type { CallContext } from '../../util/call-context.js';
 import { logProblems } from '../container/log.js';
 import type { CriDeps } from '../deps.js';
-import { handlerNames } from './handlers.js';
 import { describePlugins, pluginsReady } from './plugins.js';
 
 /** What it takes to tell the node's conditions. */

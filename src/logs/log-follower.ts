@@ -109,7 +109,7 @@ export class LogFollower {
 
   /** Writes what has been read, and ends. */
   async stop(): Promise<void> {
-    this.#stop.abort(new CriError(Code.CANCELLED, 'cridock is stopping'));
+    if (!this.#isDone) this.#stop.abort(new CriError(Code.CANCELLED, 'cridock is stopping'));
     await this.done;
   }
 

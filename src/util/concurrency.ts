@@ -21,3 +21,9 @@ export async function forEachLimited<T>(
   await Promise.all(Array.from({ length: limit }, lane));
   if (failures.length > 0) throw failures[0];
 }
+
+/** Waits for all of the work, also after a failure, then throws the first failure. */
+export async function allDone(work: readonly Promise<unknown>[]): Promise<void> {
+  const outcomes = await Promise.allSettled(work);
+  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+}

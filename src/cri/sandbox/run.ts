@@ -11,6 +11,7 @@ import type { NewNamespace } from '../../network/network.js';
 import { checkpointOf } from '../../state/checkpoint-format.js';
 import { isReady, ownFact, type SandboxRecord } from '../../state/records.js';
 import type { CallContext } from '../../util/call-context.js';
+import { allDone } from '../../util/concurrency.js';
 import { Code, CriError, hasCode, invalidArgument, messageOf } from '../../util/cri-error.js';
 import { checkProfiles } from '../container/checks.js';
 import type { Progress } from '../../util/shared-calls.js';
@@ -190,7 +191,7 @@ async function startThenAttach(
   progress('starting its container');
   const isHostNetwork = plan.body.HostConfig.NetworkMode === 'host';
   // The disk takes the records meanwhile. None of this may be under way when the sandbox is cleared away.
-  await all([
+  await allDone([
     startSandboxContainer(deps, id, plan),
     deps.checkpoints.write(id, checkpointOf(plan.config)),
     isHostNetwork ? Promise.resolve() : deps.network.prepare(networkPlan(id, plan.config, plan.body), signal),
@@ -215,7 +216,7 @@ async function startAndAttach(
   // Nobody waits for plugins whose pod does not start.
   const noStart = new AbortController();
   running.catch((error: unknown) => noStart.abort(error));
-  await all([
+  await allDone([
     running,
     deps.checkpoints.write(id, checkpointOf(plan.config)),
     attachAhead(deps, network, netnsPath, running, AbortSignal.any([signal, noStart.signal])),
@@ -227,12 +228,6 @@ async function runningSandbox({ mirror }: Pick<CriDeps, 'mirror'>, id: string): 
   const started = await mirror.reach(id, ({ pid }) => pid !== 0);
   if (started?.kind !== 'sandbox') throw vanished(id);
   return started;
-}
-
-/** Waits for all of the work, and throws the first failure's reason. */
-async function all(work: readonly Promise<unknown>[]): Promise<void> {
-  const outcomes = await Promise.allSettled(work);
-  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
 }
 
 function whyNotReady({ id, status, problem }: SandboxRecord): string {

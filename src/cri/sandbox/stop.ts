@@ -3,6 +3,7 @@ import type { StopPodSandboxResponse } from '../../gen/runtime/v1/StopPodSandbox
 import { isHostNetwork, mayRun, type ObjectRecord, type SandboxRecord } from '../../state/records.js';
 import type { CallContext } from '../../util/call-context.js';
 import type { CriDeps } from '../deps.js';
+import { allDone } from '../../util/concurrency.js';
 import { unlessGone } from '../../util/cri-error.js';
 import type { NriDeps } from '../nri/deps.js';
 import { tellStopped } from '../nri/tell-containers.js';
@@ -44,11 +45,7 @@ export async function stopSandbox(
   // Plugins find the namespace, though the process that it was made for ends meanwhile; also when they are called again.
   const paths = isHostNetwork(sandbox) ? [] : netnsPaths(sandbox);
   await deps.podNamespaces.with(sandbox.id, paths, async (netnsPath) => {
-    const outcomes = await Promise.allSettled([
-      detachSandbox(deps, sandbox, netnsPath, signal),
-      kill(deps, sandbox, signal),
-    ]);
-    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+    await allDone([detachSandbox(deps, sandbox, netnsPath, signal), kill(deps, sandbox, signal)]);
   });
 }
 

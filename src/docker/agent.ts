@@ -8,9 +8,15 @@ const MAX_IDLE_CONNECTIONS = 8;
 /** A pool of kept-alive connections to the Engine, at most `maxSockets` of them in use at a time. */
 export function createAgent(endpoint: Endpoint, maxSockets: number): http.Agent {
   const options = { keepAlive: true, maxSockets, maxFreeSockets: MAX_IDLE_CONNECTIONS };
-  return endpoint.kind === 'tcp' && endpoint.tls !== undefined
-    ? new https.Agent({ ...options, ...endpoint.tls })
-    : new http.Agent(options);
+  // Left out, Node works it out for each request, also where there is no TLS to name a server to.
+  const withoutTls = { ...options, servername: '' };
+  const agent =
+    endpoint.kind === 'tcp' && endpoint.tls !== undefined
+      ? new https.Agent({ ...options, ...endpoint.tls })
+      : new http.Agent(withoutTls);
+  // Node asks several times a request which connections are for the same place. All are.
+  agent.getName = () => 'engine';
+  return agent;
 }
 
 /** Closes the connections that carry no request; `agent.destroy()` would cut those in use as well. */

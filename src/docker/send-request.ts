@@ -32,7 +32,7 @@ export function sendRequest(
     answer(error instanceof Error ? error : new Error(String(error)), null);
     return;
   }
-  if (signal !== undefined) destroyOnAbort(request, signal);
+  if (signal !== undefined) destroyOnAbort(request, signal, (error) => answer(error, null));
   if (hijack === true) {
     request.on('upgrade', (_response: IncomingMessage, connection: Duplex, head: Buffer) => {
       if (head.length > 0) connection.unshift(head);
@@ -52,8 +52,13 @@ export function sendRequest(
 }
 
 /** As Node does for a request that has the signal, with one listener in the place of a dozen. */
-function destroyOnAbort(request: ClientRequest, signal: AbortSignal): void {
-  const onAbort = (): void => void request.destroy(abortError(signal.reason));
+function destroyOnAbort(request: ClientRequest, signal: AbortSignal, onError: (error: Error) => void): void {
+  const onAbort = (): void => {
+    const error = abortError(signal.reason);
+    request.destroy(error);
+    // A request that waits for a connection would tell of it when there is one.
+    onError(error);
+  };
   if (signal.aborted) onAbort();
   signal.addEventListener('abort', onAbort);
   // It comes with the end of the response, or when the connection has become somebody's own.

@@ -6,7 +6,7 @@ import { unlessAborted } from '../util/unless-aborted.js';
 import { linesOf, parseJson, readBytes, readText } from './body.js';
 import type { CallOptions, Negotiated } from './engine.js';
 import { abortError, isRefusedVersion, isResetConnection, responseError, transportError } from './errors.js';
-import { pickApiVersion } from './api-version.js';
+import { apiVersionHeader, pickApiVersion } from './api-version.js';
 import type { EngineRequest } from './engine-request.js';
 import { withTimeLimit } from './time-limit.js';
 import type { Transport } from './transport.js';
@@ -241,9 +241,4 @@ export class Session {
       clearTimeout(timer);
     }
   }
-}
-
-function apiVersionHeader(response: IncomingMessage): string | undefined {
-  // Not `headersDistinct`: Node's agent reads `headers` of each answer, which are made once.
-  return response.headers['api-version']?.toString();
 }

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import { Code, CriError } from '../util/cri-error.js';
 import type { EngineVersion } from './types.js';
 
@@ -25,6 +26,14 @@ export function pickApiVersion(engine: EngineVersion): string {
     );
   }
   return compareApiVersions(max, API_WINDOW.max) < 0 ? max : API_WINDOW.max;
+}
+
+/** The version that an answer's `Api-Version` header names. It is looked up in the text, since to parse all headers takes longer. */
+export function apiVersionHeader({ rawHeaders }: Pick<IncomingMessage, 'rawHeaders'>): string | undefined {
+  // Names and values in turn.
+  const isName = (text: string, index: number) => index % 2 === 0 && text.toLowerCase() === 'api-version';
+  const index = rawHeaders.findIndex(isName);
+  return index === -1 ? undefined : rawHeaders[index + 1];
 }
 
 function parse(version: string): [number, number] {

@@ -11,9 +11,13 @@ export async function readBytes(response: Readable): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     response.on('data', (chunk: Buffer) => chunks.push(chunk));
-    response.on('end', () => resolve(Buffer.concat(chunks)));
+    // Most answers are one piece.
+    response.on('end', () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)));
     response.on('error', reject);
-    response.on('close', () => reject(new Error('the answer broke off')));
+    response.on('close', () => {
+      // An error costs its stack, too much for each answer that ended as it should.
+      if (!response.readableEnded) reject(new Error('the answer broke off'));
+    });
   });
 }
 

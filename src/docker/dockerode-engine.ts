@@ -400,11 +400,11 @@ export class DockerodeEngine implements Engine {
     await this.#call(operation, { method: 'POST', path: `${path}/resize`, query, signal, idempotent: true });
   }
 
-  async #call(operation: string, request: SessionRequest): Promise<unknown> {
+  #call(operation: string, request: SessionRequest): Promise<unknown> {
     return this.#measured(operation, () => this.#session.json(request));
   }
 
-  async #measured<T>(operation: string, call: () => Promise<T>): Promise<T> {
+  #measured<T>(operation: string, call: () => Promise<T>): Promise<T> {
     return measured(call, (durationMs, code) => this.#onCall?.(operation, durationMs, code));
   }
 }

@@ -1,6 +1,7 @@
 import http, { type ClientRequest, type IncomingMessage, type RequestOptions } from 'node:http';
 import https from 'node:https';
 import { pipeline, type Duplex, type Readable } from 'node:stream';
+import { abortError } from './errors.js';
 
 /** What a request of docker-modem's gives: the connection for one that was upgraded, else the response. */
 type OnAnswer = (error: Error | null, answer: Duplex | IncomingMessage | null) => void;
@@ -12,7 +13,7 @@ type OnAnswer = (error: Error | null, answer: Duplex | IncomingMessage | null) =
  */
 export function sendRequest(
   protocol: 'http' | 'https',
-  options: RequestOptions,
+  { signal, ...options }: RequestOptions,
   { hijack }: { readonly hijack?: boolean },
   body: string | Readable | undefined,
   onAnswer: OnAnswer,
@@ -31,6 +32,7 @@ export function sendRequest(
     answer(error instanceof Error ? error : new Error(String(error)), null);
     return;
   }
+  if (signal !== undefined) destroyOnAbort(request, signal, (error) => answer(error, null));
   if (hijack === true) {
     request.on('upgrade', (_response: IncomingMessage, connection: Duplex, head: Buffer) => {
       if (head.length > 0) connection.unshift(head);
@@ -47,4 +49,18 @@ export function sendRequest(
     // Of the reading side; the request has told of its own.
     if (error) answer(error, null);
   });
+}
+
+/** As Node does for a request that has the signal, with one listener in the place of a dozen. */
+function destroyOnAbort(request: ClientRequest, signal: AbortSignal, onError: (error: Error) => void): void {
+  const onAbort = (): void => {
+    const error = abortError(signal.reason);
+    request.destroy(error);
+    // A request that waits for a connection would tell of it when there is one.
+    onError(error);
+  };
+  if (signal.aborted) onAbort();
+  signal.addEventListener('abort', onAbort);
+  // It comes with the end of the response, or when the connection has become somebody's own.
+  request.on('close', () => signal.removeEventListener('abort', onAbort));
 }

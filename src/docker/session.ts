@@ -6,8 +6,9 @@ import { unlessAborted } from '../util/unless-aborted.js';
 import { linesOf, parseJson, readBytes, readText } from './body.js';
 import type { CallOptions, Negotiated } from './engine.js';
 import { abortError, isRefusedVersion, isResetConnection, responseError, transportError } from './errors.js';
-import { pickApiVersion } from './api-version.js';
+import { apiVersionHeader, pickApiVersion } from './api-version.js';
 import type { EngineRequest } from './engine-request.js';
+import { withTimeLimit } from './time-limit.js';
 import type { Transport } from './transport.js';
 import type { EngineVersion } from './types.js';
 
@@ -15,8 +16,6 @@ import type { EngineVersion } from './types.js';
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 /** A change gets this many times what a read gets: more than any caller waits. */
 const CHANGE_TIMEOUT_FACTOR = 4;
-/** What a timer of Node can hold. */
-const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
 
 interface Agreement extends Negotiated {
   /** The `Api-Version` header of the handshake's answer; another one later means that the Engine was exchanged. */
@@ -66,11 +65,12 @@ export class Session {
   }
 
   /** Sends a request and reads the JSON of its answer; undefined when the answer has no body (204, 304). */
-  async json(request: SessionRequest): Promise<unknown> {
-    const limited = this.#limited(request);
-    const response = await this.#open(limited);
-    const text = await this.#connected(limited, () => readText(response));
-    return text === '' ? undefined : parseJson(text, `${request.method} ${request.path}`);
+  json(request: SessionRequest): Promise<unknown> {
+    return this.#limited(request, async (limited) => {
+      const response = await this.#open(limited);
+      const text = await this.#connected(limited, () => readText(response));
+      return text === '' ? undefined : parseJson(text, `${request.method} ${request.path}`);
+    });
   }
 
   /** Sends a request with a stream, which can be sent once, and waits for the answer, however long that takes. */
@@ -80,11 +80,12 @@ export class Session {
   }
 
   /** Sends a request; its headers, and its body as bytes. */
-  async bytes(request: SessionRequest): Promise<{ headers: IncomingHttpHeaders; body: Buffer }> {
-    const limited = this.#limited(request);
-    const response = await this.#open(limited);
-    const body = await this.#connected(limited, () => readBytes(response));
-    return { headers: response.headers, body };
+  bytes(request: SessionRequest): Promise<{ headers: IncomingHttpHeaders; body: Buffer }> {
+    return this.#limited(request, async (limited) => {
+      const response = await this.#open(limited);
+      const body = await this.#connected(limited, () => readBytes(response));
+      return { headers: response.headers, body };
+    });
   }
 
   /** Sends a request and calls `onLine` for each line of its answer, until that ends. */
@@ -163,13 +164,11 @@ export class Session {
    * No call waits for ever for an Engine that hangs, since others may wait for the call. Changes are given up late, as the
    * Engine may go on with them: its events tell how they ended.
    */
-  #limited(request: SessionRequest): SessionRequest {
+  #limited<T>(request: SessionRequest, work: (limited: SessionRequest) => Promise<T>): Promise<T> {
     const isRead = request.method !== 'POST' && request.method !== 'DELETE' && request.long !== true;
     const answerMs = this.#requestTimeoutMs * (isRead ? 1 : CHANGE_TIMEOUT_FACTOR);
-    const timeoutMs = Math.min(answerMs + (request.graceMs ?? 0), LONGEST_TIMEOUT_MS);
-    const timeout = AbortSignal.timeout(timeoutMs);
-    const signal = request.signal === undefined ? timeout : AbortSignal.any([request.signal, timeout]);
-    return { ...request, signal };
+    const timeoutMs = answerMs + (request.graceMs ?? 0);
+    return withTimeLimit(timeoutMs, request.signal, (signal) => work({ ...request, signal }));
   }
 
   /** Sends a request, twice where that is safe and helps, and hands back the answer if it is a success. */
@@ -242,8 +241,4 @@ export class Session {
       clearTimeout(timer);
     }
   }
-}
-
-function apiVersionHeader(response: IncomingMessage): string | undefined {
-  return response.headersDistinct['api-version']?.[0];
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { compareApiVersions, pickApiVersion } from '../../../src/docker/api-version.js';
+import { apiVersionHeader, compareApiVersions, pickApiVersion } from '../../../src/docker/api-version.js';
 import { Code } from '../../../src/util/cri-error.js';
 
 describe('API version negotiation', () => {
@@ -40,5 +40,11 @@ describe('API version negotiation', () => {
 
   it('refuses what is not a version', () => {
     assert.throws(() => pickApiVersion({ Version: 'x', ApiVersion: '' }), { code: Code.FAILED_PRECONDITION });
+  });
+
+  it('finds the header of an answer, however it is written', () => {
+    const rawHeaders = ['Server', 'api-version', 'API-Version', '1.51', 'Api-Version', '1.52'];
+    assert.equal(apiVersionHeader({ rawHeaders }), '1.51');
+    assert.equal(apiVersionHeader({ rawHeaders: rawHeaders.slice(0, 2) }), undefined);
   });
 });

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { once } from 'node:events';
+import { getEventListeners, once } from 'node:events';
 import { createServer, IncomingMessage, type RequestOptions } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { describe, it, type TestContext } from 'node:test';
 import { sendRequest } from '../../../src/docker/send-request.js';
+import { Code, CriError } from '../../../src/util/cri-error.js';
+import { until } from '../../support/until.js';
 
 /** A server that answers 404 with what it was sent, and takes upgrades. */
 async function serve(t: TestContext): Promise<number> {
@@ -51,6 +53,51 @@ describe('sendRequest', () => {
     await assert.rejects(send({ port: 1, headers: { 'x-registry-auth': 'a\nb' } }), {
       code: 'ERR_INVALID_CHAR',
     });
+  });
+
+  it('gives up when the signal says so, before the answer and within it', async (t) => {
+    const server = createServer((request, response) => {
+      if (request.url === '/begins') response.write('{');
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    t.after(() => server.close());
+    const { port } = server.address() as AddressInfo;
+    const reason = new CriError(Code.DEADLINE_EXCEEDED, 'the caller has gone');
+
+    const before = new AbortController();
+    const waiting = send({ port, path: '/hangs', signal: before.signal });
+    await once(server, 'request');
+    before.abort(reason);
+    await assert.rejects(waiting, reason);
+    await assert.rejects(send({ port, signal: before.signal }), reason);
+
+    const within = new AbortController();
+    const answer = await send({ port, path: '/begins', signal: within.signal });
+    assert.ok(answer instanceof IncomingMessage);
+    const reading = text(answer);
+    within.abort(reason);
+    await assert.rejects(reading, { code: 'ECONNRESET' });
+  });
+
+  it('has no use for the signal once the response is read or the connection handed over', async (t) => {
+    const port = await serve(t);
+    const { signal } = new AbortController();
+    const listeners = () => getEventListeners(signal, 'abort').length;
+    const answer = await send({ port, signal });
+    assert.ok(answer instanceof IncomingMessage);
+    assert.equal(listeners(), 1);
+    await text(answer);
+    await until('the end of the request', () => listeners() === 0);
+    await assert.rejects(send({ port: 1, signal }));
+    await until('the end of the request', () => listeners() === 0);
+
+    const controller = new AbortController();
+    const headers = { connection: 'Upgrade', upgrade: 'tcp' };
+    const connection = await send({ port, headers, signal: controller.signal }, true);
+    assert.ok(connection !== null && !(connection instanceof IncomingMessage));
+    controller.abort();
+    assert.equal(await text(connection), 'first bytes');
   });
 
   it('shows no request to whoever sets DEBUG', () => {

@@ -6,6 +6,7 @@ import { DockerodeEngine } from '../../../src/docker/dockerode-engine.js';
 import { Code, CriError } from '../../../src/util/cri-error.js';
 import { silentLogger } from '../../../src/util/log.js';
 import { answerJson, EngineServer } from '../../support/engine-server.js';
+import { until } from '../../support/until.js';
 
 describe('a session with the Engine', () => {
   let server: EngineServer;
@@ -183,6 +184,23 @@ describe('a session with the Engine', () => {
     server.answer = () => undefined;
     await assert.rejects(engine.info({ signal: AbortSignal.timeout(20) }), { code: Code.DEADLINE_EXCEEDED });
     assert.equal(agreed(), '1.47');
+  });
+
+  it('gives up a call at once also where it waits for a connection', async () => {
+    await engine.info();
+    const hanging: http.ServerResponse[] = [];
+    server.answer = (_request, response) => void hanging.push(response);
+    const others = Array.from({ length: 40 }, () => engine.info());
+    await until('all connections in use', () => hanging.length === 32);
+    const controller = new AbortController();
+    const waiting = engine.info({ signal: controller.signal });
+    await new Promise(setImmediate);
+    controller.abort();
+    await assert.rejects(waiting, { code: Code.CANCELLED });
+    server.answer = (_request, response) => response.end('{}');
+    for (const response of hanging) response.end('{}');
+    await Promise.all(others);
+    assert.equal(server.requests.length, 2 + 40, 'and is never sent');
   });
 
   it('lets one caller leave a handshake that others wait for', async () => {

@@ -13,7 +13,7 @@ node_flags=(--disable-warning=DEP0169)
 # collected before it has grown far. The optimising compilers are off until the service is up, by optimiseNot in
 # src/util/own-program.ts, and the one for baseline code works in the main thread: Node.js's end waits for compilers of other threads, and
 # these may wait for the main thread to collect garbage (https://github.com/nodejs/node/issues/54918).
-v8_flags=(--max-semi-space-size=1 --optimize-for-size --heap-growing-percent=20 --v8-pool-size=1 --no-concurrent-sparkplug)
+v8_flags=(--max-semi-space-size=4 --optimize-for-size --heap-growing-percent=50 --v8-pool-size=1 --no-concurrent-sparkplug)
 # By which Node.js finds out that it holds a program: https://nodejs.org/api/single-executable-applications.html
 fuse=NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2
 

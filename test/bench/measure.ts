@@ -6,9 +6,9 @@ const TICKS_PER_SECOND = 100;
 
 /** How deploy/package and deploy/systemd start it: memory is kept small, as cridock has little to compute. */
 export const SHIPPED_NODE_FLAGS = [
-  '--max-semi-space-size=1',
+  '--max-semi-space-size=4',
   '--optimize-for-size',
-  '--heap-growing-percent=20',
+  '--heap-growing-percent=50',
   '--v8-pool-size=1',
   '--no-concurrent-sparkplug',
 ];

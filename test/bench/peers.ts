@@ -13,13 +13,13 @@ const READS = 100;
 const LOG_TAIL_CHARS = 4_000;
 const READ_RPCS = ['ListPodSandbox', 'ListContainers', 'ListImages', 'ImageStatus', 'Status', 'Version'];
 
-/** What was measured: by what it is called, then by server. All in ms, but for those that say otherwise. */
-type Figures = Map<string, Map<string, number[]>>;
+/** What was measured: by what it is called, then by server, then by round. All in ms, but for those that say otherwise. */
+type Figures = Map<string, Map<string, number[][]>>;
 
 /**
  * `npm run bench:peers [-- ROUNDS]`: cridock beside cri-dockerd and containerd, in turn, ROUNDS times (default 3), on one Engine
  * (CRIDOCK_TEST_DOCKER, with DOCKER as its command) and the same CNI network; see `peers`. The client does not decode what it
- * reads. Prints the median of each figure, and what cridock's is of each peer's. Where the machine refuses a negative
+ * reads. Prints the median of each figure, what cridock's is of each peer's, and between which values that was in single rounds. Where the machine refuses a negative
  * oom_score_adj, cri-dockerd needs an Engine with the runc of test/support/clamped-runc.sh.
  */
 async function main(): Promise<void> {
@@ -30,18 +30,20 @@ async function main(): Promise<void> {
   for (let round = 0; round < rounds; round += 1) {
     // Another one begins each time: none always follows the same one.
     const order = given.map((_, index) => given[(index + round) % given.length]);
-    for (const peer of order) if (peer !== undefined) await measure(peer, figures);
+    for (const peer of order) if (peer !== undefined) await measure(peer, round, figures);
   }
   print(figures, given);
 }
 
-async function measure(peer: Peer, figures: Figures): Promise<void> {
+async function measure(peer: Peer, round: number, figures: Figures): Promise<void> {
   console.log(`# ${peer.name}`);
   const running = await peer.start();
   const note = (what: string, value: number): void => {
-    const row = figures.get(what) ?? new Map<string, number[]>();
+    const row = figures.get(what) ?? new Map<string, number[][]>();
     figures.set(what, row);
-    row.set(peer.name, [...(row.get(peer.name) ?? []), value]);
+    const rounds = row.get(peer.name) ?? [];
+    row.set(peer.name, rounds);
+    (rounds[round] ??= []).push(value);
   };
   try {
     await alone(running, note);
@@ -143,13 +145,19 @@ function print(figures: Figures, given: readonly Peer[]): void {
   const names = given.map(({ name }) => name);
   const others = names.filter((name) => name !== 'cridock');
   const rows = [...figures].map(([what, row]) => {
-    const medians = names.map((name) => median(row.get(name) ?? []));
-    const ratios = others.map((name) => (medians[0] ?? NaN) / median(row.get(name) ?? []));
-    return [
-      what,
-      ...medians.map((value) => value.toFixed(2)),
-      ...ratios.map((ratio) => `${ratio.toFixed(2)} ×`),
-    ];
+    const rounds = (name: string | undefined): number[][] => row.get(name ?? '') ?? [];
+    const medians = names.map((name) => median(rounds(name).flat()));
+    const [ours = NaN] = medians;
+    const ratios = others.map((name) => {
+      const inRounds = rounds(name).map(
+        (theirs, round) => median(rounds(names[0])[round] ?? []) / median(theirs),
+      );
+      const spread = [Math.min(...inRounds), Math.max(...inRounds)]
+        .map((ratio) => ratio.toFixed(2))
+        .join('–');
+      return `${(ours / median(rounds(name).flat())).toFixed(2)} × (${spread})`;
+    });
+    return [what, ...medians.map((value) => value.toFixed(2)), ...ratios];
   });
   const head = ['median, ms', ...names, ...others.map((name) => `of ${name}`)];
   for (const cells of [head, head.map(() => '---'), ...rows]) console.log(`| ${cells.join(' | ')} |`);

@@ -53,7 +53,7 @@ export async function run(config: Config, readConfig: () => Config): Promise<num
   onSignals({ stop, reload }, log);
   await app.start();
   await notifier.ready();
-  optimiseFromNowOn();
+  if (stopping === undefined) optimiseFromNowOn();
   void checkConnections(log);
   let exitCode = 0;
   const drain = (): Promise<void> => {

@@ -13,6 +13,8 @@ const FIRST_RETRY_MS = 100;
 const LONGEST_RETRY_MS = 2_000;
 /** The journal has all lines of a container so long after its end: they are put there by another process. */
 const JOURNAL_DELAY_MS = 2_000;
+/** The log drivers of which nothing comes once a log that is followed has ended with its container. */
+const OWN_FILES: ReadonlySet<string> = new Set(['local', 'json-file']);
 /** So long after the end of a log its container's end is waited for, before the Engine is asked for it. */
 const END_NEWS_MS = 100;
 /** Of a log that has ended so many messages are read to see that it is complete. */
@@ -147,15 +149,18 @@ export class LogFollower {
    * reading may have missed is read meanwhile.
    */
   async #readOnceMore(log: EngineLog): Promise<void> {
+    this.#readOnceMoreAtMs = undefined;
     const beganAtMs = Date.now();
     await this.#readToEnd(log, false);
     this.#readOnceMoreAtMs = beganAtMs;
   }
 
-  /** Whether all was read once more since the container's end, which is all there will be. */
+  /** Whether all was read once more since the container's end, which is all there will be of a log in files of the Engine's own. */
   #hasReadSince({ State: state, HostConfig: hostConfig }: ContainerInspect): boolean {
-    const isLate = hostConfig.LogConfig?.Type === 'journald';
-    return !state.Running && !isLate && Date.parse(state.FinishedAt) < (this.#readOnceMoreAtMs ?? -Infinity);
+    const isInFiles = OWN_FILES.has(hostConfig.LogConfig?.Type ?? '');
+    return (
+      !state.Running && isInFiles && Date.parse(state.FinishedAt) < (this.#readOnceMoreAtMs ?? -Infinity)
+    );
   }
 
   /** The container as the Engine told of it last, if that was not used yet, or as it tells now. */

@@ -64,8 +64,8 @@ export function beginServing(
       answer();
       const durationMs = performance.now() - startedAtMs;
       const unheard = abort.signal.aborted;
+      trace.end(served.failure?.status.code);
       const note = (): void => {
-        trace.end(served.failure?.status.code);
         metrics.rpc(method.rpc, codeName(served.failure), durationMs);
         logCall(log, method.rpc, served, durationMs, unheard);
         endInFlight();

@@ -68,7 +68,7 @@ export class UsageProbes {
     if (known?.pid === subject.pid) return;
     this.forget(subject.id);
     this.#subjects.set(subject.id, subject);
-    afterAnswers(() => void this.of(subject.id)); // takes the first sample
+    afterAnswers(() => this.#trySample(subject.id));
   }
 
   /** It has ended or is gone. */
@@ -110,9 +110,17 @@ export class UsageProbes {
 
   /** Takes a sample of the CPU time of everything that is tracked. */
   sample(): void {
-    for (const id of this.#subjects.keys()) {
-      const probe = this.of(id);
-      if (probe !== undefined) sample(probe);
+    for (const id of this.#subjects.keys()) this.#trySample(id);
+  }
+
+  /** Nobody waits for it, and the next is soon: what fails it, such as too many open files, whoever asks for statistics is told. */
+  #trySample(id: string): void {
+    try {
+      const known = this.#probes.get(id);
+      if (known === undefined) this.of(id);
+      else sample(known);
+    } catch {
+      // as said
     }
   }
 

@@ -41,7 +41,10 @@ describe('LogFollower', () => {
     process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
     engine = new FakeEngine();
     engine.addImage('busybox');
-    id = await engine.createContainer('c', { Image: 'busybox', HostConfig: {} });
+    id = await engine.createContainer('c', {
+      Image: 'busybox',
+      HostConfig: { LogConfig: { Type: 'local', Config: {} } },
+    });
     await engine.startContainer(id);
     path = join(directory, 'logs', '0.log');
     now = Date.now() + 1_000;

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
+import { rmSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
 import { KernelFiles } from '../../../src/stats/kernel-file.js';
 import { UsageProbes, type Probe } from '../../../src/stats/usage-probes.js';
+import { afterAnswers } from '../../../src/util/after-answers.js';
 import { layOutTree, type KernelTree } from '../../support/kernel-tree.js';
 
 const ID = '1'.repeat(64);
@@ -258,6 +261,20 @@ for (const [layout, expected] of Object.entries(LAYOUTS)) {
     });
   });
 }
+
+describe('samples of CPU time', () => {
+  it('fail alone: whoever asks for the statistics of that one is told', async (t) => {
+    const tree = layOutTree(t, 'v2-systemd');
+    const link = join(tree.proc, String(PID), 'cgroup');
+    rmSync(link);
+    symlinkSync(link, link); // ELOOP stands for what has nothing to do with the process, such as too many open files
+    const probes = new UsageProbes(new KernelFiles(0), tree.proc);
+    probes.track({ id: ID, pid: PID, inPodCgroup: true });
+    await new Promise<void>(afterAnswers); // by then the first one was taken
+    probes.sample();
+    assert.throws(() => probes.of(ID), { code: 'ELOOP' });
+  });
+});
 
 describe('cgroup v2', () => {
   it('reads huge pages', (t) => {

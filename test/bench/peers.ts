@@ -1,10 +1,8 @@
-import { forEachLimited } from '../../src/util/concurrency.js';
 import { cpuMs, median, rssMb } from './measure.js';
-import { Worker, type Pod } from './peers/calls.js';
+import { CALLERS, Worker, eachWorker, type Pod } from './peers/calls.js';
 import { peers, type Peer, type RunningPeer } from './peers/servers.js';
 import { requestEncoder } from './raw-cri.js';
 
-const CALLERS = 8;
 const ALONE_PODS = 15;
 const TOGETHER_PODS = 32;
 const FILL_PODS = 50;
@@ -114,31 +112,6 @@ async function reads(peer: RunningPeer, note: Take): Promise<void> {
       await worker.call(rpc, rpc === 'ImageStatus' ? { image: { image: peer.image } } : {});
   }
   worker.close();
-}
-
-/** The work for each index, by `CALLERS` clients with a connection each. */
-async function eachWorker(
-  peer: RunningPeer,
-  count: number,
-  note: Take,
-  work: (worker: Worker, index: number) => Promise<void>,
-): Promise<void> {
-  const encode = requestEncoder();
-  const idle = Array.from({ length: CALLERS }, () => new Worker(peer, encode, note));
-  const all = [...idle];
-  try {
-    await forEachLimited(Array.from({ length: count }).keys(), CALLERS, async (index) => {
-      const worker = idle.pop();
-      if (worker === undefined) throw new Error('more callers than clients');
-      try {
-        await work(worker, index);
-      } finally {
-        idle.push(worker);
-      }
-    });
-  } finally {
-    for (const worker of all) worker.close();
-  }
 }
 
 function print(figures: Figures, given: readonly Peer[]): void {

@@ -1,8 +1,12 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { RUN_ON, containerConfig, kubeletMounts, podConfig } from '../../support/pods.js';
-import { RawCri, idOf, type Encode } from '../raw-cri.js';
+import { forEachLimited } from '../../../src/util/concurrency.js';
+import { RawCri, idOf, requestEncoder, type Encode } from '../raw-cri.js';
 import type { RunningPeer } from './servers.js';
+
+/** So many call at a time, as the kubelet's workers do. */
+export const CALLERS = 8;
 
 /** Takes how long a call has taken. */
 export type Note = (rpc: string, ms: number) => void;
@@ -62,5 +66,30 @@ export class Worker {
     const reply = await this.#cri.call(rpc, bytes);
     this.#note(rpc, performance.now() - beganMs);
     return reply;
+  }
+}
+
+/** The work for each index, by `CALLERS` clients with a connection each. */
+export async function eachWorker(
+  peer: RunningPeer,
+  count: number,
+  note: Note,
+  work: (worker: Worker, index: number) => Promise<void>,
+): Promise<void> {
+  const encode = requestEncoder();
+  const idle = Array.from({ length: CALLERS }, () => new Worker(peer, encode, note));
+  const all = [...idle];
+  try {
+    await forEachLimited(Array.from({ length: count }).keys(), CALLERS, async (index) => {
+      const worker = idle.pop();
+      if (worker === undefined) throw new Error('more callers than clients');
+      try {
+        await work(worker, index);
+      } finally {
+        idle.push(worker);
+      }
+    });
+  } finally {
+    for (const worker of all) worker.close();
   }
 }

@@ -9,6 +9,8 @@ const READS = 30;
 const REST_S = 60;
 const STATS_EVERY_S = 10;
 const NOT_ON_DOCKER = 'containerd';
+const LISTS = ['ListPodSandbox', 'ListContainers'];
+const STATISTICS = ['ListPodSandboxStats', 'ListContainerStats'];
 
 /**
  * `node dist/test/bench/scale.js [PODS]`: what each pod costs as there are more of them, for cridock and, where CRI_DOCKERD names it,
@@ -63,14 +65,7 @@ async function reads(peer: RunningPeer, pods: readonly Pod[]): Promise<void> {
   );
   const [{ sandboxId, containerIds: [containerId] } = { sandboxId: '', containerIds: [] }] = pods;
   for (let round = 0; round < READS; round += 1) {
-    for (const rpc of [
-      'Version',
-      'ListPodSandbox',
-      'ListContainers',
-      'ListContainerStats',
-      'ListPodSandboxStats',
-    ])
-      await worker.call(rpc, {});
+    for (const rpc of ['Version', ...LISTS, ...STATISTICS]) await worker.call(rpc, {});
     await worker.call('PodSandboxStatus', { pod_sandbox_id: sandboxId });
     await worker.call('ContainerStatus', { container_id: containerId });
   }
@@ -84,12 +79,8 @@ async function rest(peer: RunningPeer): Promise<void> {
   const { cpuS } = await costs(peer, async () => {
     for (let second = 0; second < REST_S; second += 1) {
       const next = delay(1_000);
-      await worker.call('ListPodSandbox', {});
-      await worker.call('ListContainers', {});
-      if (second % STATS_EVERY_S === 0) {
-        await worker.call('ListPodSandboxStats', {});
-        await worker.call('ListContainerStats', {});
-      }
+      for (const rpc of second % STATS_EVERY_S === 0 ? [...LISTS, ...STATISTICS] : LISTS)
+        await worker.call(rpc, {});
       await next;
     }
   });

@@ -19,24 +19,7 @@ SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 export SOURCE_DATE_EPOCH NFPM_RPM_PASSPHRASE=${CRIDOCK_RELEASE_PASSPHRASE:-}
 say() { echo "release: $*" >&2; }
 
-# Compilers and binutils of both kinds of machine.
-prerequisites() {
-  local tool missing=()
-  for tool in x86_64-linux-gnu-{gcc,strip} aarch64-linux-gnu-{gcc,strip}; do
-    command -v "$tool" >/dev/null || missing+=("$tool")
-  done
-  [ ${#missing[@]} -gt 0 ] || return 0
-  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    apt-get -qq update >&2
-    apt-get -qq -y --no-install-recommends install binutils gcc libc6-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross \
-      gcc-x86-64-linux-gnu libc6-dev-amd64-cross >&2
-  else
-    say "missing: ${missing[*]}"
-    exit 1
-  fi
-}
-
-prerequisites
+deploy/package/compilers.sh
 # As tests do, it runs on the Node.js that it ships.
 PATH=$(deploy/package/node.sh):$PATH
 [ -z "$(git status --porcelain)" ] || say 'the work tree has changes that are in no commit'

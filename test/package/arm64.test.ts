@@ -60,6 +60,7 @@ function emulatedDebian(t: TestContext): EmulatedDebian {
 
 describe('the package for arm64', { skip: noEngine }, () => {
   it('installs, serves, runs a pod and is purged, under emulation', { timeout: 300_000 }, async (t) => {
+    execFileSync(path.join(ROOT, 'deploy/package/compilers.sh'), { stdio: ['ignore', 'ignore', 'inherit'] });
     const { root, on, start } = emulatedDebian(t);
     copyFileSync(buildPackage('1', 'deb', 'arm64'), path.join(root, 'root/cridock.deb'));
     on('dpkg', '-i', '/root/cridock.deb');

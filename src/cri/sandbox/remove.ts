@@ -4,7 +4,6 @@ import type { SandboxRecord } from '../../state/records.js';
 import type { CallContext } from '../../util/call-context.js';
 import { removeOneContainer, type RemoveContainerDeps } from '../container/remove.js';
 import type { CriDeps } from '../deps.js';
-import { allDone } from '../../util/concurrency.js';
 import { unlessGone } from '../../util/cri-error.js';
 import { tellPodGone } from '../nri/tell-pods.js';
 import { reclaimVanishedSandbox, type ReclaimDeps } from './reclaim.js';
@@ -40,8 +39,8 @@ export async function removePodSandbox(
 }
 
 /**
- * The work of RemovePodSandbox, under the pod's lock. The sandbox goes last, with its checkpoint: of the two, a repeat or the next
- * start finishes what is left.
+ * The work of RemovePodSandbox, under the pod's lock. The sandbox goes last: while anything of it cannot be removed it
+ * stays, for a repeat. Who no longer finds it does not ask again.
  */
 export async function removeSandbox(
   deps: RemoveSandboxDeps,
@@ -50,11 +49,9 @@ export async function removeSandbox(
 ): Promise<void> {
   await stopSandbox(deps, sandbox, signal);
   await removeMembers(deps, sandbox.id, signal);
+  await deps.checkpoints.remove(sandbox.id);
   await deps.podResources.delete(sandbox.id);
-  await allDone([
-    unlessGone(deps.engine.removeContainer(sandbox.id, { signal })),
-    deps.checkpoints.remove(sandbox.id),
-  ]);
+  await unlessGone(deps.engine.removeContainer(sandbox.id, { signal }));
   await tellPodGone(deps, sandbox);
   await deps.network.forget(sandbox.id);
   await deps.mirror.removed(sandbox.id);

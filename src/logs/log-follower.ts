@@ -131,7 +131,7 @@ export class LogFollower {
         const log = this.#logOf(container);
         const isAll = await this.#readToEnd(log, container.State.Running);
         if (isAll && hasSettled(container)) break;
-        if (!isAll && log.readTail !== undefined && this.#engine.isLocal) await this.#readOnceMore(log);
+        if (!isAll && this.#endsWithContainer(container, log)) await this.#readOnceMore(log);
         await this.#newsOfEnd();
         pauseMs = performance.now() - beganMs > LONGEST_RETRY_MS ? 0 : nextPause(pauseMs, 1);
       } catch (error) {
@@ -155,12 +155,17 @@ export class LogFollower {
     this.#readOnceMoreAtMs = beganAtMs;
   }
 
-  /** Whether all was read once more since the container's end, which is all there will be of a log in files of the Engine's own. */
-  #hasReadSince({ State: state, HostConfig: hostConfig }: ContainerInspect): boolean {
-    const isInFiles = OWN_FILES.has(hostConfig.LogConfig?.Type ?? '');
-    return (
-      !state.Running && isInFiles && Date.parse(state.FinishedAt) < (this.#readOnceMoreAtMs ?? -Infinity)
-    );
+  /** Whether nothing comes once its log has ended with it, and the Engine's clock, by which that is told, is this machine's. */
+  #endsWithContainer(
+    { HostConfig: { LogConfig: kept } }: ContainerInspect,
+    { readTail }: EngineLog,
+  ): boolean {
+    return readTail !== undefined && this.#engine.isLocal && OWN_FILES.has(kept?.Type ?? '');
+  }
+
+  /** Whether all was read once more since the container's end, which is all there will be. */
+  #hasReadSince({ State: state }: ContainerInspect): boolean {
+    return !state.Running && Date.parse(state.FinishedAt) < (this.#readOnceMoreAtMs ?? -Infinity);
   }
 
   /** The container as the Engine told of it last, if that was not used yet, or as it tells now. */

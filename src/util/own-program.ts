@@ -43,7 +43,7 @@ export function ownFile(path: string): string {
  * themselves take 8 MB. To be called first of all, and again for the way to the process's end: Node.js waits there for compilers
  * of other threads, and one of them may wait for the main thread to collect garbage, both for ever
  * (https://github.com/nodejs/node/issues/54918). Not by flags of the executable: V8 that starts without them gets no queue
- * for them either, and where they are turned on later each function is compiled again and again, which took a third of all processor time.
+ * for them either, and where they are turned on later each function is compiled again and again, which took a quarter of all processor time.
  */
 export function optimiseNot(): void {
   if (!isSea()) return;

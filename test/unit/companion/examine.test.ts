@@ -7,16 +7,10 @@ import { examineCompanion, isPlainRunc } from '../../../src/companion/examine.js
 import { isCompanionRuntime } from '../../../src/convert/companion/runtime-names.js';
 import { checkCompanion } from '../../../src/doctor/companion-checks.js';
 import type { EngineInfo } from '../../../src/docker/types.js';
+import { ENGINE_INFO } from '../../support/engine-info.js';
 
 const INFO: EngineInfo = {
-  ID: 'x',
-  Driver: 'overlay2',
-  DockerRootDir: '/var/lib/docker',
-  CgroupDriver: 'systemd',
-  DefaultRuntime: 'runc',
-  LoggingDriver: 'local',
-  KernelVersion: '6.1',
-  ServerVersion: '28.5.2',
+  ...ENGINE_INFO,
   Containerd: { Address: '/run/x.sock' },
 };
 

@@ -4,19 +4,13 @@ import type { CompanionAbilities } from '../../../../src/companion/examine.js';
 import { readRuncFeatures } from '../../../../src/convert/companion/runc-features.js';
 import { RuntimeHandlerList } from '../../../../src/cri/replies/runtime-handlers.js';
 import type { EngineInfo } from '../../../../src/docker/types.js';
+import { ENGINE_INFO } from '../../../support/engine-info.js';
 
 const FEATURES = 'org.opencontainers.runtime-spec.features';
 
 function infoOf(mountOptions: string[]): EngineInfo {
   return {
-    ID: 'x',
-    Driver: 'overlay2',
-    DockerRootDir: '/var/lib/docker',
-    CgroupDriver: 'systemd',
-    DefaultRuntime: 'runc',
-    LoggingDriver: 'local',
-    KernelVersion: '6.1',
-    ServerVersion: '28.5.2',
+    ...ENGINE_INFO,
     Runtimes: {
       runc: { status: { [FEATURES]: JSON.stringify({ mountOptions }) } },
       runsc: { path: '/usr/bin/runsc' },

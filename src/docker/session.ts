@@ -2,13 +2,13 @@ import { IncomingMessage, type IncomingHttpHeaders } from 'node:http';
 import type { Socket } from 'node:net';
 import { Code, CriError } from '../util/cri-error.js';
 import type { Logger } from '../util/log.js';
+import { withTimeLimit } from '../util/time-limit.js';
 import { unlessAborted } from '../util/unless-aborted.js';
 import { linesOf, parseJson, readBytes, readText } from './body.js';
 import type { CallOptions, Negotiated } from './engine.js';
 import { abortError, isRefusedVersion, isResetConnection, responseError, transportError } from './errors.js';
 import { apiVersionHeader, pickApiVersion } from './api-version.js';
 import type { EngineRequest } from './engine-request.js';
-import { withTimeLimit } from './time-limit.js';
 import type { Transport } from './transport.js';
 import type { EngineVersion } from './types.js';
 
@@ -168,7 +168,7 @@ export class Session {
     const isRead = request.method !== 'POST' && request.method !== 'DELETE' && request.long !== true;
     const answerMs = this.#requestTimeoutMs * (isRead ? 1 : CHANGE_TIMEOUT_FACTOR);
     const timeoutMs = answerMs + (request.graceMs ?? 0);
-    return withTimeLimit(timeoutMs, request.signal, (signal) => work({ ...request, signal }));
+    return withTimeLimit(timeoutMs, [request.signal], (signal) => work({ ...request, signal }));
   }
 
   /** Sends a request, twice where that is safe and helps, and hands back the answer if it is a success. */

@@ -1,4 +1,5 @@
 import { Code, CriError, messageOf } from '../../util/cri-error.js';
+import { withTimeLimit } from '../../util/time-limit.js';
 
 /** How long an operation may take. */
 export interface Limits {
@@ -18,22 +19,13 @@ export async function withinLimits<T>(
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const { timeoutMs, signals = [] } = limits;
-  const controller = new AbortController();
-  const giveUp = (): void => {
-    controller.abort(abortError(what, signals.find((signal) => signal?.aborted)?.reason));
-  };
-  const timer = setTimeout(() => {
-    const text = `${what} did not finish within ${timeoutMs / 1000} s`;
-    controller.abort(new CriError(Code.DEADLINE_EXCEEDED, text));
-  }, timeoutMs);
-  for (const signal of signals) signal?.addEventListener('abort', giveUp, { once: true });
-  if (signals.some((signal) => signal?.aborted)) giveUp();
-  try {
-    return await work(controller.signal);
-  } finally {
-    clearTimeout(timer);
-    for (const signal of signals) signal?.removeEventListener('abort', giveUp);
-  }
+  return withTimeLimit(timeoutMs, signals, work, {
+    ofCaller: (reason) => abortError(what, reason),
+    ofTimeout: () => {
+      const text = `${what} did not finish within ${timeoutMs / 1000} s`;
+      return new CriError(Code.DEADLINE_EXCEEDED, text);
+    },
+  });
 }
 
 /** The CriError for the reason that an AbortSignal gives. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { getEventListeners, once } from 'node:events';
 import { describe, it } from 'node:test';
 import { abortError } from '../../../src/docker/errors.js';
-import { withTimeLimit } from '../../../src/docker/time-limit.js';
+import { withTimeLimit } from '../../../src/util/time-limit.js';
 import { Code } from '../../../src/util/cri-error.js';
 
 async function untilAborted(signal: AbortSignal): Promise<never> {
@@ -22,11 +22,11 @@ describe('withTimeLimit', () => {
       assert.ok(!limited.aborted);
       return Promise.resolve('done');
     };
-    assert.equal(await withTimeLimit(Infinity, signal, work), 'done');
-    assert.equal(await withTimeLimit(60_000, undefined, work), 'done');
+    assert.equal(await withTimeLimit(Infinity, [signal], work), 'done');
+    assert.equal(await withTimeLimit(60_000, [undefined], work), 'done');
     const failure = new Error('broken');
     await assert.rejects(
-      withTimeLimit(60_000, signal, () => Promise.reject(failure)),
+      withTimeLimit(60_000, [signal], () => Promise.reject(failure)),
       failure,
     );
     assert.deepEqual(during, [before + 1, 1, before + 1, 0]);
@@ -36,15 +36,15 @@ describe('withTimeLimit', () => {
   it("aborts as the caller's signal does, also when it had before", async () => {
     const caller = new AbortController();
     const reason = new Error('the caller has gone');
-    const working = withTimeLimit(60_000, caller.signal, untilAborted);
+    const working = withTimeLimit(60_000, [caller.signal], untilAborted);
     caller.abort(reason);
     const cancelled = { code: Code.CANCELLED, cause: reason };
     await assert.rejects(working, cancelled);
-    await assert.rejects(withTimeLimit(60_000, caller.signal, untilAborted), cancelled);
+    await assert.rejects(withTimeLimit(60_000, [caller.signal], untilAborted), cancelled);
   });
 
   it('aborts with what counts as a timeout', async () => {
     const { signal } = new AbortController();
-    await assert.rejects(withTimeLimit(5, signal, untilAborted), { code: Code.DEADLINE_EXCEEDED });
+    await assert.rejects(withTimeLimit(5, [signal], untilAborted), { code: Code.DEADLINE_EXCEEDED });
   });
 });

@@ -99,23 +99,19 @@ static void answer(char kind, uint32_t id, uint32_t value, const char *out, size
   write_all(err, err_length);
 }
 
-/* Until now its process was kept as a zombie, so that its number, by which it may be killed, was nobody else's. */
-static void drop(struct run *run) {
+/*
+ * Answers for a run that is over; true when it was, and its place is another's. Whoever has the answer finds nothing of the run
+ * here any more. Until now its process was kept as a zombie, so that its number, by which it may be killed, was nobody else's.
+ */
+static int settle(struct run *run) {
+  if (!run->ended || run->out >= 0 || run->err >= 0) return 0;
   waitpid(run->pid, NULL, 0);
   close_end(&run->in);
-  close_end(&run->out);
-  close_end(&run->err);
+  answer(run->too_much ? 'O' : run->end_kind, run->id, run->end_value, run->out_bytes, run->out_length, run->err_bytes, run->err_length);
   free(run->frame);
   free(run->out_bytes);
   free(run->err_bytes);
   *run = runs[--run_count];
-}
-
-/* Answers for a run that is over; true when it was, and its place is another's. */
-static int settle(struct run *run) {
-  if (!run->ended || run->out >= 0 || run->err >= 0) return 0;
-  answer(run->too_much ? 'O' : run->end_kind, run->id, run->end_value, run->out_bytes, run->out_length, run->err_bytes, run->err_length);
-  drop(run);
   return 1;
 }
 

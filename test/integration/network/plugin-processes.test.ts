@@ -4,7 +4,7 @@ import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { copyFile, mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { after, afterEach, before, describe, it } from 'node:test';
 import { PluginRunner } from '../../../src/network/cni/plugin-runner.js';
 import { MAX_STDERR_BYTES, MAX_STDOUT_BYTES } from '../../../src/network/cni/plugin-processes.js';
 import type { PluginExit, PluginProcesses } from '../../../src/network/cni/plugin-processes.js';
@@ -177,16 +177,25 @@ describe('the helper that runs plugins', { skip: noHelper }, () => {
     processesWith('libexec/plugin-runner').filter((pid) => parentOf(pid) === process.pid);
   const trueProgram = { path: '/bin/true', env: {}, input: '' };
 
-  it('holds no descriptor and no process of a run that is over', async () => {
-    const shared = new SharedRunner(captureLog());
-    await shared.run(trueProgram, never);
+  let shared: SharedRunner | undefined;
+  afterEach(async () => {
+    shared?.close();
+    await until('the end of the helper', () => helpers().length === 0);
+  });
+
+  it('holds no descriptor and no process of a run that is over, once its answer is there', async () => {
+    shared = new SharedRunner(captureLog());
+    await shared.ready();
     const [helper = 0] = helpers();
-    const open = readdirSync(`/proc/${helper}/fd`).length;
-    for (let round = 0; round < 50; round += 1) await shared.run(trueProgram, never);
-    assert.equal(readdirSync(`/proc/${helper}/fd`).length, open);
-    assert.equal(readFileSync(`/proc/${helper}/task/${helper}/children`, 'utf8').trim(), '');
-    shared.close();
-    await until('its end', () => helpers().length === 0);
+    const held = (): [number, string] => [
+      readdirSync(`/proc/${helper}/fd`).length,
+      readFileSync(`/proc/${helper}/task/${helper}/children`, 'utf8'),
+    ];
+    const idle = held();
+    for (let round = 0; round < 50; round += 1) {
+      await shared.run(trueProgram, never);
+      assert.deepEqual(held(), idle);
+    }
   });
 
   it('makes network namespaces, whose loopback interface is up, and goes into none itself', async () => {
@@ -215,7 +224,7 @@ describe('the helper that runs plugins', { skip: noHelper }, () => {
 
   it('is started again when it has died; what it was running is told as failed', async () => {
     const log = captureLog();
-    const shared = new SharedRunner(log);
+    shared = new SharedRunner(log);
     const running = shared.run({ path: '/bin/sleep', env: {}, input: '' }, never);
     assert.equal((await running).code, 1); // it wants an operand
     const [helper = 0] = helpers();
@@ -224,13 +233,12 @@ describe('the helper that runs plugins', { skip: noHelper }, () => {
     await cut.catch(() => undefined); // it may have ended before
     await until('news of its end', () => log.lines.some(({ message }) => message.includes('has ended')));
     assert.equal((await shared.run(trueProgram, never)).code, 0);
-    shared.close();
   });
 
   for (const file of ['/', '/bin/false']) {
     it(`is done without where it cannot be used, as ${file}`, async () => {
       const log = captureLog();
-      const shared = new SharedRunner(log, file);
+      shared = new SharedRunner(log, file);
       for (let times = 0; times < 2; times += 1) {
         assert.equal((await shared.run(trueProgram, never)).code, 0);
       }
@@ -238,7 +246,6 @@ describe('the helper that runs plugins', { skip: noHelper }, () => {
         log.lines.map(({ message }) => message),
         ['the helper that runs CNI plugins cannot be started'],
       );
-      shared.close();
     });
   }
 

@@ -45,6 +45,11 @@ export function isRemovalInProgress(error: unknown): boolean {
   return error instanceof CriError && /^removal of container \S+ is already in progress/.test(error.message);
 }
 
+/** True for the refusal to read the log of a container that is being removed, or whose removal has failed half-way. */
+export function isLogOfRemoved(error: unknown): boolean {
+  return error instanceof CriError && /\bdead or marked for removal\b/.test(error.message);
+}
+
 /** Node's words, but for two that say nothing: `aborted`, and none at all when several addresses were tried. */
 function connectionFailure(error: unknown): string {
   const text = messageOf(error);

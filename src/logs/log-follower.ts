@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Engine, LogReadOptions } from '../docker/engine.js';
+import { isLogOfRemoved } from '../docker/errors.js';
 import type { ContainerInspect } from '../docker/types.js';
 import { afterAnswers } from '../util/after-answers.js';
 import { Code, CriError, hasCode, messageOf } from '../util/cri-error.js';
@@ -282,8 +283,8 @@ export class LogFollower {
       this.#report('DriverNotReadable', `the container's log driver cannot be read: ${error.message}`);
       return true;
     }
-    // While the Engine is away the whole node says so.
-    if (error instanceof StartOver || hasCode(error, Code.UNAVAILABLE)) return false;
+    // While the Engine is away the whole node says so; a container that is being removed is gone in a moment.
+    if (error instanceof StartOver || hasCode(error, Code.UNAVAILABLE) || isLogOfRemoved(error)) return false;
     this.#report(error instanceof CriError ? 'CannotRead' : 'CannotWrite', messageOf(error));
     return false;
   }

@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { beforeEach, describe, it, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { responseError } from '../../../src/docker/errors.js';
 import { LogFollower } from '../../../src/logs/log-follower.js';
 import { deferred } from '../../../src/util/deferred.js';
 import { silentLogger } from '../../../src/util/log.js';
@@ -306,5 +307,21 @@ describe('LogFollower', () => {
     engine.exit(id, 0);
     await follower.done;
     assert.deepEqual(logged(path), ['stdout F a', 'stdout F b']);
+  });
+
+  it('tells of no problem while its container is being removed', async (t) => {
+    const readLogs = engine.readLogs.bind(engine);
+    const refused = deferred();
+    engine.readLogs = () => {
+      refused.resolve();
+      const reason = 'can not get logs from container which is dead or marked for removal';
+      throw responseError(409, JSON.stringify({ message: reason }));
+    };
+    const follower = follow(t);
+    await refused.promise;
+    engine.readLogs = readLogs;
+    await engine.removeContainer(id);
+    await follower.done;
+    assert.equal(follower.problem, undefined);
   });
 });

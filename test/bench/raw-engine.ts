@@ -30,9 +30,13 @@ export class RawEngine {
     });
   }
 
+  /** As `request`, of an answer that is one JSON text. */
+  async json<T>(method: string, path: string, body?: object): Promise<T> {
+    return JSON.parse((await this.request(method, path, body)).toString()) as T;
+  }
+
   async create(name: string, body: object): Promise<string> {
-    const answer = await this.request('POST', `/containers/create?name=${name}`, body);
-    return (JSON.parse(answer.toString()) as { Id: string }).Id;
+    return (await this.json<{ Id: string }>('POST', `/containers/create?name=${name}`, body)).Id;
   }
 
   close(): void {

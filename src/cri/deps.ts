@@ -13,6 +13,7 @@ import type { HeldLimits } from '../limits/node-limits.js';
 import type { ContainerLogs } from '../logs/container-logs.js';
 import type { PodNetwork } from '../network/network.js';
 import type { HeldNamespaces } from '../node/held-namespace.js';
+import { hostPaths, type HostPaths } from '../node/host-paths.js';
 import type { CheckpointStore } from '../state/checkpoint.js';
 import type { JsonStore } from '../state/json-store.js';
 import type { Nri } from '../nri/nri.js';
@@ -61,6 +62,8 @@ export interface SharedWork {
   readonly pulls: SharedCalls<string>;
   /** RemoveImage calls, by image id. */
   readonly imageRemovals: SharedCalls<void>;
+  /** Paths that requests name. */
+  readonly hostPaths: HostPaths;
 }
 
 /** None yet. */
@@ -72,6 +75,7 @@ export function noSharedWork(): SharedWork {
     containerCreates: new SharedCalls(),
     pulls: new SharedCalls(),
     imageRemovals: new SharedCalls(),
+    hostPaths: hostPaths(),
   };
 }
 

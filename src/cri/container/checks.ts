@@ -1,4 +1,3 @@
-import { stat } from 'node:fs/promises';
 import { cdiEdits, unknownDevice } from '../../companion/cdi-edits.js';
 import type { CompanionUse } from '../../convert/companion/asked-adjustments.js';
 import type { IdMaps } from '../../convert/companion/id-maps.js';
@@ -16,9 +15,8 @@ import type { Mount__Output } from '../../gen/runtime/v1/Mount.js';
 import type { SELinuxOption__Output } from '../../gen/runtime/v1/SELinuxOption.js';
 import { isProfileLoaded } from '../../node/apparmor-profiles.js';
 import { readCdiDevices } from '../../node/cdi-specs.js';
-import { makeIfMissing } from '../../node/missing-folders.js';
+import type { HostPaths } from '../../node/host-paths.js';
 import { hasSelinux } from '../../node/selinux.js';
-import { propagationOf } from '../../node/mount-propagation.js';
 import { Code, CriError, invalidArgument, messageOf } from '../../util/cri-error.js';
 
 /** "Super privileged container": SELinux confines it no more than a process of the node. */
@@ -29,22 +27,25 @@ const UNCONFINED_TYPE = 'spc_t';
  * CreateContainer. Throws INVALID_ARGUMENT or FAILED_PRECONDITION that names the field.
  */
 export async function checkOnNode(
+  paths: HostPaths,
   config: ContainerConfig__Output,
   info: EngineInfo,
   cdi: CdiFacts,
 ): Promise<void> {
   await Promise.all([
-    ...config.mounts.map((mount, index) => checkMount(`config.mounts[${index}]`, mount)),
-    ...config.devices.map((device, index) => checkDevice(`config.devices[${index}]`, device)),
+    ...config.mounts.map((mount, index) => checkMount(paths, `config.mounts[${index}]`, mount)),
+    ...config.devices.map((device, index) => checkDevice(paths, `config.devices[${index}]`, device)),
     checkCdi(cdiDevices(config), cdi),
     checkProfiles(config.linux?.security_context ?? null, info),
   ]);
 }
 
-async function checkMount(field: string, mount: Mount__Output): Promise<void> {
+async function checkMount(paths: HostPaths, field: string, mount: Mount__Output): Promise<void> {
   if (mount.image !== null) return;
   if (mount.propagation === MountPropagation.PROPAGATION_PRIVATE) return;
-  const holding = await propagationOf(mount.host_path);
+  const holding = await paths.propagations.find(mount.host_path).catch((error: unknown) => {
+    throw ofPath(`${field}.host_path`, error);
+  });
   if (holding === undefined) return;
   const bidirectional = mount.propagation === MountPropagation.PROPAGATION_BIDIRECTIONAL;
   if (holding.shared || (holding.slave && !bidirectional)) return;
@@ -57,23 +58,37 @@ async function checkMount(field: string, mount: Mount__Output): Promise<void> {
 
 /**
  * Makes folders of what is to be mounted and not there, as the other runtimes do: manifests count on it. For requests that
- * are found good otherwise. INVALID_ARGUMENT where none can be made.
+ * are found good otherwise. INVALID_ARGUMENT where none can be made, UNAVAILABLE where the file system does not answer.
  */
-export async function makeMountSources(mounts: readonly Mount__Output[]): Promise<void> {
+export async function makeMountSources(
+  { folders }: Pick<HostPaths, 'folders'>,
+  mounts: readonly Mount__Output[],
+): Promise<void> {
   const make = async ({ image, host_path: path }: Mount__Output, index: number): Promise<void> => {
     if (image !== null) return;
-    await makeIfMissing(path).catch((error: unknown) => {
-      throw invalidArgument(`config.mounts[${index}].host_path`, messageOf(error), { cause: error });
+    await folders.find(path).catch((error: unknown) => {
+      throw ofPath(`config.mounts[${index}].host_path`, error);
     });
   };
   await Promise.all(mounts.map(make));
 }
 
+/** UNAVAILABLE for a file system that does not answer, INVALID_ARGUMENT for what it says. */
+function ofPath(field: string, error: unknown): CriError {
+  if (!(error instanceof CriError)) return invalidArgument(field, messageOf(error), { cause: error });
+  return new CriError(error.code, `${field}: ${error.message}`, { cause: error });
+}
+
 /** A device node, or a folder of them, as Docker has it. */
-async function checkDevice(field: string, { host_path: path }: Device__Output): Promise<void> {
-  const found = await stat(path).catch((error: unknown) => {
-    throw invalidArgument(`${field}.host_path`, messageOf(error), { cause: error });
+async function checkDevice(
+  { stats }: HostPaths,
+  field: string,
+  { host_path: path }: Device__Output,
+): Promise<void> {
+  const found = await stats.find(path).catch((error: unknown) => {
+    throw ofPath(`${field}.host_path`, error);
   });
+  if (found === undefined) return; // the Engine will see
   if (!found.isBlockDevice() && !found.isCharacterDevice() && !found.isDirectory()) {
     throw invalidArgument(`${field}.host_path`, `${path} is not a device`);
   }

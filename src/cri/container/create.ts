@@ -42,6 +42,7 @@ export type CreateContainerDeps = Pick<
   | 'companion'
   | 'containerCreates'
   | 'engine'
+  | 'hostPaths'
   | 'imageAccounts'
   | 'imageVolumes'
   | 'images'
@@ -171,7 +172,7 @@ async function planContainer(
   const companion = await companionUse(deps, info, sandbox.facts.runtimeHandler);
   const userNamespace = userNamespaceOf(sandbox);
   const isCdiByEngine = byEngine(info, supports, companion.runtime !== undefined);
-  await checkOnNode(config, info, {
+  await checkOnNode(deps.hostPaths, config, info, {
     isByEngine: isCdiByEngine,
     folders: cdiFolders(info),
     companion,
@@ -201,7 +202,7 @@ async function planContainer(
     hasSelinux: hasSecurityOption(info, 'selinux'),
     minOomScoreAdj: deps.settings.minOomScoreAdj,
   });
-  await makeMountSources(mounts);
+  await makeMountSources(deps.hostPaths, mounts);
   const { body: whole, specHash } = withSpecHash(body);
   return { name, imagesToMount, body: whole, specHash };
 }

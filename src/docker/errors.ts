@@ -3,7 +3,7 @@ import { Code, CriError, messageOf } from '../util/cri-error.js';
 /**
  * The one translation of what the Engine, or the connection to it, answers with into CriError.
  * Engine: 400 INVALID_ARGUMENT, 401 UNAUTHENTICATED, 403 PERMISSION_DENIED, 404 NOT_FOUND, 409 ALREADY_EXISTS for a
- * taken name and FAILED_PRECONDITION for the rest, 501 UNIMPLEMENTED, 503 UNAVAILABLE, all else UNKNOWN.
+ * taken name, ABORTED for the log of what is being removed and FAILED_PRECONDITION for the rest, 501 UNIMPLEMENTED, 503 UNAVAILABLE, all else UNKNOWN.
  */
 export function responseError(status: number, body: string): CriError {
   const text = withoutQueries(messageIn(body).trim());
@@ -45,11 +45,6 @@ export function isRemovalInProgress(error: unknown): boolean {
   return error instanceof CriError && /^removal of container \S+ is already in progress/.test(error.message);
 }
 
-/** True for the refusal to read the log of a container that is being removed, or whose removal has failed half-way. */
-export function isLogOfRemoved(error: unknown): boolean {
-  return error instanceof CriError && /\bdead or marked for removal\b/.test(error.message);
-}
-
 /** Node's words, but for two that say nothing: `aborted`, and none at all when several addresses were tried. */
 function connectionFailure(error: unknown): string {
   const text = messageOf(error);
@@ -68,7 +63,8 @@ function codeOf(status: number, text: string): Code {
     case 404:
       return Code.NOT_FOUND;
     case 409:
-      return /\bname "?\S+ is already in use\b/.test(text) ? Code.ALREADY_EXISTS : Code.FAILED_PRECONDITION;
+      if (/\bname "?\S+ is already in use\b/.test(text)) return Code.ALREADY_EXISTS;
+      return /\bdead or marked for removal\b/.test(text) ? Code.ABORTED : Code.FAILED_PRECONDITION;
     case 501:
       return Code.UNIMPLEMENTED;
     case 503:

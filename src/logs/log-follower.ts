@@ -1,6 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Engine, LogReadOptions } from '../docker/engine.js';
-import { isLogOfRemoved } from '../docker/errors.js';
 import type { ContainerInspect } from '../docker/types.js';
 import { afterAnswers } from '../util/after-answers.js';
 import { Code, CriError, hasCode, messageOf } from '../util/cri-error.js';
@@ -284,7 +283,8 @@ export class LogFollower {
       return true;
     }
     // While the Engine is away the whole node says so; a container that is being removed is gone in a moment.
-    if (error instanceof StartOver || hasCode(error, Code.UNAVAILABLE) || isLogOfRemoved(error)) return false;
+    if (error instanceof StartOver || hasCode(error, Code.UNAVAILABLE) || hasCode(error, Code.ABORTED))
+      return false;
     this.#report(error instanceof CriError ? 'CannotRead' : 'CannotWrite', messageOf(error));
     return false;
   }

@@ -9,6 +9,7 @@ import { countResyncs, watchState } from './app/watch-state.js';
 import type { Config } from './cli/config.js';
 import type { ReloadableConfig } from './cli/reload.js';
 import { readBuildInfo } from './cli/version.js';
+import { execOutputBudget } from './cri/container/exec-sync.js';
 import { dropLogsAfterResync } from './cri/container/log.js';
 import { Checkpoints } from './checkpoint/checkpoints.js';
 import { FrozenContainers } from './checkpoint/frozen-containers.js';
@@ -131,6 +132,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
     ...{ engine, companion, nri: plugins.nri, network, images, logs, mirror, statistics, events, streaming },
     ...{ frozen, savedStates, restores },
     ...{ checkpoints, heldLimits, nriAdjustments, podNamespaces, podResources, seal, log },
+    execOutput: execOutputBudget(log),
     sandboxMetrics: new SandboxMetrics(statistics),
     settings: live.settings,
   };

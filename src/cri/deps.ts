@@ -22,6 +22,7 @@ import type { Seal } from '../state/seal.js';
 import type { PodResources } from '../state/pod-resources.js';
 import type { SandboxMetrics } from '../stats/pod-metrics.js';
 import type { Statistics } from '../stats/statistics.js';
+import type { ByteBudget } from '../util/byte-budget.js';
 import { KeyedMutex } from '../util/keyed-mutex.js';
 import type { Logger } from '../util/log.js';
 import { SharedCalls } from '../util/shared-calls.js';
@@ -87,6 +88,8 @@ export interface CriDeps extends SharedWork, Images, KeptReplies {
   readonly savedStates: Checkpoints;
   readonly restores: Restores;
   readonly frozen: FrozenContainers;
+  /** What ExecSync calls keep of their commands' output. */
+  readonly execOutput: ByteBudget;
   /** Plugins of the Node Resource Interface. */
   readonly nri: Nri;
   readonly mirror: Mirror;

@@ -1,4 +1,5 @@
-import { readdirSync, readlinkSync } from 'node:fs';
+import { opendirSync, readlinkSync } from 'node:fs';
+import type { Dir } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
 /** What /proc tells of a container's processes only one by one. */
@@ -19,8 +20,10 @@ export interface Residents {
 /** A count is made anew when it is asked for and this old. */
 const FRESH_MS = 15_000;
 
-/** What one turn of the event loop may look at: about 4 µs each. */
-const LINKS_A_TURN = 500;
+/** What one turn of the event loop may look at, descriptors and processes: some µs each. */
+const LOOKS_A_TURN = 500;
+
+type Steps = Generator<undefined, Census | undefined>;
 
 interface Entry {
   census: Census | undefined;
@@ -57,9 +60,14 @@ export class ProcessCensus {
   }
 
   #countNow(entry: Entry, look: () => Residents): void {
-    const first = countInSteps(look()).next();
-    if (first.done === true) entry.census = first.value;
-    else this.#countLater(entry, look);
+    const steps = countInSteps(look());
+    const first = steps.next();
+    if (first.done === true) {
+      entry.census = first.value;
+      return;
+    }
+    steps.return(undefined);
+    this.#countLater(entry, look);
   }
 
   #countLater(entry: Entry, look: () => Residents): void {
@@ -70,7 +78,7 @@ export class ProcessCensus {
   }
 }
 
-async function finish(steps: Generator<undefined, Census>): Promise<Census> {
+async function finish(steps: Steps): Promise<Census | undefined> {
   for (;;) {
     const step = steps.next();
     if (step.done === true) return step.value;
@@ -78,8 +86,9 @@ async function finish(steps: Generator<undefined, Census>): Promise<Census> {
   }
 }
 
-/** Yields when it has done as much as one turn may. */
-function* countInSteps({ pids, openFilesLimit }: Residents): Generator<undefined, Census> {
+/** Yields when it has done as much as one turn may. `return` leaves it, and closes the folder that is being read. */
+function* countInSteps({ pids, openFilesLimit }: Residents): Steps {
+  let looks = 0;
   let descriptors = 0;
   let sockets = 0;
   for (const pid of pids) {
@@ -87,17 +96,23 @@ function* countInSteps({ pids, openFilesLimit }: Residents): Generator<undefined
     for (const name of entriesOf(folder)) {
       descriptors += 1;
       if (isSocket(`${folder}/${name}`)) sockets += 1;
-      if (descriptors % LINKS_A_TURN === 0) yield;
+      if ((looks += 1) % LOOKS_A_TURN === 0) yield;
     }
+    if ((looks += 1) % LOOKS_A_TURN === 0) yield;
   }
   return { descriptors, sockets, openFilesLimit };
 }
 
-function entriesOf(folder: string): string[] {
+/** The names in a folder, read from it as they are asked for: it may have millions. They end where the process has ended. */
+function* entriesOf(folder: string): Generator<string, void> {
+  let opened: Dir | undefined;
   try {
-    return readdirSync(folder);
+    opened = opendirSync(folder, { bufferSize: LOOKS_A_TURN });
+    for (let entry; (entry = opened.readSync()) !== null;) yield entry.name;
   } catch {
-    return []; // the process has ended
+    // The process has ended.
+  } finally {
+    opened?.closeSync();
   }
 }
 

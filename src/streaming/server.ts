@@ -21,10 +21,18 @@ import { Tokens } from './tokens.js';
 const REQUEST_TIMEOUT_MS = 30_000;
 /** As Go's servers take it, the kubelet's among them: it passes on what a browser sends, cookies and all. */
 const MAX_HEADER_BYTES = 1024 * 1024;
-/** What sessions get to say goodbye when cridock stops. */
-const STOP_GRACE_MS = 6_000;
-/** What clients then get to read it and to close. */
-const LINGER_MS = 1_000;
+/** Bounds on the steps of a stop, one after the other. */
+export interface StopTimes {
+  /** What sessions get to say goodbye. */
+  readonly goodbyeMs: number;
+  /** What clients then get to read it and to close. */
+  readonly lingerMs: number;
+  /** What the commands of sessions that were cut off then get to be ended; the Engine may not answer. */
+  readonly endMs: number;
+}
+
+/** Together less than what systemd leaves to a service. */
+const STOP_TIMES: StopTimes = { goodbyeMs: 6_000, lingerMs: 1_000, endMs: 6_000 };
 
 /**
  * Looks whether the client speaks a protocol of this session. Answers how to serve it, or the refusal.
@@ -49,6 +57,7 @@ export interface StreamingServerOptions {
   readonly negotiate: Negotiate;
   readonly log: Logger;
   readonly metrics: MetricsSink;
+  readonly stopTimes?: StopTimes;
 }
 
 /**
@@ -103,7 +112,7 @@ export class StreamingServer implements StreamingUrls {
 
   /**
    * Takes no more clients, and gives the address free at once. Sessions that are open get `graceMs` to end by themselves;
-   * then those that are left are told that they are cut off. Resolves when all are over.
+   * then those that are left are told that they are cut off. Resolves when all are over, or some do not end all the same.
    */
   async stop(graceMs = 0): Promise<void> {
     this.#tokens.clear();
@@ -113,14 +122,17 @@ export class StreamingServer implements StreamingUrls {
       this.#options.log.info('sessions are open', { sessions: this.#sessions.size, graceMs });
     await within(graceMs, Promise.all(this.#sessions));
     this.#stop.abort(new CriError(Code.UNAVAILABLE, 'cridock is being stopped; the session was cut off'));
-    await within(STOP_GRACE_MS, Promise.all(this.#sessions));
+    const { goodbyeMs, lingerMs, endMs } = this.#options.stopTimes ?? STOP_TIMES;
+    await within(goodbyeMs, Promise.all(this.#sessions));
     // A connection that is closed while its client still sends is reset, and what was sent last may be lost.
     const closed = [...this.#sockets].map(
       (socket) => new Promise((resolve) => socket.once('close', resolve)),
     );
-    await within(LINGER_MS, Promise.all(closed));
+    await within(lingerMs, Promise.all(closed));
     for (const socket of this.#sockets) socket.destroy();
-    await Promise.all(this.#sessions);
+    await within(endMs, Promise.all(this.#sessions));
+    if (this.#sessions.size > 0)
+      this.#options.log.warn('sessions do not end, and are left behind', { sessions: this.#sessions.size });
   }
 
   /** How many sessions are open. */

@@ -1,24 +1,25 @@
 import type { TerminalSize } from '../docker/types.js';
 
 /** A size takes some thirty characters. */
-const MAX_UNFINISHED_CHARACTERS = 1024;
+const MAX_SIZE_CHARACTERS = 1024;
 const MAX_SIDE = 65_535;
 
 /** Reads the resize stream: JSON objects `{"Width":80,"Height":25}` one behind the other. What is no size is ignored. */
 export class SizeReader {
+  /** What may be the beginning of a size. */
   #rest = '';
 
-  /** The last size in what has come until now, as an older one is of no interest; undefined when there is none. */
+  /**
+   * The size that the last whole object in what has come until now is, as an older one is of no interest; undefined when there is
+   * none. However much has come, no more than its end is looked at.
+   */
   push(chunk: Buffer): TerminalSize | undefined {
-    this.#rest += chunk.toString('latin1');
-    let last: TerminalSize | undefined;
-    let end: number;
-    while ((end = this.#rest.indexOf('}')) !== -1) {
-      last = parseSize(this.#rest.slice(0, end + 1)) ?? last;
-      this.#rest = this.#rest.slice(end + 1);
-    }
-    if (this.#rest.length > MAX_UNFINISHED_CHARACTERS) this.#rest = '';
-    return last;
+    const tail = chunk.toString('latin1', Math.max(0, chunk.length - MAX_SIZE_CHARACTERS));
+    const text = (this.#rest + tail).slice(-MAX_SIZE_CHARACTERS);
+    const end = text.lastIndexOf('}') + 1;
+    this.#rest = text.slice(end);
+    const start = text.lastIndexOf('{', end - 1);
+    return end === 0 || start === -1 ? undefined : parseSize(text.slice(start, end));
   }
 }
 

@@ -4,8 +4,11 @@ import type { ExecSyncRequest__Output } from '../../gen/runtime/v1/ExecSyncReque
 import type { ExecSyncResponse } from '../../gen/runtime/v1/ExecSyncResponse.js';
 import { requireInteger } from '../../convert/text/validate.js';
 import type { ContainerRecord } from '../../state/records.js';
+import { afterAnswers } from '../../util/after-answers.js';
+import { ByteBudget } from '../../util/byte-budget.js';
 import type { CallContext } from '../../util/call-context.js';
 import { Code, CriError, messageOf } from '../../util/cri-error.js';
+import type { Logger } from '../../util/log.js';
 import { unlessAborted } from '../../util/unless-aborted.js';
 import { CappedBytes, fitted } from './capped-bytes.js';
 import type { CriDeps } from '../deps.js';
@@ -14,19 +17,30 @@ import { requireCommand, runningContainerOrThrow } from '../lookup.js';
 import { withinOwnTimeout } from './own-timeout.js';
 
 /** What it takes to run a command in a container. */
-export type ExecSyncDeps = Pick<CriDeps, 'engine' | 'frozen' | 'log' | 'mirror'>;
+export type ExecSyncDeps = Pick<CriDeps, 'engine' | 'execOutput' | 'frozen' | 'log' | 'mirror'>;
 
 /**
  * CRI: what a command writes beyond 16 MiB is discarded, while the command runs on. The kubelet's client and crictl take no
  * message that is longer, so this is for both streams together, the reply's other members (21 bytes at most) included.
  */
 const MAX_OUTPUT_BYTES = 16 * 1024 * 1024 - 64;
+/** What is kept of all commands that run at a time: any number may. */
+const MAX_OUTPUT_TOGETHER_BYTES = 256 * 1024 * 1024;
 /** How long the reply waits for a command to be ended; beyond that it is ended all the same. */
 const KILL_WAIT_MS = 5_000;
 
 interface Output {
-  stdout: CappedBytes;
-  stderr: CappedBytes;
+  readonly stdout: CappedBytes;
+  readonly stderr: CappedBytes;
+}
+
+/** The budget that the outputs of all commands share. Beyond it output is discarded as beyond 16 MiB. */
+export function execOutputBudget(log: Logger): ByteBudget {
+  return new ByteBudget(MAX_OUTPUT_TOGETHER_BYTES, () =>
+    log.warn('output of commands is discarded: those that run now have written too much together', {
+      keptBytes: MAX_OUTPUT_TOGETHER_BYTES,
+    }),
+  );
 }
 
 /**
@@ -71,30 +85,35 @@ async function runUnfrozen(
 }
 
 async function run(
-  deps: Pick<CriDeps, 'engine' | 'log'>,
+  deps: Pick<CriDeps, 'engine' | 'execOutput' | 'log'>,
   execId: string,
   containerPid: number,
   signal: AbortSignal,
 ): Promise<ExecSyncResponse> {
+  const output = {
+    stdout: new CappedBytes(MAX_OUTPUT_BYTES, deps.execOutput),
+    stderr: new CappedBytes(MAX_OUTPUT_BYTES, deps.execOutput),
+  };
   // Without the signal: what is being started must come to hand, to be ended.
   const starting = deps.engine.startExec(execId, false);
   try {
-    const { stdout, stderr } = await unlessAborted(
-      starting.then((connection) => readOutput(connection)),
+    await unlessAborted(
+      starting.then((connection) => readOutput(connection, output)),
       signal,
     );
     const { exitCode, started } = await execEnd(deps.engine, execId, signal);
-    if (!started) throw startFailure(stdout.bytes.toString());
-    const [out, err] = fitted(stdout.bytes, stderr.bytes, MAX_OUTPUT_BYTES);
-    return { stdout: out, stderr: err, exit_code: exitCode };
+    if (!started) throw startFailure(output.stdout.bytes.toString());
+    const [stdout, stderr] = fitted(output.stdout.bytes, output.stderr.bytes, MAX_OUTPUT_BYTES);
+    afterAnswers(() => drop(output));
+    return { stdout, stderr, exit_code: exitCode };
   } catch (error) {
+    drop(output);
     if (signal.aborted) await abandon(deps, execId, containerPid, starting);
     throw error;
   }
 }
 
-async function readOutput(connection: Duplex): Promise<Output> {
-  const output = { stdout: new CappedBytes(MAX_OUTPUT_BYTES), stderr: new CappedBytes(MAX_OUTPUT_BYTES) };
+async function readOutput(connection: Duplex, output: Output): Promise<void> {
   const demux = new Demultiplexer((stream, piece) => output[stream].push(piece));
   try {
     for await (const chunk of connection as AsyncIterable<Buffer>) demux.push(chunk);
@@ -102,7 +121,11 @@ async function readOutput(connection: Duplex): Promise<Output> {
     const message = `the command's output broke off: ${messageOf(error)}`;
     throw new CriError(Code.UNAVAILABLE, message, { cause: error });
   }
-  return output;
+}
+
+function drop({ stdout, stderr }: Output): void {
+  stdout.drop();
+  stderr.drop();
 }
 
 /**

@@ -12,6 +12,12 @@ const PROBE_EVERY_MS = 5_000;
 /** What a peer gets to read what was sent before the connection is closed for good. */
 const LINGER_MS = 5_000;
 
+/**
+ * Frames that are read in a go, some 5 ms at most; then it is the turn of others. A message of a tunnel can hold a hundred thousand,
+ * and of a client that only sends data a few are all that comes at a time.
+ */
+const FRAMES_A_GO = 128;
+
 /** Answers to a peer that reads nothing; beyond that it is no honest one. */
 const MAX_PENDING_CONTROL_BYTES = 256 * 1024;
 
@@ -44,6 +50,9 @@ export class SpdyConnection implements StreamOwner {
   readonly #idle: NodeJS.Timeout;
   /** Streams whose readers are slow. While there is one, the socket is not read. */
   readonly #full = new Set<SpdyStream>();
+  #framesInGo = 0;
+  /** Others have their turn now; the socket is not read meanwhile. */
+  #givesWay = false;
   #probe: NodeJS.Timeout | undefined;
   #probeId = 2;
   #lastStreamId = 0;
@@ -109,7 +118,7 @@ export class SpdyConnection implements StreamOwner {
   resume(stream: SpdyStream): void {
     if (!this.#full.delete(stream) || this.#full.size > 0 || this.#closed) return;
     clearInterval(this.#probe);
-    this.#socket.resume();
+    if (!this.#givesWay) this.#socket.resume();
   }
 
   reset(stream: SpdyStream): void {
@@ -123,13 +132,27 @@ export class SpdyConnection implements StreamOwner {
     if (this.#closed || this.#givenUp) return;
     this.#socket.cork(); // many frames, such as those of new streams, are answered
     try {
-      this.#frames.push(chunk);
+      const rest = this.#frames.push(chunk, () => (this.#framesInGo += 1) <= FRAMES_A_GO);
+      if (rest.length > 0) this.#giveWay(rest);
     } catch (error) {
       if (!(error instanceof SpdyError)) throw error;
       this.#giveUp(error.message);
     } finally {
       this.#socket.uncork();
     }
+  }
+
+  /** Puts back what is left of a chunk, in front of all that comes and of the end, until others have had their turn. */
+  #giveWay(rest: Buffer): void {
+    if (this.#closed) return;
+    this.#givesWay = true;
+    this.#socket.pause();
+    this.#socket.unshift(rest);
+    setImmediate(() => {
+      this.#givesWay = false;
+      this.#framesInGo = 0;
+      if (this.#full.size === 0) this.#socket.resume();
+    });
   }
 
   #sendControl(frame: Buffer): void {

@@ -43,13 +43,16 @@ export class FrameReader {
     this.#handlers = handlers;
   }
 
-  push(chunk: Buffer): void {
+  /** Answers what is left of the chunk: something when `mayBegin`, which is asked before each frame, has said no. */
+  push(chunk: Buffer, mayBegin: () => boolean = () => true): Buffer {
     let at = 0;
     while (at < chunk.length) {
       if (this.#dataLeft > 0) at += this.#readData(chunk.subarray(at, at + this.#dataLeft));
       else if (this.#control !== undefined) at += this.#readControl(this.#control, chunk, at);
-      else at += this.#readHeader(chunk, at);
+      else if (this.#headerBytes > 0 || mayBegin()) at += this.#readHeader(chunk, at);
+      else break;
     }
+    return chunk.subarray(at);
   }
 
   #readData(piece: Buffer): number {

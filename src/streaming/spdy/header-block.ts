@@ -2,8 +2,12 @@ import { constants, inflateRawSync } from 'node:zlib';
 import { headerDictionary } from './dictionary.js';
 import { SpdyError } from './frame-reader.js';
 
-/** An inflated header block may have no more than this. */
-const MAX_INFLATED_BYTES = 64 * 1024;
+/**
+ * An inflated header block may have no more than this. Kubernetes' clients send three headers in some 60 bytes, and a stream that
+ * is refused, or not known, still has its block inflated: few bytes on the wire can be as many as this.
+ */
+const MAX_INFLATED_BYTES = 8 * 1024;
+const MAX_HEADERS = 64;
 
 /** Deflate refers back to no more than this. */
 const WINDOW_BYTES = 32 * 1024;
@@ -85,7 +89,9 @@ function parse(block: Buffer): Map<string, string> {
     at += length;
     return block.toString('latin1', at - length, at);
   };
-  for (let left = number(); left > 0; left -= 1) {
+  const count = number();
+  if (count > MAX_HEADERS) throw new SpdyError(`a header block of ${count} headers`);
+  for (let left = count; left > 0; left -= 1) {
     const name = text().toLowerCase();
     const value = text().replaceAll('\0', ',');
     headers.set(name, value);

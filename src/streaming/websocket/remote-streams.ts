@@ -66,6 +66,7 @@ export function openWebSocketStreams(
     stderr: wanted.stderr ? channel('stderr') : undefined,
     cut: cut.signal,
     onResize: (listener: (size: TerminalSize) => void) => {
+      if (!wanted.tty) return;
       const reader = new SizeReader();
       channel('resize').on('data', (chunk: Buffer) => {
         const size = reader.push(chunk);

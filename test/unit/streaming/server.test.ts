@@ -10,6 +10,7 @@ import tls from 'node:tls';
 import { StreamingServer, type Negotiate } from '../../../src/streaming/server.js';
 import { silentLogger } from '../../../src/util/log.js';
 import { silentMetrics } from '../../../src/util/metrics-sink.js';
+import { captureLog } from '../../support/captured-log.js';
 import { Refused, upgrade } from '../../support/spdy-client.js';
 import { EXEC, serveStreaming } from '../../support/streaming-fixture.js';
 
@@ -91,6 +92,23 @@ describe('StreamingServer', () => {
     await server.stop();
     assert.ok(stopped);
     await assert.rejects(upgrade(url, asked), { code: 'ECONNREFUSED' });
+  });
+
+  it('leaves a session behind that does not end when it stops, as where the Engine does not answer', async () => {
+    const endless: Negotiate = () => (socket) => {
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: test\r\n\r\n');
+      return new Promise(() => undefined);
+    };
+    const log = captureLog();
+    const options = { host: '127.0.0.1', port: 0, tls: undefined, negotiate: endless, log };
+    const stopTimes = { goodbyeMs: 1, lingerMs: 1, endMs: 1 };
+    const server = new StreamingServer({ ...options, metrics: silentMetrics, stopTimes });
+    await server.start();
+    const { socket } = await upgrade(server.urlFor(EXEC), asked);
+    const closed = new Promise((resolve) => socket.on('error', () => undefined).once('close', resolve));
+    await server.stop();
+    await closed;
+    assert.deepEqual(log.lines.at(-1)?.fields, { sessions: 1 });
   });
 
   it('serves TLS, and a new certificate without a restart', async () => {

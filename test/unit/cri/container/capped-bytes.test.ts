@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { CappedBytes, fitted } from '../../../../src/cri/container/capped-bytes.js';
+import { ByteBudget } from '../../../../src/util/byte-budget.js';
+
+const enough = (): ByteBudget => new ByteBudget(Infinity, () => assert.fail('it is spent'));
 
 describe('CappedBytes', () => {
   it('joins pieces and drops what is too much', () => {
-    const joined = new CappedBytes(5000);
+    const joined = new CappedBytes(5000, enough());
     assert.equal(joined.bytes.length, 0);
     for (let value = 0; value < 7000; value += 7) joined.push(Buffer.alloc(7, value % 251));
     assert.equal(joined.bytes.length, 5000);
@@ -15,7 +18,7 @@ describe('CappedBytes', () => {
   });
 
   it('is not changed by what the caller does with a piece afterwards', () => {
-    const joined = new CappedBytes(10);
+    const joined = new CappedBytes(10, enough());
     const piece = Buffer.from('abc');
     joined.push(piece);
     piece.fill(0);

@@ -29,4 +29,17 @@ describe('execEnd', () => {
       );
     }
   });
+
+  it('asks soon in the beginning, and seldom of a command that closed its output and runs on', async () => {
+    const pauses: number[] = [];
+    const inspectExec = (): Promise<ExecInspect> =>
+      Promise.resolve({ Running: pauses.length < 20, ExitCode: 0, Pid: 4711 });
+    const engine = { inspectExec } as unknown as Engine;
+    await execEnd(engine, 'id', undefined, (ms) => Promise.resolve(pauses.push(ms)));
+    assert.deepEqual(pauses.slice(0, 4), [2, 4, 8, 16]);
+    assert.deepEqual(
+      pauses.slice(10),
+      Array.from({ length: 10 }, () => 2_000),
+    );
+  });
 });

@@ -61,6 +61,14 @@ describe('SPDY header blocks', () => {
     }
   });
 
+  it('are refused when few bytes are many headers, or ten thousand bytes of one', async () => {
+    const many = Object.fromEntries(Array.from({ length: 200 }, (_, index) => [`${index}`, '']));
+    for (const headers of [many, { a: 'a'.repeat(10_000) }]) {
+      const block = await new Compressor().block(headers);
+      assert.throws(() => new HeaderReader().read(block), SpdyError);
+    }
+  });
+
   it('that are sent hold no headers, and can be read as they come', async () => {
     const inflate = createInflate({ dictionary: headerDictionary() });
     for (const first of [true, false, false]) {

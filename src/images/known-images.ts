@@ -52,11 +52,11 @@ export class KnownImages implements Pick<Engine, 'inspectImage' | 'listImages'> 
     return value;
   }
 
-  /** As the Engine's. */
+  /** As the Engine's, with what `ImageListEntry` has and no more: it tells the labels of all images too, of any length. */
   async listImages(options: CallOptions = {}): Promise<ImageListEntry[]> {
     if (this.#list !== undefined && this.#isFresh(this.#list)) return this.#list.value;
     const { generation, readAtMs } = this.#ask();
-    const value = await this.#engine.listImages(options);
+    const value = (await this.#engine.listImages(options)).map(entryOf);
     if (generation === this.#generation) this.#list = { value, readAtMs };
     return value;
   }
@@ -86,4 +86,8 @@ export class KnownImages implements Pick<Engine, 'inspectImage' | 'listImages'> 
     const freshMs = this.#news?.isOpen === true ? WATCHED_FRESH_MS : UNWATCHED_FRESH_MS;
     return this.#nowMs() - readAtMs < freshMs;
   }
+}
+
+function entryOf({ Id, RepoTags, RepoDigests, Size, Created }: ImageListEntry): ImageListEntry {
+  return { Id, RepoTags, RepoDigests, Size, Created };
 }

@@ -26,7 +26,9 @@ class AskedEngine extends FakeEngine {
 
   override async listImages(): Promise<ImageListEntry[]> {
     this.asked.push('list');
-    return super.listImages();
+    const listed = await super.listImages();
+    // As Engines tell them, for each image.
+    return listed.map((entry) => ({ ...entry, Labels: { long: 'x'.repeat(this.labelBytes) }, ParentId: '' }));
   }
 }
 
@@ -115,6 +117,13 @@ describe('KnownImages', () => {
     const mebibyte = 1024 * 1024;
     assert.equal(await ask(10 * mebibyte), 3);
     assert.equal(await ask(15 * mebibyte), 4, 'the first of three was let go');
+  });
+
+  it('keeps of the list what it is asked for, and no labels', async () => {
+    const id = engine.addImage('a:1');
+    const [listed] = await images.listImages();
+    assert.deepEqual(Object.keys(listed ?? {}).sort(), ['Created', 'Id', 'RepoDigests', 'RepoTags', 'Size']);
+    assert.deepEqual([listed?.Id, listed?.RepoTags], [id, ['a:1']]);
   });
 
   it('does not keep what was on its way when images changed', async () => {

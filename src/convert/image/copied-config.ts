@@ -9,6 +9,8 @@ import { Code, CriError } from '../../util/cri-error.js';
 const MAX_LABEL_BYTES = 4096;
 /** Of all but such labels; images have a few KiB, and the kernel takes no longer argument or variable. */
 export const MAX_COPIED_BYTES = 128 * 1024;
+/** What Docker tells of a volume that it makes for a container, beside its path. */
+const VOLUME_BYTES = 300;
 
 /**
  * The labels of the image that are too long to be copied, such as bills of materials, with no values: Docker copies none that a
@@ -24,8 +26,9 @@ export function emptiedLabels({ Config: config }: ImageInspect): Record<string, 
 /** Refuses an image, named `name`, of which too much would be copied all the same. FAILED_PRECONDITION. */
 export function checkCopied(field: string, name: string, image: ImageInspect): void {
   const copied = { ...image.Config, Labels: { ...image.Config?.Labels, ...emptiedLabels(image) } };
-  const bytes = Buffer.byteLength(JSON.stringify(copied));
+  const volumes = Object.keys(image.Config?.Volumes ?? {}).length;
+  const bytes = Buffer.byteLength(JSON.stringify(copied)) + volumes * VOLUME_BYTES;
   if (bytes <= MAX_COPIED_BYTES) return;
-  const message = `${field}: the config of ${name} is ${bytes} bytes long without its long labels, which Docker would copy into each container; at most ${MAX_COPIED_BYTES} are taken`;
+  const message = `${field}: the config of ${name} would take ${bytes} bytes of each container, its long labels not counted; at most ${MAX_COPIED_BYTES} are taken`;
   throw new CriError(Code.FAILED_PRECONDITION, message);
 }

@@ -104,7 +104,7 @@ describe('images', { skip: noEngine }, () => {
         if ('Env' in config) {
           const { code, text } = await refusal(making);
           assert.equal(code, 'FAILED_PRECONDITION');
-          assert.match(text, /config\.image\.image: .*\/configured:good is 16\d{4} bytes/);
+          assert.match(text, /config\.image\.image: .*\/configured:good would take 16\d{4} bytes/);
         } else {
           const { Config: made } = await node.engine.inspectContainer(await making);
           assert.deepEqual([made.Labels?.['long'], made.Labels?.['short']], ['', 'y']);

@@ -20,6 +20,17 @@ describe("an image's config in its containers", () => {
       checkCopied('config.image.image', 'a:1', image(config));
   });
 
+  it('is refused where its volumes are too many, of each of which Docker tells at length', () => {
+    const volumes = (count: number): ImageInspect['Config'] => ({
+      Volumes: Object.fromEntries(Array.from({ length: count }, (_, index) => [`/v${index}`, {}])),
+    });
+    checkCopied('config.image.image', 'a:1', image(volumes(400)));
+    assert.throws(() => checkCopied('config.image.image', 'a:1', image(volumes(450))), {
+      code: Code.FAILED_PRECONDITION,
+      message: /would take 13\d{4} bytes/,
+    });
+  });
+
   it('is refused where all that is copied is too long together, in bytes, with the name and the size', () => {
     const half = 'ü'.repeat(MAX_COPIED_BYTES / 4);
     checkCopied('config.image.image', 'a:1', image({ Env: [half.slice(100)] }));
@@ -33,7 +44,7 @@ describe("an image's config in its containers", () => {
     ])
       assert.throws(() => checkCopied('config.image.image', 'a:1', image(config)), {
         code: Code.FAILED_PRECONDITION,
-        message: /^config\.image\.image: .* a:1 .* 13\d{4} bytes/,
+        message: /^config\.image\.image: the config of a:1 would take 13\d{4} bytes/,
       });
   });
 });

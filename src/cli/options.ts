@@ -133,7 +133,8 @@ export const OPTIONS = {
     kind: 'text',
     default: '1m0s',
     group: 'Pods and images',
-    describe: 'An image pull without any progress for this long is given up',
+    describe:
+      'An image pull without any progress for this long is given up; while layers are unpacked, after ten times as long and an hour at least',
   },
   'pinned-image': {
     kind: 'list',

@@ -32,7 +32,10 @@ export interface CallOptions {
 
 export interface PullOptions extends CallOptions {
   auth?: RegistryAuth | undefined;
-  /** The pull fails when the Engine says nothing for this long, the time before its first word included. */
+  /**
+   * The pull fails when the Engine says nothing new for this long, the time before its first word included; ten times as long, and
+   * an hour at least, while layers are unpacked.
+   */
   progressDeadlineMs: number;
   /** Called at a sane rate with a short text such as `3 of 7 layers, 120 of 310 MB`. */
   onProgress?: ((text: string) => void) | undefined;

@@ -14,6 +14,8 @@ interface Layer {
   status: string;
   currentBytes: number;
   totalBytes: number;
+  /** Its last message tells how long it has taken, not how far it is. */
+  isTimed: boolean;
 }
 
 const newLayerStatuses: ReadonlySet<string> = new Set([
@@ -38,11 +40,13 @@ export class PullProgress {
 
   /**
    * Takes in one message; true when it tells something new. With the containerd image store the Engine repeats
-   * unchanged figures ten times a second, so words alone are no sign of life.
+   * unchanged figures ten times a second, so words alone are no sign of life. Neither are the seconds that it counts while it
+   * unpacks a layer: they go on where that hangs.
    */
   accept(message: PullMessage): boolean {
-    const { id = '', status = '', progressDetail: { current = 0, total = 0 } = {} } = message;
-    const tale = `${status} ${current}`;
+    const { id = '', status = '', progressDetail: { current = 0, total = 0, units } = {} } = message;
+    const isTimed = units === 's';
+    const tale = isTimed ? status : `${status} ${current}`;
     if (this.#seen.get(id) === tale) return false;
     this.#seen.set(id, tale);
 
@@ -52,13 +56,17 @@ export class PullProgress {
       return true;
     }
     const counted = status === 'Downloading' ? { currentBytes: current, totalBytes: total } : {};
-    this.#layers.set(id, { currentBytes: 0, totalBytes: 0, ...layer, ...counted, status });
+    this.#layers.set(id, { currentBytes: 0, totalBytes: 0, ...layer, ...counted, status, isTimed });
     return true;
   }
 
-  /** True while nothing is left to fetch and something to unpack: that waits for the disk, not for the registry. */
-  get onlyUnpacking(): boolean {
+  /**
+   * True while it waits for the disk, not for the registry: nothing is left to fetch and something to unpack, or a layer is being
+   * unpacked of which no figures come.
+   */
+  get isUnpacking(): boolean {
     const unfinished = [...this.#layers.values()].filter(({ status }) => !doneStatuses.has(status));
+    if (unfinished.some(({ isTimed }) => isTimed)) return true;
     return unfinished.length > 0 && unfinished.every(({ status }) => unpackingStatuses.has(status));
   }
 

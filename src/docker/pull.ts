@@ -10,12 +10,18 @@ import type { RegistryAuth } from './types.js';
 
 /** How often `onProgress` is called at most. */
 const PROGRESS_INTERVAL_MS = 5_000;
+/**
+ * An unpacking that tells nothing gets so many progress deadlines, and never less than an hour: with the containerd image store all
+ * of a layer is silent, and 50 GB take an hour at 15 MB/s. Docker has hung there for good, and the kubelet waits with all pulls.
+ */
+const UNPACK_DEADLINES = 10;
+const LEAST_UNPACK_DEADLINE_MS = 3_600_000;
 /** Longer timers fire at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** `Engine.pullImage`, whose course `progress` is told. Closing the request, as an abort or the progress deadline does, ends the Engine's pull. */
 export async function pullImage(
-  session: Session,
+  session: Pick<Session, 'lines'>,
   reference: string,
   options: PullOptions,
   progress = new PullProgress(),
@@ -55,18 +61,26 @@ function guardProgress(reference: string, options: PullOptions, progress: PullPr
   const onAbort = () => controller.abort(abortError(signal?.reason));
   if (signal?.aborted === true) onAbort();
   signal?.addEventListener('abort', onAbort);
-  const onSilence = () => {
-    if (progress.onlyUnpacking) {
-      timer.refresh();
-      return;
-    }
-    const text = `pull of ${reference}: no progress for ${progressDeadlineMs / 1000}s (${progress.toString()})`;
+  const unpackDeadlineMs = Math.max(UNPACK_DEADLINES * progressDeadlineMs, LEAST_UNPACK_DEADLINE_MS);
+  let timer: NodeJS.Timeout | undefined;
+  const wait = (ms: number, onEnd: () => void) => {
+    clearTimeout(timer);
+    timer = setTimeout(onEnd, Math.min(ms, MAX_TIMER_MS));
+  };
+  const giveUp = (silence: string) => {
+    const text = `pull of ${reference}: no progress for ${silence} (${progress.toString()})`;
     controller.abort(new CriError(Code.DEADLINE_EXCEEDED, text));
   };
-  const timer = setTimeout(onSilence, Math.min(progressDeadlineMs, MAX_TIMER_MS));
+  const onUnpackSilence = () => giveUp(`${unpackDeadlineMs / 1000}s of unpacking`);
+  const onSilence = () => {
+    if (progress.isUnpacking) wait(unpackDeadlineMs - progressDeadlineMs, onUnpackSilence);
+    else giveUp(`${progressDeadlineMs / 1000}s`);
+  };
+  const alive = () => wait(progressDeadlineMs, onSilence);
+  alive();
   return {
     signal: controller.signal,
-    alive: () => timer.refresh(),
+    alive,
     end: () => {
       clearTimeout(timer);
       signal?.removeEventListener('abort', onAbort);

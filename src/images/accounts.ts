@@ -1,29 +1,38 @@
 import type { AccountFiles } from '../convert/security/accounts.js';
 import { Code, CriError } from '../util/cri-error.js';
+import { WeightedMap } from '../util/weighted-map.js';
 import type { OwnContainerParts } from './own-containers.js';
 import { withScratchContainer } from './scratch-container.js';
 
 const MAX_FILE_BYTES = 4 * 1024 * 1024;
+/** Of all images together, in characters: thousands of images, or two with the longest files that are read. */
+const MOST_KEPT = 4 * MAX_FILE_BYTES;
 const MAX_LINKS = 16;
 /** Go's `fs.ModeType`: the bits that are all zero for a regular file. */
 const TYPE_BITS = 0x8f280000;
 
-/** The account files of images, each image looked into once: its content never changes. */
+/** The account files of images, each image looked into once while they are kept: its content never changes. */
 export class ImageAccounts {
   readonly #parts: OwnContainerParts;
-  readonly #files = new Map<string, Promise<AccountFiles>>();
+  readonly #files = new WeightedMap<AccountFiles>(MOST_KEPT);
+  readonly #readings = new Map<string, Promise<AccountFiles>>();
 
   constructor(parts: OwnContainerParts) {
     this.#parts = parts;
   }
 
   async of(imageId: string): Promise<AccountFiles> {
-    const known = this.#files.get(imageId);
+    const known = this.#files.get(imageId) ?? this.#readings.get(imageId);
     if (known !== undefined) return known;
     const reading = this.#read(imageId);
-    this.#files.set(imageId, reading);
-    reading.catch(() => this.#files.delete(imageId)); // the next one tries again
-    return reading;
+    this.#readings.set(imageId, reading);
+    try {
+      const files = await reading;
+      this.#files.set(imageId, files, files.passwd.length + files.group.length);
+      return files;
+    } finally {
+      this.#readings.delete(imageId); // where it failed the next one tries again
+    }
   }
 
   /** Forgets an image that was removed. */

@@ -2,13 +2,14 @@ import type { CallOptions, Engine } from '../docker/engine.js';
 import type { ImageInspect, ImageListEntry } from '../docker/types.js';
 import type { EngineNews } from '../state/engine-news.js';
 import { Code, hasCode } from '../util/cri-error.js';
+import { WeightedMap } from '../util/weighted-map.js';
 
 /** While the Engine's events are followed they tell what changes, but for images that were built without a name. */
 const WATCHED_FRESH_MS = 60_000;
 /** Before: for what is asked in a row, as when all containers are read for the first time. */
 const UNWATCHED_FRESH_MS = 2_000;
-/** More references than a node uses; beyond it the one that was asked for first is dropped. */
-const MOST_REFERENCES = 1_024;
+/** Of images, in characters of their JSON: some thousands. An image's author decides how many it takes. */
+const MOST_KEPT = 32 * 1024 * 1024;
 
 interface Kept<T> {
   readonly value: T;
@@ -23,7 +24,7 @@ export class KnownImages implements Pick<Engine, 'inspectImage' | 'listImages'> 
   readonly #engine: Engine;
   readonly #nowMs: () => number;
   /** By the reference that was asked for. */
-  readonly #inspects = new Map<string, Kept<ImageInspect>>();
+  readonly #inspects = new WeightedMap<Kept<ImageInspect>>(MOST_KEPT);
   #list: Kept<ImageListEntry[]> | undefined;
   /** Grows when what is being asked for is not to be kept. */
   #generation = 0;
@@ -47,18 +48,15 @@ export class KnownImages implements Pick<Engine, 'inspectImage' | 'listImages'> 
     const { generation, readAtMs } = this.#ask();
     const value = await this.#engine.inspectImage(reference, options);
     if (generation !== this.#generation) return value;
-    const [oldest] = this.#inspects.keys();
-    if (oldest !== undefined && this.#inspects.size >= MOST_REFERENCES) this.#inspects.delete(oldest);
-    this.#inspects.delete(reference);
-    this.#inspects.set(reference, { value, readAtMs });
+    this.#inspects.set(reference, { value, readAtMs }, JSON.stringify(value).length);
     return value;
   }
 
-  /** As the Engine's. */
+  /** As the Engine's, with what `ImageListEntry` has and no more: it tells the labels of all images too, of any length. */
   async listImages(options: CallOptions = {}): Promise<ImageListEntry[]> {
     if (this.#list !== undefined && this.#isFresh(this.#list)) return this.#list.value;
     const { generation, readAtMs } = this.#ask();
-    const value = await this.#engine.listImages(options);
+    const value = (await this.#engine.listImages(options)).map(entryOf);
     if (generation === this.#generation) this.#list = { value, readAtMs };
     return value;
   }
@@ -88,4 +86,8 @@ export class KnownImages implements Pick<Engine, 'inspectImage' | 'listImages'> 
     const freshMs = this.#news?.isOpen === true ? WATCHED_FRESH_MS : UNWATCHED_FRESH_MS;
     return this.#nowMs() - readAtMs < freshMs;
   }
+}
+
+function entryOf({ Id, RepoTags, RepoDigests, Size, Created }: ImageListEntry): ImageListEntry {
+  return { Id, RepoTags, RepoDigests, Size, Created };
 }

@@ -24,7 +24,7 @@ export class TinyRegistry {
   readonly #manifest: Buffer;
   readonly #server = http.createServer((request, response) => this.#respond(request, response));
 
-  private constructor(layerTar: Buffer) {
+  private constructor(layerTar: Buffer, imageConfig: object) {
     this.layer = this.#add(gzipSync(layerTar));
     const diffId = digestOf(layerTar);
     const config = this.#add(
@@ -32,7 +32,7 @@ export class TinyRegistry {
         JSON.stringify({
           architecture: process.arch === 'x64' ? 'amd64' : process.arch,
           os: 'linux',
-          config: { Cmd: ['/bin/sh'] },
+          config: imageConfig,
           rootfs: { type: 'layers', diff_ids: [diffId] },
         }),
       ),
@@ -53,8 +53,9 @@ export class TinyRegistry {
     this.digest = digestOf(this.#manifest);
   }
 
-  static async start(layerTar: Buffer): Promise<TinyRegistry> {
-    const registry = new TinyRegistry(layerTar);
+  /** `imageConfig` is what the image says of its containers. */
+  static async start(layerTar: Buffer, imageConfig: object = { Cmd: ['/bin/sh'] }): Promise<TinyRegistry> {
+    const registry = new TinyRegistry(layerTar, imageConfig);
     registry.#server.listen(0, '127.0.0.1');
     await once(registry.#server, 'listening');
     return registry;

@@ -3,6 +3,7 @@ import { posix } from 'node:path';
 import { RESTORE_FIELD, type Restore } from '../../checkpoint/restores.js';
 import { containerBody } from '../../convert/container/container-body.js';
 import { canMountRecursiveReadOnly, hasSecurityOption } from '../../convert/engine-info.js';
+import { checkCopied, emptiedLabels } from '../../convert/image/copied-config.js';
 import { imageIdentity } from '../../convert/image/image-identity.js';
 import { CRI_LOG_MODE, LOG_MODE, logConfig } from '../../convert/container/log-config.js';
 import { containerLogPath } from '../../convert/container/log-path.js';
@@ -147,6 +148,8 @@ interface ContainerPlan {
   readonly body: ContainerCreateBody;
   readonly specHash: string;
   readonly imagesToMount: readonly string[];
+  /** Of the image's labels; they are no part of the seal. */
+  readonly emptiedLabels: Readonly<Record<string, string>>;
 }
 
 async function planContainer(
@@ -168,6 +171,7 @@ async function planContainer(
     image.Id,
     image,
   );
+  checkCopied('config.image.image', named.name, image);
   const supports = (apiVersion: string): boolean => deps.engine.supports(apiVersion);
   const companion = await companionUse(deps, info, sandbox.facts.runtimeHandler);
   const userNamespace = userNamespaceOf(sandbox);
@@ -204,7 +208,7 @@ async function planContainer(
   });
   await makeMountSources(deps.hostPaths, mounts);
   const { body: whole, specHash } = withSpecHash(body);
-  return { name, imagesToMount, body: whole, specHash };
+  return { name, imagesToMount, body: whole, specHash, emptiedLabels: emptiedLabels(image) };
 }
 
 /** What the container will run first, by Docker's rules: a command takes the place of all that the image says. */
@@ -266,7 +270,9 @@ async function askedBody(
 
 async function create(deps: CreateContainerDeps, plan: ContainerPlan): Promise<string> {
   try {
-    const id = await deps.engine.createContainer(plan.name, deps.seal.onto(plan.name, plan.body));
+    const body = deps.seal.onto(plan.name, plan.body);
+    const labels = { ...plan.emptiedLabels, ...body.Labels };
+    const id = await deps.engine.createContainer(plan.name, { ...body, Labels: labels });
     deps.mirror.expect(id);
     return id;
   } catch (error) {

@@ -40,7 +40,7 @@ describe('PullProgress', () => {
     const progress = new PullProgress();
     const unpacking = recorded.map((message) => {
       progress.accept(message);
-      return progress.onlyUnpacking;
+      return progress.isUnpacking;
     });
     assert.deepEqual(
       unpacking.map((only, index) => (only ? index : -1)).filter((index) => index >= 0),
@@ -56,10 +56,27 @@ describe('PullProgress', () => {
     assert.equal(progress.accept({ ...message, progressDetail: { current: 6, total: 10 } }), true);
   });
 
+  it('takes a clock for no progress, but for a sign that a layer is being unpacked', () => {
+    const progress = new PullProgress();
+    const seconds = (current: number) => ({
+      status: 'Extracting',
+      id: 'aaaaaaaaaaaa',
+      progressDetail: { current, units: 's' },
+    });
+    progress.accept({ status: 'Pulling fs layer', id: 'aaaaaaaaaaaa' });
+    progress.accept({ status: 'Pulling fs layer', id: 'bbbbbbbbbbbb' });
+    assert.equal(progress.isUnpacking, false);
+    assert.equal(progress.accept(seconds(1)), true, 'it has begun');
+    assert.equal(progress.accept(seconds(2)), false);
+    assert.equal(progress.isUnpacking, true);
+    progress.accept({ status: 'Pull complete', id: 'aaaaaaaaaaaa' });
+    assert.equal(progress.isUnpacking, false);
+  });
+
   it('counts layers that are there already', () => {
     const progress = new PullProgress();
     progress.accept({ status: 'Already exists', id: 'aaaaaaaaaaaa' });
     assert.equal(progress.toString(), '1 of 1 layers');
-    assert.equal(progress.onlyUnpacking, false);
+    assert.equal(progress.isUnpacking, false);
   });
 });

@@ -3,6 +3,9 @@ import { getEventListeners } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { DockerodeEngine } from '../../../src/docker/dockerode-engine.js';
+import { pullImage } from '../../../src/docker/pull.js';
+import type { PullMessage } from '../../../src/docker/pull-progress.js';
+import type { Session } from '../../../src/docker/session.js';
 import { Code } from '../../../src/util/cri-error.js';
 import { silentLogger } from '../../../src/util/log.js';
 import { answerJson, EngineServer } from '../../support/engine-server.js';
@@ -129,5 +132,76 @@ describe('pullImage', () => {
       code: Code.CANCELLED,
     });
     assert.deepEqual(getEventListeners(signal, 'abort'), []);
+  });
+});
+
+/** No Engine hangs for an hour when it is asked to: this one says what a test says, in the time of the test. */
+describe('pullImage of a layer that is being unpacked', () => {
+  const MINUTE_MS = 60_000;
+  const id = 'aaaaaaaaaaaa';
+  /** As Engines with the containerd image store tell of an unpacking: the seconds since it began. */
+  const clock = (seconds: number): PullMessage => ({
+    status: 'Extracting',
+    id,
+    progressDetail: { current: seconds, units: 's' },
+  });
+  const startPull = (progressDeadlineMs: number) => {
+    const told: { signal?: AbortSignal; onLine?: (line: string) => void } = {};
+    const lines: Session['lines'] = ({ signal }, _onOpen, onLine) => {
+      Object.assign(told, { signal, onLine });
+      return new Promise((_resolve, reject) => {
+        signal?.addEventListener('abort', () => reject(signal.reason as Error));
+      });
+    };
+    const pulling = pullImage({ lines }, 'a:1', { progressDeadlineMs });
+    pulling.catch(() => undefined);
+    return {
+      pulling,
+      tell: (message: PullMessage) => told.onLine?.(JSON.stringify(message)),
+      isOver: () => told.signal?.aborted === true,
+    };
+  };
+
+  it('ends an hour after the last sign of life, and a clock is none', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const { pulling, tell, isOver } = startPull(MINUTE_MS);
+    tell({ status: 'Pulling fs layer', id });
+    tell({ status: 'Download complete', id });
+    for (let minute = 0; minute < 60; minute += 1) {
+      tell(clock(1 + 60 * minute));
+      assert.equal(isOver(), false, `after ${minute} minutes`);
+      t.mock.timers.tick(MINUTE_MS);
+    }
+    assert.equal(isOver(), true);
+    await assert.rejects(pulling, {
+      code: Code.DEADLINE_EXCEEDED,
+      message: 'pull of a:1: no progress for 3600s of unpacking (0 of 1 layers)',
+    });
+  });
+
+  it('goes on while figures of a graph driver grow, and has ten times a longer deadline', (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const { tell, isOver } = startPull(10 * MINUTE_MS);
+    tell({ status: 'Pulling fs layer', id });
+    for (let hour = 0; hour < 5; hour += 1) {
+      tell({ status: 'Extracting', id, progressDetail: { current: 1 + hour, total: 5 } });
+      for (let minute = 0; minute < 60; minute += 1) t.mock.timers.tick(MINUTE_MS);
+    }
+    assert.equal(isOver(), false);
+    t.mock.timers.tick(40 * MINUTE_MS);
+    assert.equal(isOver(), true);
+  });
+
+  it('is not ended by a registry that another layer waits for, while a clock says that it goes on', (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const { tell, isOver } = startPull(MINUTE_MS);
+    tell({ status: 'Pulling fs layer', id });
+    tell({ status: 'Pulling fs layer', id: 'bbbbbbbbbbbb' });
+    tell(clock(1));
+    for (let minute = 0; minute < 5; minute += 1) t.mock.timers.tick(MINUTE_MS);
+    assert.equal(isOver(), false);
+    tell({ status: 'Pull complete', id });
+    t.mock.timers.tick(MINUTE_MS);
+    assert.equal(isOver(), true, 'nothing but the registry is left to wait for');
   });
 });

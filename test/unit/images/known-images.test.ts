@@ -13,18 +13,22 @@ import { until } from '../../support/until.js';
 /** An Engine that notes what it was asked, and that may be held up. */
 class AskedEngine extends FakeEngine {
   readonly asked: string[] = [];
+  /** How much an image's labels take. */
+  labelBytes = 0;
   wait: Promise<void> = Promise.resolve();
 
   override async inspectImage(reference: string): Promise<ImageInspect> {
     this.asked.push(reference);
     const image = await super.inspectImage(reference);
     await this.wait;
-    return image;
+    return { ...image, Config: { Labels: { long: 'x'.repeat(this.labelBytes) } } };
   }
 
   override async listImages(): Promise<ImageListEntry[]> {
     this.asked.push('list');
-    return super.listImages();
+    const listed = await super.listImages();
+    // As Engines tell them, for each image.
+    return listed.map((entry) => ({ ...entry, Labels: { long: 'x'.repeat(this.labelBytes) }, ParentId: '' }));
   }
 }
 
@@ -98,6 +102,28 @@ describe('KnownImages', () => {
     await until('they are followed again', () => news.isOpen);
     await images.byId(id);
     assert.equal(engine.asked.length, 4);
+  });
+
+  it('keeps no more than 32 MiB of images', async () => {
+    await watched();
+    const ids = ['a:1', 'b:1', 'c:1'].map((name) => engine.addImage(name));
+    const ask = async (labelBytes: number): Promise<number> => {
+      engine.labelBytes = labelBytes;
+      images.forget();
+      engine.asked.length = 0;
+      for (const id of [...ids, ...ids.toReversed()]) await images.byId(id);
+      return engine.asked.length;
+    };
+    const mebibyte = 1024 * 1024;
+    assert.equal(await ask(10 * mebibyte), 3);
+    assert.equal(await ask(15 * mebibyte), 4, 'the first of three was let go');
+  });
+
+  it('keeps of the list what it is asked for, and no labels', async () => {
+    const id = engine.addImage('a:1');
+    const [listed] = await images.listImages();
+    assert.deepEqual(Object.keys(listed ?? {}).sort(), ['Created', 'Id', 'RepoDigests', 'RepoTags', 'Size']);
+    assert.deepEqual([listed?.Id, listed?.RepoTags], [id, ['a:1']]);
   });
 
   it('does not keep what was on its way when images changed', async () => {

@@ -90,6 +90,35 @@ describe('images', { skip: noEngine }, () => {
     }
   });
 
+  it('of an image with a long config no container has the long labels, and none is made where the rest is too long', async () => {
+    const tar = await busyboxTar(`configured by ${process.pid}`);
+    const labels = { long: 'x'.repeat(8_000_000), short: 'y', 'io.cridock.image': 'z'.repeat(5_000) };
+    const variables = Array.from({ length: 40 }, (_, index) => `V${index}=${'x'.repeat(4_000)}`);
+    for (const config of [{ Labels: labels }, { Labels: labels, Env: variables }]) {
+      const registry = await TinyRegistry.start(tar, config);
+      try {
+        const image = { image: `${registry.host}/configured:good` };
+        const { image_ref: id } = await service().PullImage({ image });
+        const pod = await node.pod();
+        const making = node.create(pod, { image: { image: id, user_specified_image: image.image } });
+        if ('Env' in config) {
+          const { code, text } = await refusal(making);
+          assert.equal(code, 'FAILED_PRECONDITION');
+          assert.match(text, /config\.image\.image: .*\/configured:good would take 16\d{4} bytes/);
+        } else {
+          const { Config: made } = await node.engine.inspectContainer(await making);
+          assert.deepEqual([made.Labels?.['long'], made.Labels?.['short']], ['', 'y']);
+          const { image: named } = await node.status(await making);
+          assert.equal(named?.image, image.image, "cridock's own label is what it wrote");
+        }
+        await node.runtime.RemovePodSandbox({ pod_sandbox_id: pod.id });
+        await service().RemoveImage({ image });
+      } finally {
+        await registry.close();
+      }
+    }
+  });
+
   it('RemoveImage removes the image under all its names', async () => {
     await makeUniqueImage(SOCKET, 'cridock.test/fields:gone');
     await service().RemoveImage({ image: { image: 'cridock.test/fields:gone' } });

@@ -1,12 +1,33 @@
 import type { Duplex, Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import type { LoopbackDialer } from '../network/netns-dialer.js';
-import { readBuffer, readInto } from '../network/read-into.js';
+import { ReadBuffer, readInto } from '../network/read-into.js';
+import { ByteBudget } from '../util/byte-budget.js';
 import { messageOf } from '../util/cri-error.js';
 import { endOf } from './remote-streams.js';
 
-/** Buffers that a session keeps for its next connections. */
 const MAX_SPARE_BUFFERS = 64;
+/** What the buffers of a session may grow by, together: room for sixteen busy connections. It can have two thousand. */
+const MAX_GROWN_BYTES = 16 * 1024 * 1024;
+
+/**
+ * The buffers of a session's connections. Those of connections that have ended are kept for those to come: to allocate and
+ * collect one for each takes a sixth of the time of a short connection.
+ */
+export class SessionBuffers {
+  readonly #spare: Buffer[] = [];
+  readonly #room = new ByteBudget(MAX_GROWN_BYTES);
+
+  take(): ReadBuffer {
+    return new ReadBuffer(this.#spare.pop(), this.#room);
+  }
+
+  /** `reusable` says that nobody reads any more what is in it. */
+  giveBack(buffer: ReadBuffer, reusable: boolean): void {
+    buffer.release();
+    if (reusable && this.#spare.length < MAX_SPARE_BUFFERS) this.#spare.push(buffer.first);
+  }
+}
 
 /** One forwarded connection, as the client sees it. */
 export interface ForwardedStreams {
@@ -17,17 +38,16 @@ export interface ForwardedStreams {
 
 /**
  * Connects a client's streams with a port in the pod, until both sides have ended or one has broken. Each side's end is
- * passed on by itself. When `cut` aborts, the client is told its reason. Never rejects. `spare` holds the buffers of connections that have ended, for those to come: to
- * allocate and collect one for each takes a sixth of the time of a short connection.
+ * passed on by itself. When `cut` aborts, the client is told its reason. Never rejects.
  */
 export async function forward(
   dialer: LoopbackDialer,
   port: number,
   { data, error }: ForwardedStreams,
   cut: AbortSignal,
-  spare: Buffer[] = [],
+  buffers: SessionBuffers,
 ): Promise<void> {
-  const buffer = spare.pop() ?? readBuffer();
+  const buffer = buffers.take();
   // Errors of the client's side are its being gone, which its closing tells.
   data.on('error', () => undefined);
   error.on('error', () => undefined);
@@ -62,7 +82,7 @@ export async function forward(
   if (cut.aborted) data.destroy();
   await written(data);
   // Of a connection that broke, the system may still be sending what is in the buffer.
-  if (data.writableFinished && spare.length < MAX_SPARE_BUFFERS) spare.push(buffer);
+  buffers.giveBack(buffer, data.writableFinished);
   data.destroy();
   await told;
 }

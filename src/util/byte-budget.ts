@@ -6,7 +6,7 @@ export class ByteBudget {
   #told = false;
 
   /** `onSpent` is called when somebody gets less than is needed, and not again before all has been given back. */
-  constructor(bytes: number, onSpent: () => void) {
+  constructor(bytes: number, onSpent: () => void = () => undefined) {
     this.#bytes = bytes;
     this.#onSpent = onSpent;
     this.#left = bytes;

@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import type { Duplex } from 'node:stream';
-import { forward } from '../forward.js';
+import { forward, SessionBuffers } from '../forward.js';
 import type { LoopbackDialer } from '../../network/netns-dialer.js';
 import { Code, CriError } from '../../util/cri-error.js';
 import { TELL_TIMEOUT_MS, clientGone } from '../remote-streams.js';
@@ -31,7 +31,7 @@ export function serveSpdyPortForward(
   stop: AbortSignal,
 ): Promise<void> {
   const pairs = new Map<string, Pair>();
-  const spare: Buffer[] = [];
+  const buffers = new SessionBuffers();
   const forwards = new Set<Promise<void>>();
   const cut = new AbortController();
   setMaxListeners(0, cut.signal); // one for each connection
@@ -63,7 +63,7 @@ export function serveSpdyPortForward(
     pairs.delete(key);
     error.resume(); // clients end it and send nothing
     const target = Number(data.headers.get('port'));
-    const forwarding = forward(dialer, target, { data, error }, cut.signal, spare).finally(() =>
+    const forwarding = forward(dialer, target, { data, error }, cut.signal, buffers).finally(() =>
       forwards.delete(forwarding),
     );
     forwards.add(forwarding);

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import type { LoopbackDialer } from '../../network/netns-dialer.js';
 import { Code, CriError } from '../../util/cri-error.js';
-import { forward } from '../forward.js';
+import { forward, SessionBuffers } from '../forward.js';
 import { TELL_TIMEOUT_MS, clientGone } from '../remote-streams.js';
 import { Channels } from './channels.js';
 import type { ChannelForm } from './channels.js';
@@ -42,6 +42,7 @@ export async function serveWebSocketPortForward(
   const onStop = (): void => cut.abort(stop.reason);
   if (stop.aborted) onStop();
   else stop.addEventListener('abort', onStop);
+  const buffers = new SessionBuffers();
   await new Promise<void>((resolve) => {
     const channels = new Channels(webSocket, socket, {
       ...PORT_FORWARD_FORMS[protocol],
@@ -58,7 +59,7 @@ export async function serveWebSocketPortForward(
       data.write(greeting);
       error.write(greeting);
       error.resume();
-      return forward(dialer, port, { data, error }, cut.signal);
+      return forward(dialer, port, { data, error }, cut.signal, buffers);
     });
     void Promise.all(forwards).then(() => channels.close());
     cut.signal.addEventListener('abort', () => {

@@ -8,7 +8,8 @@ import { PassThrough } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { connectLocal } from '../../../src/network/connect-local.js';
-import { readInto } from '../../../src/network/read-into.js';
+import { ReadBuffer, readInto } from '../../../src/network/read-into.js';
+import { ByteBudget } from '../../../src/util/byte-budget.js';
 
 /** More than the largest buffer takes. */
 const SENT = Buffer.from(Array.from({ length: 3_000_000 }, (_, index) => index % 251));
@@ -26,28 +27,35 @@ async function serve(t: TestContext): Promise<{ port: number; answer: Promise<st
   return { port: (server.address() as AddressInfo).port, answer };
 }
 
-/** Reads to the end, a turn of the event loop after each piece, then answers; gives back what was read. */
-async function readAll(connected: Socket): Promise<Buffer> {
+/**
+ * Reads to the end, a turn of the event loop after each piece, then answers; gives back what was read.
+ *
+ * @param mostBuffers how many may be used, each twice as large as the one before
+ */
+async function readAll(connected: Socket, buffer = new ReadBuffer(), mostBuffers = 5): Promise<Buffer> {
   const pieces: Buffer[] = [];
   const memory = new Set<ArrayBufferLike>();
   let waiting = false;
-  const socket = readInto(connected, (bytes) => {
-    memory.add(bytes.buffer);
-    assert.equal(waiting, false, 'read before it was asked for more');
-    pieces.push(Buffer.from(bytes));
-    waiting = true;
-    void turn().then(() => {
-      waiting = false;
-      socket.resume();
-    });
-    return false;
-  });
+  const socket = readInto(
+    connected,
+    (bytes) => {
+      memory.add(bytes.buffer);
+      assert.equal(waiting, false, 'read before it was asked for more');
+      pieces.push(Buffer.from(bytes));
+      waiting = true;
+      void turn().then(() => {
+        waiting = false;
+        socket.resume();
+      });
+      return false;
+    },
+    buffer,
+  );
   socket.resume();
   await once(socket, 'end');
   socket.end('and back');
   await once(socket, 'close');
-  // From 64 KiB to 1 MiB.
-  assert.ok(memory.size <= 5, `${memory.size} buffers for ${pieces.length} pieces`);
+  assert.ok(memory.size <= mostBuffers, `${memory.size} buffers for ${pieces.length} pieces`);
   return Buffer.concat(pieces);
 }
 
@@ -56,6 +64,20 @@ describe('reading into one buffer', () => {
     const { port, answer } = await serve(t);
     assert.deepEqual(await readAll(await connectLocal(port)), SENT);
     assert.equal(await answer, 'and back');
+  });
+
+  it('that grows where there is room only, and gives it back', async (t) => {
+    const KIB = 1024;
+    const room = new ByteBudget(150 * KIB);
+    for (let time = 0; time < 2; time += 1) {
+      const { port } = await serve(t);
+      const buffer = new ReadBuffer(undefined, room);
+      // 64 and 128 KiB; to grow to 256 takes another 128.
+      assert.deepEqual(await readAll(await connectLocal(port), buffer, 2), SENT);
+      assert.equal(buffer.bytes.length, 128 * KIB);
+      buffer.release();
+    }
+    assert.equal(room.take(150 * KIB), 150 * KIB);
   });
 
   it('a connection that another process made', async (t) => {

@@ -1,6 +1,5 @@
-import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
-import { promisify } from 'node:util';
+import { runProgram } from '../util/run-program.js';
 
 const MOUNT_TIMEOUT_MS = 30_000;
 
@@ -19,7 +18,7 @@ export async function makePodSysfsWritable(pid: number): Promise<void> {
   const mountinfo = await readFile(`/proc/${pid}/mountinfo`, 'utf8').catch(() => '');
   if (!isReadOnlyAsAWhole(mountinfo)) return;
   const inNamespaces = ['--target', String(pid), '--net', '--', 'unshare', '--mount', '--'];
-  await promisify(execFile)('nsenter', [...inNamespaces, 'sh', '-c', REMOUNT], { timeout: MOUNT_TIMEOUT_MS });
+  await runProgram('nsenter', [...inNamespaces, 'sh', '-c', REMOUNT], { timeoutMs: MOUNT_TIMEOUT_MS });
 }
 
 /** Of the two lists of options in a line of mountinfo (proc(5)) the second is the file system's own. */

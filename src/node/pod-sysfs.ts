@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { runProgram } from '../util/run-program.js';
 
-const MOUNT_TIMEOUT_MS = 30_000;
+/** So long mount(8) or umount(8) may take. */
+export const MOUNT_TIMEOUT_MS = 30_000;
 
 /**
  * Over /sys of a mount namespace that ends with the command: what others see there keeps its own flags, as that of the

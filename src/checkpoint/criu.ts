@@ -1,8 +1,7 @@
-import { execFile } from 'node:child_process';
 import { access, constants } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { messageOf } from '../util/cri-error.js';
+import { runProgram } from '../util/run-program.js';
 
 /** The program that freezes, writes down and restores processes (https://criu.org). */
 export interface Criu {
@@ -25,7 +24,7 @@ export async function findCriu(path = process.env['PATH'] ?? ''): Promise<Criu |
     const program = join(folder, 'criu');
     if (!(await isExecutable(program))) continue;
     try {
-      const { stdout } = await promisify(execFile)(program, ['--version'], { timeout: VERSION_TIMEOUT_MS });
+      const { stdout } = await runProgram(program, ['--version'], { timeoutMs: VERSION_TIMEOUT_MS });
       const version = /^Version:\s*(\d+\.\d+(?:\.\d+)*)/m.exec(stdout)?.[1];
       if (version === undefined) return `${program} does not tell its version`;
       return isNewEnough(version)

@@ -43,9 +43,19 @@ export class Companion {
   readonly #questions: Questions;
   readonly #supports: (apiVersion: string) => boolean;
   readonly #log: Logger;
+  readonly #program: string;
   #examined: { readonly info: EngineInfo; readonly abilities: Promise<CompanionAbilities> } | undefined;
+  /** What was found out last. */
+  #known: CompanionAbilities | undefined;
 
-  constructor(rootDirectory: string, supports: (apiVersion: string) => boolean, log: Logger) {
+  /** `program`: where the one that cridock brings is, if it is there. */
+  constructor(
+    rootDirectory: string,
+    supports: (apiVersion: string) => boolean,
+    log: Logger,
+    program = ownHelper('oci/runc'),
+  ) {
+    this.#program = program;
     this.#questions = new Questions(rootDirectory, log);
     this.#supports = supports;
     this.#log = log;
@@ -54,10 +64,16 @@ export class Companion {
   /** Found out anew for each description of the Engine. */
   abilities(info: EngineInfo): Promise<CompanionAbilities> {
     if (this.#examined?.info !== info) {
-      const place = { companion: ownHelper('oci/runc'), supports: this.#supports };
-      this.#examined = { info, abilities: this.#told(examineCompanion(info, place)) };
+      const place = { companion: this.#program, supports: this.#supports };
+      this.#examined = { info, abilities: this.#told(info, examineCompanion(info, place)) };
     }
     return this.#examined.abilities;
+  }
+
+  /** Those that were found out last, where there are any: it may take a minute to find them out anew, which begins if it is due. */
+  async knownAbilities(info: EngineInfo): Promise<CompanionAbilities> {
+    const examined = this.abilities(info);
+    return this.#known ?? examined;
   }
 
   /** Does `work`, which has the Engine start the container; the companion is answered meanwhile. */
@@ -71,8 +87,9 @@ export class Companion {
     await this.#questions.close();
   }
 
-  async #told(examined: Promise<CompanionAbilities>): Promise<CompanionAbilities> {
+  async #told(info: EngineInfo, examined: Promise<CompanionAbilities>): Promise<CompanionAbilities> {
     const abilities = await examined;
+    if (this.#examined?.info === info) this.#known = abilities;
     const { runtime, missing, userNamespaces, isAbsent } = abilities;
     if (isAbsent) this.#log.debug('no companion runtime', { missing });
     else this.#log.info('the companion runtime', { runtime, userNamespaces, missing });

@@ -1,13 +1,12 @@
-import { execFile } from 'node:child_process';
 import { access, constants, readFile, readlink } from 'node:fs/promises';
 import { release } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { REGISTERED, SHIM_RUNTIME } from '../convert/companion/runtime-names.js';
 import { readRuncFeatures, type RuncFeatures } from '../convert/companion/runc-features.js';
 import { userMapping, usesContainerdStore } from '../convert/engine-info.js';
 import type { EngineInfo } from '../docker/types.js';
 import { messageOf } from '../util/cri-error.js';
+import { runProgram } from '../util/run-program.js';
 
 /** What can be done with the companion runtime on this node. */
 export interface CompanionAbilities {
@@ -141,8 +140,8 @@ interface Probed {
 
 /** Asks a companion, or a shim that leads to one. Throws where it is none, or an older one. */
 async function probe(program: string, address: string, folder: string, path: string): Promise<Probed> {
-  const { stdout } = await promisify(execFile)(program, [PROBE, address, folder], {
-    timeout: PROBE_TIMEOUT_MS,
+  const { stdout } = await runProgram(program, [PROBE, address, folder], {
+    timeoutMs: PROBE_TIMEOUT_MS,
     env: { PATH: path },
   }).catch((error: unknown) => {
     throw new Error(`${program} is no companion of cridock: ${messageOf(error)}`);
@@ -182,7 +181,7 @@ async function isExecutable(file: string): Promise<boolean> {
 async function runcOn(path: string): Promise<FoundRunc | undefined> {
   const program = await onPath('runc', path);
   if (program === undefined) return undefined;
-  const report = await promisify(execFile)(program, ['features'], { timeout: PROBE_TIMEOUT_MS }).then(
+  const report = await runProgram(program, ['features'], { timeoutMs: PROBE_TIMEOUT_MS }).then(
     ({ stdout }) => stdout,
     () => '', // runc before 1.1 tells nothing
   );

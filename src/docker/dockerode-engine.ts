@@ -191,7 +191,7 @@ export class DockerodeEngine implements Engine {
   }
 
   async inspectExec(execId: string, { signal }: CallOptions = {}): Promise<ExecInspect> {
-    const request = { method: 'GET', path: `${execPath(execId)}/json`, signal } as const;
+    const request = { method: 'GET', path: `${execPath(execId)}/json`, blocks: true, signal } as const;
     return (await this.#call('inspect_exec', request)) as ExecInspect;
   }
 
@@ -396,8 +396,14 @@ export class DockerodeEngine implements Engine {
     { width, height }: TerminalSize,
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    const query = { w: String(width), h: String(height) };
-    await this.#call(operation, { method: 'POST', path: `${path}/resize`, query, signal, idempotent: true });
+    const request = {
+      method: 'POST',
+      path: `${path}/resize`,
+      blocks: true,
+      query: { w: String(width), h: String(height) },
+      signal,
+    } as const;
+    await this.#call(operation, { ...request, idempotent: true });
   }
 
   #call(operation: string, request: SessionRequest): Promise<unknown> {

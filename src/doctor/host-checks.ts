@@ -1,9 +1,8 @@
-import { execFile } from 'node:child_process';
 import { constants } from 'node:fs';
 import { access, readFile, readdir, readlink, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { promisify } from 'node:util';
 import type { Config } from '../cli/config.js';
+import { runProgram } from '../util/run-program.js';
 import { failure, ok, shellWord, warning, type Finding } from './finding.js';
 
 /** Where kubeadm looks for CRI servers, besides the socket of cri-dockerd. */
@@ -115,7 +114,7 @@ export async function checkClock(now: number): Promise<Finding> {
 /** '' where it cannot be told. */
 async function askTimedatectl(): Promise<string> {
   const args = ['show', '--property=NTPSynchronized', '--value'];
-  const asked = promisify(execFile)('timedatectl', args, { timeout: TIMEDATECTL_TIMEOUT_MS });
+  const asked = runProgram('timedatectl', args, { timeoutMs: TIMEDATECTL_TIMEOUT_MS });
   return (await asked.catch(() => ({ stdout: '' }))).stdout.trim();
 }
 

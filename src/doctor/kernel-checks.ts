@@ -1,9 +1,8 @@
-import { execFile } from 'node:child_process';
 import { access, readFile } from 'node:fs/promises';
 import { release } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import type { EngineInfo } from '../docker/types.js';
+import { runProgram } from '../util/run-program.js';
 import { failure, ok, warning, type Finding } from './finding.js';
 
 const IPTABLES_TIMEOUT_MS = 5_000;
@@ -32,7 +31,7 @@ export function checkForwardPolicy(rules: string): Finding {
 
 /** '' where there is no iptables. */
 export async function forwardRules(): Promise<string> {
-  const asked = promisify(execFile)('iptables', ['-w', '-S', 'FORWARD'], { timeout: IPTABLES_TIMEOUT_MS });
+  const asked = runProgram('iptables', ['-w', '-S', 'FORWARD'], { timeoutMs: IPTABLES_TIMEOUT_MS });
   return (await asked.catch(() => ({ stdout: '' }))).stdout;
 }
 

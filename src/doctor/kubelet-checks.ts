@@ -1,12 +1,11 @@
-import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { promisify } from 'node:util';
 import type { Config } from '../cli/config.js';
 import { readYamlFile } from '../util/yaml-file.js';
 import type { EngineInfo } from '../docker/types.js';
 import { messageOf } from '../util/cri-error.js';
 import { socketOf } from '../util/endpoint.js';
+import { runProgram } from '../util/run-program.js';
 import { failure, ok, shellWord, warning, type Finding } from './finding.js';
 
 /** Where kubeadm puts them. */
@@ -53,7 +52,7 @@ export async function findKubelet(
 }
 
 async function kubeletMinor(): Promise<number | undefined> {
-  const asked = promisify(execFile)('kubelet', ['--version'], { timeout: KUBELET_TIMEOUT_MS });
+  const asked = runProgram('kubelet', ['--version'], { timeoutMs: KUBELET_TIMEOUT_MS });
   const { stdout } = await asked.catch(() => ({ stdout: '' }));
   const minor = /v1\.(\d+)\./.exec(stdout)?.[1];
   return minor === undefined ? undefined : Number(minor);

@@ -1,11 +1,9 @@
-import { execFile } from 'node:child_process';
 import { mkdir, readdir, readFile, realpath, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { holdingMount, parseMountinfo } from '../convert/text/mountinfo.js';
+import { MOUNT_TIMEOUT_MS } from '../node/pod-sysfs.js';
 import { isMissing } from '../util/is-missing.js';
-
-const run = promisify(execFile);
+import { runProgram } from '../util/run-program.js';
 
 /** Where the files are, in the folder of one image. */
 const MOUNT_POINT = 'image';
@@ -15,7 +13,8 @@ const EMPTY = ['empty-1', 'empty-2'];
 /**
  * Read-only overlay mounts of images' layers on the node, each below a folder of its own. All of these lie on a small tmpfs:
  * who does not see cridock's mounts finds no folder there, instead of an empty one, and a crash of the node leaves
- * nothing. Callers make one change at a time. Throws what `mount` says where mounts are not allowed.
+ * nothing. Callers make one change at a time. Throws what `mount` says where mounts are not allowed, and an Error where one takes
+ * too long.
  */
 export class ImageFolders {
   readonly #dir: string;
@@ -51,9 +50,7 @@ export class ImageFolders {
     // Short names: all options together must fit into a page, and must not hold `,` or `:`.
     await Promise.all(layers.map((layer, index) => symlink(layer, join(folder, String(index)))));
     const lower = [...layers.keys(), ...EMPTY].join(':');
-    await run('mount', ['-t', 'overlay', '-o', `ro,lowerdir=${lower}`, 'overlay', MOUNT_POINT], {
-      cwd: folder,
-    });
+    await run('mount', ['-t', 'overlay', '-o', `ro,lowerdir=${lower}`, 'overlay', MOUNT_POINT], folder);
   }
 
   /** Success when it is not mounted. Containers that have the files keep them. */
@@ -73,4 +70,8 @@ async function isMountPoint(path: string): Promise<boolean> {
     if (isMissing(error)) return false;
     throw error;
   }
+}
+
+async function run(program: 'mount' | 'umount', args: readonly string[], cwd?: string): Promise<void> {
+  await runProgram(program, args, { timeoutMs: MOUNT_TIMEOUT_MS, cwd });
 }

@@ -58,13 +58,14 @@ export function heldLimitsStore(rootDirectory: string, log: Logger): JsonStore<H
  */
 export function settleLimits(deps: NodeLimitsDeps, isSealKeyNew: () => boolean): void {
   let isFirst = true;
+  const settling = new Set<string>();
   deps.mirror.subscribe({
     onResync: () => {
       const isToKeep = isFirst && isSealKeyNew();
       isFirst = false;
       void (async () => {
         if (isToKeep) await keepLimitsOfUnsealed(deps);
-        await settleHeldLimits(deps);
+        await settleHeldLimits(deps, settling);
       })().catch((error: unknown) => {
         deps.log.error('limits of older containers could not be kept', { error: messageOf(error) });
       });
@@ -122,23 +123,39 @@ export async function setHeldLimits(
   else await deps.heldLimits.set(container.id, { ...held, set: true });
 }
 
-/** Failures are logged, and tried again after the next resync. */
-async function settleHeldLimits(deps: NodeLimitsDeps): Promise<void> {
-  for (const id of deps.heldLimits.ids()) {
-    try {
-      const picture = await deps.mirror.current();
-      const container = picture.containers.get(id);
-      if (container === undefined) {
-        if ((await deps.mirror.refresh(id)) === undefined) await deps.heldLimits.delete(id);
-      } else if (isAlive(container)) {
-        await deps.podLocks.run(podLockKey(picture, container), async () => {
-          const now = deps.mirror.lastKnown.containers.get(id); // it may have ended or gone meanwhile
-          if (now !== undefined && isAlive(now)) await setHeldLimits(deps, now);
+/**
+ * Failures are logged, and tried again after the next resync. Those of one container, whose pod may be busy for long, hold up no
+ * others; `settling` has the ids of containers that a resync before this one still waits for.
+ */
+async function settleHeldLimits(deps: NodeLimitsDeps, settling: Set<string>): Promise<void> {
+  const ids = deps.heldLimits.ids().filter((id) => !settling.has(id));
+  await Promise.all(
+    ids.map(async (id) => {
+      settling.add(id);
+      try {
+        await settleLimitsOf(deps, id);
+      } catch (error) {
+        deps.log.error('limits of a container could not be set', {
+          containerId: id,
+          error: messageOf(error),
         });
+      } finally {
+        settling.delete(id);
       }
-    } catch (error) {
-      deps.log.error('limits of a container could not be set', { containerId: id, error: messageOf(error) });
-    }
+    }),
+  );
+}
+
+async function settleLimitsOf(deps: NodeLimitsDeps, id: string): Promise<void> {
+  const picture = await deps.mirror.current();
+  const container = picture.containers.get(id);
+  if (container === undefined) {
+    if ((await deps.mirror.refresh(id)) === undefined) await deps.heldLimits.delete(id);
+  } else if (isAlive(container)) {
+    await deps.podLocks.run(podLockKey(picture, container), async () => {
+      const now = deps.mirror.lastKnown.containers.get(id); // it may have ended or gone meanwhile
+      if (now !== undefined && isAlive(now)) await setHeldLimits(deps, now);
+    });
   }
 }
 

@@ -1,9 +1,7 @@
-import { execFile } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
-import { promisify } from 'node:util';
-
 import { messageOf } from '../util/cri-error.js';
 import type { Logger } from '../util/log.js';
+import { runProgram } from '../util/run-program.js';
 import type { NetworkCondition, PodNetwork, PodNetworkResult } from './network.js';
 
 const BRIDGE_SYSCTLS = ['bridge-nf-call-iptables', 'bridge-nf-call-ip6tables'];
@@ -22,7 +20,7 @@ export class DockerBridgeNetwork implements PodNetwork {
 
   /** Makes bridged packets pass through iptables, which kube-proxy relies on; as cri-dockerd, as far as it works. */
   async start(): Promise<void> {
-    await promisify(execFile)('modprobe', ['br_netfilter'], { timeout: 10_000 }).catch(() => undefined); // often built in
+    await runProgram('modprobe', ['br_netfilter'], { timeoutMs: 10_000 }).catch(() => undefined); // often built in
     for (const name of BRIDGE_SYSCTLS) {
       const path = `/proc/sys/net/bridge/${name}`;
       try {

@@ -1,8 +1,8 @@
-import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
-import { promisify } from 'node:util';
+import { runProgram } from '../util/run-program.js';
 
-const MOUNT_TIMEOUT_MS = 30_000;
+/** So long mount(8) or umount(8) may take. */
+export const MOUNT_TIMEOUT_MS = 30_000;
 
 /**
  * Over /sys of a mount namespace that ends with the command: what others see there keeps its own flags, as that of the
@@ -19,7 +19,7 @@ export async function makePodSysfsWritable(pid: number): Promise<void> {
   const mountinfo = await readFile(`/proc/${pid}/mountinfo`, 'utf8').catch(() => '');
   if (!isReadOnlyAsAWhole(mountinfo)) return;
   const inNamespaces = ['--target', String(pid), '--net', '--', 'unshare', '--mount', '--'];
-  await promisify(execFile)('nsenter', [...inNamespaces, 'sh', '-c', REMOUNT], { timeout: MOUNT_TIMEOUT_MS });
+  await runProgram('nsenter', [...inNamespaces, 'sh', '-c', REMOUNT], { timeoutMs: MOUNT_TIMEOUT_MS });
 }
 
 /** Of the two lists of options in a line of mountinfo (proc(5)) the second is the file system's own. */

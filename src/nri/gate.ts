@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Code, CriError } from '../util/cri-error.js';
 import { deferred, type Deferred } from '../util/deferred.js';
+import { unlessAborted } from '../util/unless-aborted.js';
 import { within } from '../util/within.js';
 
 /**
@@ -25,12 +26,15 @@ export class Gate {
     this.#isClosed = true;
   }
 
-  /** Waits while it is shut; `leave` has to follow. Costs nothing while it is open. Throws UNAVAILABLE once it is closed. */
-  enter(): Promise<void> | undefined {
+  /**
+   * Waits while it is shut; `leave` has to follow. Costs nothing while it is open. Throws UNAVAILABLE once it is closed, and the
+   * signal's reason when it aborts while this waits: nobody has entered then.
+   */
+  enter(signal?: AbortSignal): Promise<void> | undefined {
     if (this.#isClosed)
       throw new CriError(Code.UNAVAILABLE, 'cridock is being stopped, and NRI plugins with it');
-    if (this.#held !== undefined) return this.#held.then(() => this.enter());
-    if (this.#shut !== undefined) return this.#shut.promise.then(() => this.enter());
+    const opened = this.#held ?? this.#shut?.promise;
+    if (opened !== undefined) return unlessAborted(opened, signal).then(() => this.enter(signal));
     this.#inside += 1;
     return undefined;
   }

@@ -144,7 +144,9 @@ export class Nri {
     }
     log.info('an NRI plugin has registered', { plugin: name, events: events.join(',') });
     void plugin.link.closed.then((reason) => this.#leave(plugin, reason));
-    if (updates.length > 0) await this.#host().update(updates, name);
+    // They wait for locks of pods, whose holders may wait until the plugins of the folder are there. containerd too lets what fails
+    // of them be, and has it logged.
+    if (updates.length > 0) void this.#host().update(updates, name);
   }
 
   #leave(plugin: Plugin, reason: string): void {

@@ -1,6 +1,6 @@
-import { execFile } from 'node:child_process';
 import { messageOf } from '../util/cri-error.js';
 import type { Logger } from '../util/log.js';
+import { runProgram } from '../util/run-program.js';
 
 /** Tells systemd how the service fares (sd_notify(3)). Nothing happens when systemd did not ask for it. */
 export interface ServiceNotifier {
@@ -43,7 +43,7 @@ export function createServiceNotifier(env: NodeJS.ProcessEnv, log: Logger): Serv
   let watchdog: NodeJS.Timeout | undefined;
   const notify = async (states: string[], timeoutMs = NOTIFY_TIMEOUT_MS): Promise<void> => {
     try {
-      await run('systemd-notify', states, { ...env, NOTIFY_SOCKET: socket }, timeoutMs);
+      await runProgram('systemd-notify', states, { timeoutMs, env: { ...env, NOTIFY_SOCKET: socket } });
     } catch (error) {
       if (!failed) log.warn('cannot tell systemd the state of the service', { reason: messageOf(error) });
       failed = true;
@@ -72,13 +72,4 @@ function ownWatchdogIntervalMs(usec: string | undefined, pid: string | undefined
   if (usec === undefined || !/^[1-9]\d*$/.test(usec)) return undefined;
   if (pid !== undefined && pid !== String(process.pid)) return undefined;
   return Math.max(1, Math.floor(Number(usec) / 2000));
-}
-
-function run(file: string, args: string[], env: NodeJS.ProcessEnv, timeoutMs: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    execFile(file, args, { env, timeout: timeoutMs, killSignal: 'SIGKILL' }, (error) => {
-      if (error instanceof Error) reject(error);
-      else resolve();
-    });
-  });
 }

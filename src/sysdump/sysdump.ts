@@ -16,6 +16,7 @@ import { statusScreen } from '../status/screen.js';
 import type { OfService } from '../unit/of-service.js';
 import { messageOf } from '../util/cri-error.js';
 import { silentLogger } from '../util/log.js';
+import { runProgram } from '../util/run-program.js';
 import { scrubJson, scrubText } from './scrub.js';
 
 const COMMAND_TIMEOUT_MS = 20_000;
@@ -183,8 +184,8 @@ async function filesIn(folder: string): Promise<string[]> {
 }
 
 async function command(program: string, ...args: string[]): Promise<string> {
-  const options = { timeout: COMMAND_TIMEOUT_MS, maxBuffer: MAX_OUTPUT_BYTES };
-  const { stdout, stderr } = await promisify(execFile)(program, args, options).catch((error: unknown) => ({
+  const options = { timeoutMs: COMMAND_TIMEOUT_MS, maxBuffer: MAX_OUTPUT_BYTES };
+  const { stdout, stderr } = await runProgram(program, args, options).catch((error: unknown) => ({
     stdout: '',
     stderr: messageOf(error),
   }));

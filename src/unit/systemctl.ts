@@ -1,5 +1,4 @@
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
+import { runProgram } from '../util/run-program.js';
 
 /** A start waits for the old server's calls and for the new one's readiness. */
 const TIMEOUT_MS = 120_000;
@@ -9,6 +8,6 @@ export type Systemctl = (...args: string[]) => Promise<string>;
 
 /** The one of this machine. */
 export const systemctl: Systemctl = async (...args) => {
-  const { stdout } = await promisify(execFile)('systemctl', args, { timeout: TIMEOUT_MS });
+  const { stdout } = await runProgram('systemctl', args, { timeoutMs: TIMEOUT_MS });
   return stdout;
 };

@@ -83,7 +83,7 @@ export async function createContainer(
     const plan = await planContainer(deps, picture, sandbox, asked, mounts, of, logDirectory);
     const id = await deps.containerCreates.join(
       `${plan.name} ${plan.specHash}`,
-      () => deps.podLocks.run(sandbox.name, () => makeContainer(deps, sandbox, plan)),
+      (signal) => deps.podLocks.run(sandbox.name, () => makeContainer(deps, sandbox, plan, signal)),
       ctx.signal,
     );
     return { container_id: id };
@@ -235,11 +235,12 @@ function pidTarget(
   return target !== undefined && target.sandboxId === sandbox.id && isAlive(target) ? target.id : undefined;
 }
 
-/** Under the pod's lock. */
+/** Under the pod's lock. The signal ends the wait for plugins that are coming, and nothing that has begun. */
 async function makeContainer(
   deps: CreateContainerDeps,
   sandbox: SandboxRecord,
   plan: ContainerPlan,
+  signal: AbortSignal,
 ): Promise<string> {
   const picture = await deps.mirror.live();
   readySandboxOrThrow(picture, sandbox.id); // it may have been stopped while this call waited
@@ -247,11 +248,12 @@ async function makeContainer(
   if (left !== undefined && isHalfMade(deps, left)) await removeHalfMade(deps, left);
   const made = madeBefore(picture, plan);
   if (made !== undefined) return made;
-  const id = await createWithPlugins(deps, plan.name, async (asked) => {
+  const make = async (asked: PluginsAsked | undefined): Promise<string> => {
     const now =
       asked === undefined ? plan : { ...plan, body: await askedBody(deps, sandbox, plan.body, asked) };
     return now.imagesToMount.length === 0 ? create(deps, now) : createWithImages(deps, now);
-  });
+  };
+  const id = await createWithPlugins(deps, plan.name, make, signal);
   await tellCreated(deps, id);
   return id;
 }

@@ -16,15 +16,17 @@ export interface PluginsAsked {
 
 /**
  * Has a container created with this Docker name, and plugins asked about it, before anybody sees it; nothing of it stays when one
- * refuses. `create` answers the id of a container that bears the mark that plugins are to be asked about it, if they are.
+ * refuses. `create` answers the id of a container that bears the mark that plugins are to be asked about it, if they are. Throws the
+ * signal's reason when it aborts before there is a container.
  */
 export async function createWithPlugins(
   deps: AdjustDeps,
   name: string,
   create: (asked: PluginsAsked | undefined) => Promise<string>,
+  signal?: AbortSignal,
 ): Promise<string> {
   const { nri, mirror } = deps;
-  await nri.plugins.gate.enter();
+  await nri.plugins.gate.enter(signal);
   try {
     if (nri.isIdle) return await create(undefined);
     mirror.conceal(name);

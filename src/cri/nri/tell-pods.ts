@@ -26,11 +26,16 @@ export async function untilShown<T>(
 
 /**
  * Does the last of the work that makes a pod: tells plugins of it, and only then `show`s it, so that one that comes meanwhile
- * is told once. Throws UNKNOWN when a plugin refuses the pod.
+ * is told once. Throws UNKNOWN when a plugin refuses the pod, and the signal's reason when it aborts before one is told.
  */
-export async function showPod(deps: NriDeps, sandbox: SandboxRecord, show: () => void): Promise<void> {
+export async function showPod(
+  deps: NriDeps,
+  sandbox: SandboxRecord,
+  show: () => void,
+  signal: AbortSignal,
+): Promise<void> {
   const { nri } = deps;
-  await nri.plugins.gate.enter();
+  await nri.plugins.gate.enter(signal);
   try {
     if (!nri.isIdle) {
       await nri.plugins.turn(async () => {

@@ -36,7 +36,7 @@ export async function runtimeStatus(
   ctx: CallContext,
 ): Promise<StatusResponse> {
   const facts = deps.mirror.facts;
-  const companion = facts && (await deps.companion.abilities(facts.info));
+  const companion = facts && (await deps.companion.knownAbilities(facts.info));
   return {
     status: {
       conditions: [

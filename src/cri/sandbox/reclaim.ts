@@ -1,4 +1,5 @@
 import { KIND_LABEL } from '../../convert/text/labels.js';
+import { forEachLimited } from '../../util/concurrency.js';
 import { messageOf } from '../../util/cri-error.js';
 import type { CriDeps } from '../deps.js';
 
@@ -8,12 +9,17 @@ export type ReclaimDeps = Pick<
   'checkpoints' | 'engine' | 'log' | 'mirror' | 'network' | 'podNamespaces' | 'podResources'
 >;
 
+/** Of vanished sandboxes that nobody waits for: a network may take its time for each. */
+const AT_A_TIME = 4;
 const FULL_ID = /^[0-9a-f]{64}$/;
 
 /** Takes back what sandboxes have left that the Engine no longer has, when it tells so and after each full reading. */
 export function reclaimVanishedSandboxes(deps: ReclaimDeps): void {
+  let running: Promise<void> | undefined;
   deps.mirror.subscribe({
-    onResync: () => void reclaimAllVanished(deps),
+    onResync: () => {
+      running ??= reclaimAllVanished(deps).finally(() => (running = undefined));
+    },
     onChange: ({ before, after }) => {
       if (before?.kind === 'sandbox' && after === undefined) void reclaimAfterRemoval(deps, before.id);
     },
@@ -78,12 +84,12 @@ async function reclaimAfterRemoval(deps: ReclaimDeps, sandboxId: string): Promis
 async function reclaimAllVanished(deps: ReclaimDeps): Promise<void> {
   try {
     const picture = await deps.mirror.current();
-    for (const sandboxId of await deps.checkpoints.list()) {
+    await forEachLimited(await deps.checkpoints.list(), AT_A_TIME, async (sandboxId) => {
       // A sandbox that was created a moment ago may not be in the picture yet: the Engine has the last word.
-      if (picture.sandboxes.get(sandboxId) ?? (await deps.mirror.refresh(sandboxId))) continue;
+      if (picture.sandboxes.get(sandboxId) ?? (await deps.mirror.refresh(sandboxId))) return;
       deps.log.info('reclaiming what a vanished pod sandbox has left', { sandboxId });
-      await reclaimAfterRemoval(deps, sandboxId); // what holds up one does not hold up the others
-    }
+      await reclaimAfterRemoval(deps, sandboxId); // what fails of one does not keep the others from it
+    });
     await deps.network.gc(async () => {
       const listed = await deps.engine.listContainers([KIND_LABEL]);
       return new Set(listed.map(({ Id: id }) => id));

@@ -129,7 +129,8 @@ async function makeNewSandbox(
     );
     if (sandbox?.kind !== 'sandbox') throw vanished(started.id);
     if (!isReady(sandbox)) throw new CriError(Code.UNKNOWN, whyNotReady(sandbox));
-    await showPod(deps, sandbox, show);
+    progress('telling NRI plugins of it');
+    await showPod(deps, sandbox, show, signal);
   });
   return started.id;
 }

@@ -25,7 +25,7 @@ export interface PluginProcesses {
    * is waited for a moment: the answer is of no use then.
    *
    * @throws Error with a system's code, such as ETXTBSY, when it cannot be started; CriError RESOURCE_EXHAUSTED when there
-   * is no room for it; CriError UNAVAILABLE when what ran it is gone
+   * is no room for it; CriError UNAVAILABLE when what ran it is gone; the signal's reason when it aborts before there is what runs it
    */
   run(program: PluginProgram, signal: AbortSignal): Promise<PluginExit>;
   /** A network namespace with its loopback interface up; undefined where none can be made. */

@@ -13,6 +13,8 @@ const HEAD_BYTES = 13;
 /** Of the answer that the runner sends when it is ready. */
 const READY_ID = 0;
 const IDS = 2 ** 32;
+/** As a rule it takes some milliseconds; a busy machine may take seconds. Plugins run without the runner too. */
+const START_TIMEOUT_MS = 10_000;
 /** As a rule it takes a millisecond; a pod can do without one made ahead. */
 const NAMESPACE_TIMEOUT_MS = 2_000;
 
@@ -52,11 +54,22 @@ export class PluginRunner implements PluginProcesses {
     child.on('close', (code, signal) => this.#end(`ended with ${signal ?? code ?? 'nothing'}`));
   }
 
-  /** Starts it, and waits until it is ready. `onEnd` is called when it has gone after that. Throws as `started`, or UNAVAILABLE. */
+  /**
+   * Starts it, and waits until it is ready. `onEnd` is called when it has gone after that. Throws as `started`, or UNAVAILABLE; who is
+   * not ready in time is killed.
+   */
   static async start(file: string, onEnd: () => void): Promise<PluginRunner> {
     const child = await started(spawn(file, [], { stdio: ['pipe', 'pipe', 'inherit'], env: {} }));
     const runner = new PluginRunner(child);
-    await runner.#answer(READY_ID);
+    const timer = setTimeout(
+      () => runner.#giveUp(`was not ready within ${START_TIMEOUT_MS} ms`),
+      START_TIMEOUT_MS,
+    );
+    try {
+      await runner.#answer(READY_ID);
+    } finally {
+      clearTimeout(timer);
+    }
     runner.#onEnd = onEnd;
     if (runner.#ended !== undefined) throw gone(runner.#ended);
     return runner;
@@ -152,6 +165,12 @@ export class PluginRunner implements PluginProcesses {
       this.#receivedBytes = bytes.length;
     }
     if (bytes !== undefined) this.#received = bytes.length === 0 ? [] : [bytes];
+  }
+
+  #giveUp(problem: string): void {
+    this.#end(problem);
+    this.#child.kill('SIGKILL');
+    this.#hold(false);
   }
 
   #end(problem: string): void {

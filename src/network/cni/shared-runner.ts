@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { Code, hasCode, messageOf } from '../../util/cri-error.js';
 import type { Logger } from '../../util/log.js';
 import { ownHelper } from '../../util/own-program.js';
+import { unlessAborted } from '../../util/unless-aborted.js';
 import type { NewNamespace } from '../network.js';
 import type { PluginExit, PluginProcesses, PluginProgram } from './plugin-processes.js';
 import { PluginRunner } from './plugin-runner.js';
@@ -28,7 +29,7 @@ export class SharedRunner implements PluginProcesses {
   }
 
   async run(program: PluginProgram, signal: AbortSignal): Promise<PluginExit> {
-    return (await this.ready()).run(program, signal);
+    return (await unlessAborted(this.ready(), signal)).run(program, signal);
   }
 
   async newNamespace(): Promise<NewNamespace | undefined> {

@@ -4,6 +4,7 @@ import { DockerodeEngine } from '../../../src/docker/dockerode-engine.js';
 import { Code } from '../../../src/util/cri-error.js';
 import { silentLogger } from '../../../src/util/log.js';
 import { answerJson, EngineServer } from '../../support/engine-server.js';
+import { until } from '../../support/until.js';
 
 describe('DockerodeEngine', () => {
   let server: EngineServer;
@@ -53,6 +54,27 @@ describe('DockerodeEngine', () => {
       'GET /v1.47/containers/..%2Finfo%3Fx/json',
     ]);
   });
+
+  /** The Engine holds the lock of an exec while it starts it, and that of a container likewise. */
+  const locking: [what: string, call: () => Promise<unknown>][] = [
+    ['an exec', () => engine.inspectExec('e')],
+    ['the size of an exec', () => engine.resizeExec('e', { width: 80, height: 24 })],
+    ['the size of a container', () => engine.resizeContainer('c', { width: 80, height: 24 })],
+  ];
+  for (const [what, call] of locking) {
+    it(`answers others while many wait for ${what} whose locks are held`, async () => {
+      const held: (() => void)[] = [];
+      server.answer = (request, response) => {
+        if (request.url?.endsWith('/info') === true) response.end('{}');
+        else held.push(() => response.end('{}'));
+      };
+      const waiting = Promise.all(Array.from({ length: 40 }, call));
+      await until('all to wait', () => held.length === 40);
+      await engine.info();
+      for (const letGo of held) letGo();
+      await waiting;
+    });
+  }
 
   it('waits for a removal that is under way', async () => {
     server.answer = (request, response) => {

@@ -51,6 +51,54 @@ describe('limits that are kept of a container', () => {
     return id;
   }
 
+  it('are set of each container once its pod is free, whatever the pods of others wait for', async () => {
+    const often = mirrorOf(engine, { reconcileEveryMs: 5 });
+    const folder = await mkdtemp(join(tmpdir(), 'cridock-limits-'));
+    const due = heldLimitsStore(folder, silentLogger);
+    await due.prepare();
+    const locks = new KeyedMutex();
+    const waits: string[] = [];
+    const podLocks = Object.assign(new KeyedMutex(), {
+      run: <T>(key: string, work: () => Promise<T>): Promise<T> => {
+        waits.push(key);
+        return locks.run(key, work);
+      },
+    });
+    const [busy, free] = ['b'.repeat(64), 'c'.repeat(64)];
+    const ids: string[] = [];
+    for (const pod of [busy, free]) {
+      const id = await engine.createContainer(`k8s_c_${pod}_ns_uid_0`, {
+        Image: 'a:1',
+        Labels: { ...LABELS, 'io.kubernetes.sandbox.id': pod },
+        HostConfig: { NetworkMode: `container:${pod}` },
+      });
+      await engine.startContainer(id);
+      await due.set(id, { limits: NO_NODE_LIMITS, set: false });
+      ids.push(id);
+    }
+    const { promise, resolve: goOn } = deferred();
+    const held = locks.run(busy, () => promise);
+    settleLimits({ heldLimits: due, mirror: often, podLocks, log: silentLogger }, () => false);
+    let readings = 0;
+    often.subscribe({ onResync: () => (readings += 1) });
+    often.start();
+    const isSet = (id = ''): boolean | undefined => due.get(id)?.set;
+    try {
+      await until('those of the other to be set', () => isSet(ids[1]) === true);
+      const before = readings;
+      await until('more full readings', () => readings >= before + 5);
+      assert.equal(waits.filter((key) => key === busy).length, 1);
+      goOn();
+      await until('those of the first to be set', () => isSet(ids[0]) === true);
+    } finally {
+      goOn();
+      await held;
+      await often.stop();
+      for (const id of ids) await engine.removeContainer(id);
+      await rm(folder, { recursive: true });
+    }
+  });
+
   const files = () => readdir(join(root, 'limits'));
 
   it('go with it, when it is removed behind our back or its removal was given up', async () => {

@@ -26,6 +26,18 @@ describe("NRI's gate", () => {
     assert.deepEqual(order, ['first', 'entered', 'second']);
   });
 
+  it('who gives up while it is held does not enter, and holds up nobody who wants to be alone', async () => {
+    const gate = new Gate();
+    const held = deferred();
+    gate.holdUntil(held.promise);
+    const caller = new AbortController();
+    const waiting = gate.enter(caller.signal);
+    caller.abort(new Error('given up'));
+    await assert.rejects(waiting ?? Promise.resolve(), /given up/);
+    held.resolve();
+    assert.equal(await gate.alone(0, () => Promise.resolve('alone')), 'alone');
+  });
+
   it('nobody enters once it is closed', async () => {
     const gate = new Gate();
     const only = deferred();

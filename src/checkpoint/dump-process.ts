@@ -42,7 +42,9 @@ const RUNTIME_LOG = 'runtime.log';
 const V1_STATE = { frozen: 'frozen'.toUpperCase(), thawed: 'thawed'.toUpperCase() };
 const FREEZE_TIMEOUT_MS = 30_000;
 const FREEZE_PAUSE_MS = 5;
+/** Between two looks whether it has ended: at first, and at the longest. */
 const END_PAUSE_MS = 200;
+const LONGEST_END_PAUSE_MS = 5_000;
 const ROUNDS_TO_THAW = 20;
 const SYSTEMD_RUNS = '/run/systemd/system';
 /** Of messages that are passed on. */
@@ -204,9 +206,20 @@ export async function isDumping(work: string): Promise<boolean> {
   return stat.endsWith('\n') && treeIsAlive(parseStat(stat));
 }
 
-/** Resolves when it is not; keeps no process from ending. */
-export async function dumpEnded(work: string): Promise<void> {
-  while (await isDumping(work)) await delay(END_PAUSE_MS, undefined, { ref: false });
+/**
+ * Resolves when it is not; keeps no process from ending. A look reads all of /proc, so that what takes long is looked at ever more
+ * rarely.
+ */
+export async function dumpEnded(work: string, pause = unheld): Promise<void> {
+  let pauseMs = END_PAUSE_MS;
+  while (await isDumping(work)) {
+    await pause(pauseMs);
+    pauseMs = Math.min(2 * pauseMs, LONGEST_END_PAUSE_MS);
+  }
+}
+
+async function unheld(pauseMs: number): Promise<void> {
+  await delay(pauseMs, undefined, { ref: false });
 }
 
 /** Of a line of the runtime's log. */

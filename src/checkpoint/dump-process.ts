@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { access, readFile, writeFile } from 'node:fs/promises';
+import { access, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -116,6 +116,7 @@ export class DumpProcess {
 
   /** Starts it: the container freezes. */
   static async start(order: DumpOrder): Promise<DumpProcess> {
+    await mkdir(join(order.work, IMAGES), { mode: 0o700 });
     const script = join(order.work, SCRIPT);
     await writeFile(script, scriptText(order), { mode: 0o600 });
     return new DumpProcess(order, await apart(['sh', script], basename(order.work)));
@@ -144,11 +145,11 @@ export class DumpProcess {
     }
   }
 
-  /** Has its processes written down. It cannot be given up: the caller waits. */
-  async dump(): Promise<void> {
+  /** Has its processes written down. When the signal aborts its reason is thrown at once; criu, which must not be ended, goes on. */
+  async dump(signal: AbortSignal): Promise<void> {
     const answer = this.#next();
     this.#child.stdin?.write('dump\n');
-    const line = await answer;
+    const line = await unlessAborted(answer, signal);
     if (line === 'dumped 0') return;
     throw this.#failure('cannot be checkpointed', await this.#reason());
   }

@@ -84,13 +84,13 @@ export class Checkpoints {
   constructor(parts: CheckpointParts) {
     this.#parts = parts;
     this.#folders = new WorkFolders(join(parts.rootDirectory, 'checkpoint-work'), parts.log);
-    this.#dumps = new Dumps(parts.frozen);
+    this.#dumps = new Dumps(parts.frozen, parts.log);
   }
 
   /** Takes away what a kill has left. Containers that criu is still at get their turn when it is done. */
   async prepare(): Promise<void> {
     await this.#folders.sweep(
-      (containerId, work) => void this.#whole(this.#parts.frozen.during(containerId, work)),
+      (containerId, path, outlast) => void this.#whole(this.#dumps.outlast(containerId, path, outlast)),
     );
   }
 

@@ -12,7 +12,8 @@ import { within } from '../util/within.js';
 import { findBundle, type Bundle } from './bundle.js';
 import { LOG, writeContainerFiles, type Subject } from './container-files.js';
 import { findCriu, type Criu } from './criu.js';
-import { DumpProcess, IMAGES, freezerOf, type Freezer } from './dump-process.js';
+import { IMAGES, freezerOf, type DumpOrder } from './dump-process.js';
+import { Dumps } from './dumps.js';
 import type { FrozenContainers } from './frozen-containers.js';
 import { DELETED_FILES, ROOTFS_DIFF } from './rootfs-diff.js';
 import { WorkFolders, type WorkFolder } from './work-folders.js';
@@ -47,8 +48,7 @@ export const ARCHIVE_END = '.tar';
 
 /** One that was prepared. */
 interface Prepared extends ArchiveSubject {
-  readonly bundle: Bundle;
-  readonly freezer: Freezer;
+  readonly order: DumpOrder;
   readonly folder: WorkFolder;
 }
 
@@ -66,22 +66,31 @@ const ARCHIVED = [
 ];
 /** What a checkpoint under way gets when cridock is stopped; the container goes on in any case. */
 const SETTLE_MS = 5_000;
+/**
+ * How long the containers of a pod stand still at most, unless the caller gives up before: one criu that hangs keeps all of them so, and
+ * CRI's CheckpointPod has no timeout. Enough for some hundred GiB of memory.
+ */
+const POD_STILL_MS = 600_000;
+/** CRI: CheckpointContainer's timeout of 0 is none. No other container stands still for this one. */
+const CONTAINER_STILL_MS = Infinity;
 
 /** Writes down the state of running containers. */
 export class Checkpoints {
   readonly #parts: CheckpointParts;
   readonly #folders: WorkFolders;
+  readonly #dumps: Dumps;
   readonly #underWay = new Set<Promise<unknown>>();
 
   constructor(parts: CheckpointParts) {
     this.#parts = parts;
     this.#folders = new WorkFolders(join(parts.rootDirectory, 'checkpoint-work'), parts.log);
+    this.#dumps = new Dumps(parts.frozen, parts.log);
   }
 
   /** Takes away what a kill has left. Containers that criu is still at get their turn when it is done. */
   async prepare(): Promise<void> {
     await this.#folders.sweep(
-      (containerId, work) => void this.#whole(this.#parts.frozen.during(containerId, work)),
+      (containerId, path, outlast) => void this.#whole(this.#dumps.outlast(containerId, path, outlast)),
     );
   }
 
@@ -91,7 +100,7 @@ export class Checkpoints {
    * go, which must not be ended. UNIMPLEMENTED where the node cannot.
    */
   async take(subject: ArchiveSubject, info: EngineInfo, signal: AbortSignal): Promise<void> {
-    await unlessAborted(this.#whole(this.#take([subject], info, signal)), signal);
+    await unlessAborted(this.#whole(this.#take([subject], CONTAINER_STILL_MS, info, signal)), signal);
   }
 
   /**
@@ -121,7 +130,7 @@ export class Checkpoints {
       await mkdir(folder.unfinished, { mode: 0o700 });
       const inside = (name: string): string => join(folder.unfinished, name);
       const subjects = containers.map((one) => ({ ...one, target: inside(one.container.id + ARCHIVE_END) }));
-      await this.#take(subjects, info, signal);
+      await this.#take(subjects, POD_STILL_MS, info, signal);
       await writeFile(inside(POD_MANIFEST), manifest, { mode: 0o600, flush: true });
       signal.throwIfAborted();
       await rename(folder.unfinished, place);
@@ -134,15 +143,22 @@ export class Checkpoints {
     await within(SETTLE_MS, Promise.all(this.#underWay));
   }
 
-  async #take(subjects: readonly ArchiveSubject[], info: EngineInfo, signal: AbortSignal): Promise<void> {
+  async #take(
+    subjects: readonly ArchiveSubject[],
+    stillMs: number,
+    info: EngineInfo,
+    signal: AbortSignal,
+  ): Promise<void> {
     const criu = await findCriu();
     if (typeof criu === 'string') {
       throw new CriError(Code.UNIMPLEMENTED, `checkpoints cannot be taken on this node: ${criu}`);
     }
     const prepared: Prepared[] = [];
     try {
-      for (const subject of subjects) prepared.push(await this.#prepare(subject, info));
-      await this.#allFrozen(prepared, signal, () => this.#dump(prepared, criu, info, signal));
+      for (const subject of subjects) prepared.push(await this.#prepare(subject, criu, info));
+      await this.#dumps.take(prepared, stillMs, signal, ({ order: { bundle, work }, ...subject }, limited) =>
+        writeContainerFiles(this.#parts, { ...subject, bundle, work }, info, limited),
+      );
       for (const one of prepared) await this.#archive(one, signal);
       for (const { folder, target } of prepared) await rename(folder.unfinished, target);
     } finally {
@@ -150,7 +166,7 @@ export class Checkpoints {
     }
   }
 
-  async #prepare(subject: ArchiveSubject, info: EngineInfo): Promise<Prepared> {
+  async #prepare(subject: ArchiveSubject, criu: Criu, info: EngineInfo): Promise<Prepared> {
     const { id, pid } = subject.container;
     let bundle: Bundle;
     try {
@@ -161,57 +177,9 @@ export class Checkpoints {
     }
     const freezer = freezerOf(await containerCgroup(id, pid), info.CgroupVersion === '2' ? 2 : 1);
     const frozen = { containerId: id, freezer: { file: freezer.file, thaw: freezer.thaw } };
-    return { ...subject, bundle, freezer, folder: await this.#folders.make(subject.target, frozen) };
-  }
-
-  /** With all of them kept from getting new commands, in the order of their ids, so that two callers do not wait for each other. */
-  async #allFrozen(
-    prepared: readonly Prepared[],
-    signal: AbortSignal,
-    work: () => Promise<void>,
-  ): Promise<void> {
-    const ids = prepared.map(({ container }) => container.id).sort();
-    const [first, ...others] = ids;
-    const inOrder = (id: string | undefined, rest: string[]): Promise<void> =>
-      id === undefined
-        ? work()
-        : this.#parts.frozen.during(id, () => inOrder(rest[0], rest.slice(1)), signal);
-    await inOrder(first, others);
-  }
-
-  async #dump(
-    prepared: readonly Prepared[],
-    criu: Criu,
-    info: EngineInfo,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const processes: { process: DumpProcess; one: Prepared }[] = [];
-    try {
-      for (const one of prepared) {
-        signal.throwIfAborted();
-        const work = one.folder.path;
-        await mkdir(join(work, IMAGES), { mode: 0o700 });
-        const order = {
-          containerId: one.container.id,
-          bundle: one.bundle,
-          freezer: one.freezer,
-          criu: criu.folder,
-          work,
-        };
-        processes.push({ process: await DumpProcess.start(order), one });
-      }
-      // Each of them is over before any goes on: none freezes its container again.
-      const outcomes = await Promise.allSettled(processes.map(({ process }) => process.frozen(signal)));
-      for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
-      for (const { process, one } of processes) {
-        signal.throwIfAborted();
-        await process.dump();
-        await process.stillFrozen(signal);
-        await writeContainerFiles(this.#parts, { ...one, work: one.folder.path }, info, signal);
-      }
-    } finally {
-      await Promise.all(processes.map(({ process }) => process.end()));
-    }
+    const folder = await this.#folders.make(subject.target, frozen);
+    const order = { containerId: id, bundle, freezer, criu: criu.folder, work: folder.path };
+    return { ...subject, order, folder };
   }
 
   async #archive({ folder }: Prepared, signal: AbortSignal): Promise<void> {

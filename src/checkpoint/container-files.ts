@@ -10,9 +10,9 @@ import {
 } from '../convert/checkpoint/metadata.js';
 import { usesContainerdStore } from '../convert/engine-info.js';
 import type { Engine } from '../docker/engine.js';
-import type { EngineInfo } from '../docker/types.js';
+import type { ContainerChange, EngineInfo } from '../docker/types.js';
 import type { ContainerRecord } from '../state/records.js';
-import { Code, CriError } from '../util/cri-error.js';
+import { Code, CriError, hasCode } from '../util/cri-error.js';
 import type { Logger } from '../util/log.js';
 import type { Bundle } from './bundle.js';
 import { copyLog } from './copy-log.js';
@@ -40,7 +40,10 @@ export const LOG = 'container.log';
 /** Root file systems that the companion shows: only containers see them. */
 const COMPANION_ROOTS = '/run/cridock/';
 
-/** Writes a container's changed files, its log and what it was made of. UNIMPLEMENTED where its file system is not to be seen. */
+/**
+ * Writes a container's changed files, its log and what it was made of. UNIMPLEMENTED where its file system is not to be seen,
+ * RESOURCE_EXHAUSTED where it has changed too many files.
+ */
 export async function writeContainerFiles(
   { engine, log }: { readonly engine: Engine; readonly log: Logger },
   { container, bundle, facts, status, logPath, work }: Still,
@@ -48,7 +51,7 @@ export async function writeContainerFiles(
   signal: AbortSignal,
 ): Promise<void> {
   const { root, mounts } = readSpec(bundle.config);
-  const kept = keptChanges(await engine.containerChanges(container.id, { signal }), mounts);
+  const kept = await keptChanges(await changesOf(engine, container.id, signal), mounts, signal);
   const leftOut = await writeRootfsDiff(await rootOf(container, root, info), kept, work, signal);
   if (leftOut > 0) {
     const { id: containerId } = container;
@@ -59,6 +62,16 @@ export async function writeContainerFiles(
   await writeFile(join(work, SPEC_DUMP), specDump(bundle.config, facts), options);
   await writeFile(join(work, STATUS_DUMP), status, options);
   if (logPath !== '') await copyLog(logPath, join(work, LOG));
+}
+
+async function changesOf(engine: Engine, id: string, signal: AbortSignal): Promise<ContainerChange[]> {
+  try {
+    return await engine.containerChanges(id, { signal });
+  } catch (error) {
+    if (!hasCode(error, Code.RESOURCE_EXHAUSTED)) throw error;
+    const message = `container ${id} has changed too many files for a checkpoint: ${error.message}`;
+    throw new CriError(Code.RESOURCE_EXHAUSTED, message, { cause: error });
+  }
 }
 
 /** The text is containerd's. */

@@ -1,14 +1,15 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { access, readFile, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ContainerCgroup } from '../limits/container-cgroup.js';
 import { Code, CriError } from '../util/cri-error.js';
 import { deferred } from '../util/deferred.js';
-import { parseStat, treeIsAlive } from '../util/process-tree.js';
 import { unlessAborted } from '../util/unless-aborted.js';
+import { within } from '../util/within.js';
 import type { Bundle } from './bundle.js';
+import { PROCESS, apart, dumpEnded } from './dump-end.js';
 
 /** The kernel's file that stops and continues all processes of a cgroup. */
 export interface Freezer {
@@ -35,16 +36,12 @@ export interface DumpOrder {
 /** Names in the work folder. */
 export const IMAGES = 'checkpoint';
 const SCRIPT = 'dump.sh';
-/** What the kernel says of the script's process, by which it is known later. */
-const PROCESS = 'process';
 const RUNTIME_LOG = 'runtime.log';
 /** Words of cgroup v1's `freezer.state`. */
 const V1_STATE = { frozen: 'frozen'.toUpperCase(), thawed: 'thawed'.toUpperCase() };
 const FREEZE_TIMEOUT_MS = 30_000;
 const FREEZE_PAUSE_MS = 5;
-const END_PAUSE_MS = 200;
 const ROUNDS_TO_THAW = 20;
-const SYSTEMD_RUNS = '/run/systemd/system';
 /** Of messages that are passed on. */
 const MAX_TEXT = 500;
 
@@ -114,9 +111,10 @@ export class DumpProcess {
 
   /** Starts it: the container freezes. */
   static async start(order: DumpOrder): Promise<DumpProcess> {
+    await mkdir(join(order.work, IMAGES), { mode: 0o700 });
     const script = join(order.work, SCRIPT);
     await writeFile(script, scriptText(order), { mode: 0o600 });
-    return new DumpProcess(order, await apart(['sh', script], basename(order.work)));
+    return new DumpProcess(order, await apart(['sh', script], order.work));
   }
 
   /** Resolves once all its processes stand still. */
@@ -142,26 +140,27 @@ export class DumpProcess {
     }
   }
 
-  /** Has its processes written down. It cannot be given up: the caller waits. */
-  async dump(): Promise<void> {
+  /** Has its processes written down. When the signal aborts its reason is thrown at once; criu, which must not be ended, goes on. */
+  async dump(signal: AbortSignal): Promise<void> {
     const answer = this.#next();
     this.#child.stdin?.write('dump\n');
-    const line = await answer;
+    const line = await unlessAborted(answer, signal);
     if (line === 'dumped 0') return;
     throw this.#failure('cannot be checkpointed', await this.#reason());
   }
 
   /**
-   * Lets the container go on. Resolves when the process has ended; where it was killed, the container is let go from here, once
-   * criu has ended, which freezes it anew.
+   * Lets the container go on. True when the process has ended; where it was killed, the container is let go from here, once criu
+   * has ended, which freezes it anew. False when that takes longer than `patienceMs`: then the container is not let go from here.
    */
-  async end(): Promise<void> {
+  async end(patienceMs: number): Promise<boolean> {
     this.#child.stdin?.end();
-    await this.#ended.promise;
-    if (this.#child.exitCode === 0) return;
     const { work, freezer } = this.#order;
-    await dumpEnded(work);
-    await writeFile(freezer.file, freezer.thaw, { flag: 'r+' }).catch(() => undefined);
+    const end = this.#ended.promise.then(() => (this.#child.exitCode === 0 ? undefined : dumpEnded(work)));
+    if (!(await within(patienceMs, end))) return false;
+    if (this.#child.exitCode !== 0)
+      await writeFile(freezer.file, freezer.thaw, { flag: 'r+' }).catch(() => undefined);
+    return true;
   }
 
   /** The next line that it says; undefined when it has ended. */
@@ -193,20 +192,6 @@ export class DumpProcess {
       .filter(Boolean)
       .join('; ');
   }
-}
-
-/**
- * Whether the process with this work folder, or what it has started, is still at it. The process lets the container go on at its
- * end, unless it was killed; one that has not told of itself yet finds no folder, or nobody to freeze the container for.
- */
-export async function isDumping(work: string): Promise<boolean> {
-  const stat = await readFile(join(work, PROCESS), 'utf8').catch(() => '');
-  return stat.endsWith('\n') && treeIsAlive(parseStat(stat));
-}
-
-/** Resolves when it is not; keeps no process from ending. */
-export async function dumpEnded(work: string): Promise<void> {
-  while (await isDumping(work)) await delay(END_PAUSE_MS, undefined, { ref: false });
 }
 
 /** Of a line of the runtime's log. */
@@ -252,14 +237,4 @@ function scriptText({ containerId, bundle, freezer, criu, work }: DumpOrder): st
 /** For a shell. */
 function quoted(word: string): string {
   return `'${word.replaceAll("'", `'\\''`)}'`;
-}
-
-async function apart(command: readonly string[], name: string): Promise<string[]> {
-  const isSystemd = await access(SYSTEMD_RUNS).then(
-    () => true,
-    () => false,
-  );
-  if (!isSystemd) return [...command];
-  const unit = `--unit=cridock-checkpoint-${name}`;
-  return ['systemd-run', '--quiet', '--collect', '--wait', '--pipe', unit, ...command];
 }

@@ -78,10 +78,11 @@ export class Restores {
     const made = { isNew: false };
     try {
       if (!(await isFolder(folder))) {
-        await this.#turns.run(name, async () => {
+        const unpack = async (): Promise<void> => {
           made.isNew = !(await isFolder(folder));
           if (made.isNew) await this.#unpack(source, name, signal);
-        });
+        };
+        await this.#turns.run(name, unpack, signal);
       }
       const result = await work({ name, origin: await readOriginIn(folder) });
       made.isNew = false;
@@ -95,8 +96,16 @@ export class Restores {
     }
   }
 
-  /** Writes the changed files into a container that was created, and answers what its runtime restores it from. */
-  async place(name: string, containerId: string, isReadOnly: boolean): Promise<RestorePlace> {
+  /**
+   * Writes the changed files into a container that was created, and answers what its runtime restores it from. Where the signal
+   * aborts some of them may be there: the next call writes all of them again.
+   */
+  async place(
+    name: string,
+    containerId: string,
+    isReadOnly: boolean,
+    signal: AbortSignal,
+  ): Promise<RestorePlace> {
     const criu = await this.#criu();
     const folder = join(this.#dir, name);
     if (!NAME.test(name) || !(await isFolder(folder))) {
@@ -105,7 +114,12 @@ export class Restores {
     }
     const diff = join(folder, ROOTFS_DIFF);
     if (!isReadOnly && (await isThere(diff))) {
-      await this.#parts.engine.writeArchive(containerId, createReadStream(diff));
+      const archive = createReadStream(diff);
+      try {
+        await this.#parts.engine.writeArchive(containerId, archive, { signal });
+      } finally {
+        archive.destroy(); // it may never have been sent
+      }
     }
     const deleted = await readDeletedIn(folder);
     return {

@@ -1,6 +1,7 @@
 import { lstat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ContainerChange } from '../docker/types.js';
+import { inBatches } from '../util/batches.js';
 import { isMissing } from '../util/is-missing.js';
 import { writeTar } from './write-tar.js';
 
@@ -12,6 +13,7 @@ const DELETED = 2;
 /** What the runtime makes anew. */
 const MADE_ANEW = ['/dev', '/proc', '/sys', '/run/.containerenv', '/.dockerenv'];
 const LSTATS_A_STEP = 64;
+const CHANGES_A_STEP = 1024;
 
 /** What of the changes of a container's file system is kept. */
 export interface FileChanges {
@@ -21,14 +23,24 @@ export interface FileChanges {
   readonly deleted: readonly string[];
 }
 
-/** `mounts` are paths in the container whose content is not its own. */
-export function keptChanges(changes: readonly ContainerChange[], mounts: readonly string[]): FileChanges {
+/** `mounts` are paths in the container whose content is not its own. There may be so many changes that all else gets its turn meanwhile. */
+export async function keptChanges(
+  changes: readonly ContainerChange[],
+  mounts: readonly string[],
+  signal: AbortSignal,
+): Promise<FileChanges> {
   const others = new Set([...MADE_ANEW, ...mounts]);
-  const own = changes.filter(({ Path }) => Path !== '/' && !isAtOrBelow(Path, others));
-  return {
-    present: own.filter(({ Kind }) => Kind !== DELETED).map(({ Path }) => `.${Path}`),
-    deleted: own.filter(({ Kind }) => Kind === DELETED).map(({ Path }) => Path),
-  };
+  const present: string[] = [];
+  const deleted: string[] = [];
+  for await (const some of inBatches(changes, CHANGES_A_STEP)) {
+    signal.throwIfAborted();
+    for (const { Path, Kind } of some) {
+      if (Path === '/' || isAtOrBelow(Path, others)) continue;
+      if (Kind === DELETED) deleted.push(Path);
+      else present.push(`.${Path}`);
+    }
+  }
+  return { present, deleted };
 }
 
 /**

@@ -4,14 +4,18 @@ import { dirname, basename, join } from 'node:path';
 import { messageOf } from '../util/cri-error.js';
 import { isMissing } from '../util/is-missing.js';
 import type { Logger } from '../util/log.js';
-import { dumpEnded, isDumping, type Freezer } from './dump-process.js';
+import { dumpEnded, isDumping } from './dump-end.js';
+import type { Freezer } from './dump-process.js';
 
 /** A folder for what belongs to one checkpoint, for root alone. */
 export interface WorkFolder {
   readonly path: string;
   /** Beside the place of the archive, or the folder, its name until it is whole. */
   readonly unfinished: string;
+  /** Does nothing once it was left. */
   remove(): Promise<void>;
+  /** For one that a container is still being written down to: resolves when that has ended and the folder is taken away. */
+  leave(): Promise<void>;
 }
 
 /** A container that stands still while something is made. */
@@ -52,14 +56,27 @@ export class WorkFolders {
     await mkdir(path, { mode: 0o700 });
     const left: Left = { ...NOTHING, unfinished, ...frozen };
     await writeFile(join(path, LEFT), JSON.stringify(left), { mode: 0o600 });
-    return { path, unfinished, remove: () => this.#remove(path, left) };
+    let isLeft = false;
+    return {
+      path,
+      unfinished,
+      remove: async () => {
+        if (!isLeft) await this.#remove(path, left);
+      },
+      leave: async () => {
+        isLeft = true;
+        await this.#outlast(path);
+      },
+    };
   }
 
   /**
    * Removes what is there, before anything new is made. Failures are logged. What a container is still being written down to is
-   * not waited for: its end is awaited, and it is removed, by the work that `later` gets.
+   * not waited for: `later` gets its folder, and what waits for its end and removes it then.
    */
-  async sweep(later: (containerId: string, work: () => Promise<void>) => void): Promise<void> {
+  async sweep(
+    later: (containerId: string, path: string, outlast: () => Promise<void>) => void,
+  ): Promise<void> {
     let names: string[] = [];
     try {
       names = await readdir(this.#dir);
@@ -76,12 +93,14 @@ export class WorkFolders {
           path,
           containerId,
         });
-        later(containerId, async () => {
-          await dumpEnded(path);
-          await this.#takeAway(path);
-        });
+        later(containerId, path, () => this.#outlast(path));
       }
     }
+  }
+
+  async #outlast(path: string): Promise<void> {
+    await dumpEnded(path);
+    await this.#takeAway(path);
   }
 
   async #takeAway(path: string): Promise<void> {

@@ -1,16 +1,29 @@
 import type { Readable } from 'node:stream';
 import { Code, CriError, messageOf } from '../util/cri-error.js';
 
-/** Reads a response to its end. Throws when the connection breaks before that. */
-export async function readText(response: Readable): Promise<string> {
-  return (await readBytes(response)).toString();
+/** Most answers are some KiB. What is longer than this would hold cridock up, and no text of Node's could be made of much more. */
+const MAX_ANSWER_BYTES = 256 * 1024 * 1024;
+
+/** Reads a response to its end. Throws when the connection breaks before that, and RESOURCE_EXHAUSTED for one that is too long. */
+export async function readText(response: Readable, maxBytes?: number): Promise<string> {
+  return (await readBytes(response, maxBytes)).toString();
 }
 
 /** As `readText`, for what is no text. */
-export async function readBytes(response: Readable): Promise<Buffer> {
+export async function readBytes(response: Readable, maxBytes = MAX_ANSWER_BYTES): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
-    response.on('data', (chunk: Buffer) => chunks.push(chunk));
+    let length = 0;
+    response.on('data', (chunk: Buffer) => {
+      length += chunk.length;
+      if (length <= maxBytes) {
+        chunks.push(chunk);
+        return;
+      }
+      const message = `the answer of Docker Engine is longer than ${maxBytes} bytes`;
+      reject(new CriError(Code.RESOURCE_EXHAUSTED, message));
+      response.destroy();
+    });
     // Most answers are one piece.
     response.on('end', () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)));
     response.on('error', reject);

@@ -38,6 +38,9 @@ import type {
   TerminalSize,
 } from './types.js';
 
+/** Of some 900000 files: it is parsed in one go, for which all else waits. */
+const MAX_CHANGES_BYTES = 64 * 1024 * 1024;
+
 export interface DockerodeEngineOptions {
   /** `unix:///path`, `tcp://host:port`, or empty for what the environment says (`DOCKER_HOST` and its like). */
   endpoint: string;
@@ -168,6 +171,7 @@ export class DockerodeEngine implements Engine {
       blocks: true,
       signal,
       long: true,
+      maxBytes: MAX_CHANGES_BYTES,
     } as const;
     return ((await this.#call('container_changes', request)) as Nullable<ContainerChange[]>) ?? [];
   }

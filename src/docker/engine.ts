@@ -92,7 +92,8 @@ export interface AttachStreams {
  *
  * Every method throws a CriError translated by `docker/errors.ts`: NOT_FOUND for an unknown object,
  * ALREADY_EXISTS for a taken name, INVALID_ARGUMENT for a refused body, FAILED_PRECONDITION for a conflict with the
- * object's state, UNAVAILABLE when the Engine cannot be reached, CANCELLED or DEADLINE_EXCEEDED after an abort.
+ * object's state, UNAVAILABLE when the Engine cannot be reached, RESOURCE_EXHAUSTED for an answer that is too long to be read as a
+ * whole, CANCELLED or DEADLINE_EXCEEDED after an abort.
  */
 export interface Engine {
   /** Whether it is reached without a network: its clock is this machine's then. */
@@ -118,7 +119,10 @@ export interface Engine {
   /** Removes by force, with anonymous volumes; waits while another removal is in progress. */
   removeContainer(id: string, options?: CallOptions): Promise<void>;
   updateContainer(id: string, resources: Resources, options?: CallOptions): Promise<void>;
-  /** How its file system differs from its image's, mounts left out: every file and folder that was changed, added or deleted. */
+  /**
+   * How its file system differs from its image's, mounts left out: every file and folder that was changed, added or deleted.
+   * RESOURCE_EXHAUSTED where these are too many to be told, some 900000.
+   */
   containerChanges(id: string, options?: CallOptions): Promise<ContainerChange[]>;
 
   /** Prepares a command; nothing runs yet. Answers its id. FAILED_PRECONDITION when the container does not run. */

@@ -31,6 +31,8 @@ export interface SessionRequest extends EngineRequest {
   idempotent?: boolean;
   /** How long the Engine is to wait before it begins, on top of what it is given anyway. */
   graceMs?: number;
+  /** RESOURCE_EXHAUSTED for an answer that is longer, where it is read as a whole. */
+  maxBytes?: number;
 }
 
 /**
@@ -68,7 +70,7 @@ export class Session {
   json(request: SessionRequest): Promise<unknown> {
     return this.#limited(request, async (limited) => {
       const response = await this.#open(limited);
-      const text = await this.#connected(limited, () => readText(response));
+      const text = await this.#connected(limited, () => readText(response, request.maxBytes));
       return text === '' ? undefined : parseJson(text, `${request.method} ${request.path}`);
     });
   }
@@ -83,7 +85,7 @@ export class Session {
   bytes(request: SessionRequest): Promise<{ headers: IncomingHttpHeaders; body: Buffer }> {
     return this.#limited(request, async (limited) => {
       const response = await this.#open(limited);
-      const body = await this.#connected(limited, () => readBytes(response));
+      const body = await this.#connected(limited, () => readBytes(response, request.maxBytes));
       return { headers: response.headers, body };
     });
   }

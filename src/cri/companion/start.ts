@@ -52,7 +52,11 @@ export async function startSandboxContainer(
  * Has the Engine start a member of a pod. FAILED_PRECONDITION for one that needs the companion and was not made by this
  * node's cridock, or whose pod is not there to be joined.
  */
-export async function startMember(deps: CompanionStartDeps, container: ContainerRecord): Promise<void> {
+export async function startMember(
+  deps: CompanionStartDeps,
+  container: ContainerRecord,
+  signal: AbortSignal,
+): Promise<void> {
   const { companion, engine } = deps;
   const { id } = container;
   const asked = pluginsAdjustment(deps, container);
@@ -72,18 +76,24 @@ export async function startMember(deps: CompanionStartDeps, container: Container
     ...(asked === undefined ? [] : [configEdits(asked, deps.settings.minOomScoreAdj)]),
   ];
   const facts = { adjustments, userNamespacePath, ...limits, edits };
-  if (adjustments.restore !== undefined) return startRestored(deps, container, facts, adjustments.restore);
+  const { restore } = adjustments;
+  if (restore !== undefined) return startRestored(deps, container, facts, restore, signal);
   await companion.starting(id, facts, () => engine.startContainer(id));
 }
 
-/** The checkpoint goes once the container runs; else with the container. */
+/**
+ * The checkpoint goes once the container runs; else with the container. Until the runtime is asked, a caller that gives up keeps no
+ * pod waiting.
+ */
 async function startRestored(
   { companion, engine, restores, log }: CompanionStartDeps,
   { id, inspect }: ContainerRecord,
   facts: StartFacts,
   name: string,
+  signal: AbortSignal,
 ): Promise<void> {
-  const restore = await restores.place(name, id, inspect.HostConfig.ReadonlyRootfs === true);
+  const isReadOnly = inspect.HostConfig.ReadonlyRootfs === true;
+  const restore = await restores.place(name, id, isReadOnly, signal);
   try {
     await companion.starting(id, { ...facts, restore }, () => engine.startContainer(id));
   } catch (error) {

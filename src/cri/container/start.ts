@@ -64,7 +64,7 @@ async function start(deps: StartContainerDeps, id: string, ctx: CallContext): Pr
   await holdLimits(deps, container);
   const log = prepareLog(deps, container);
   const started = await deps.mirror
-    .during(container.name, () => startAndRead(deps, container))
+    .during(container.name, () => startAndRead(deps, container, ctx.signal))
     .finally(() => log);
   if (started?.kind !== 'container') return;
   if (logModeOf(started) === 'symlink') {
@@ -77,9 +77,10 @@ async function start(deps: StartContainerDeps, id: string, ctx: CallContext): Pr
 async function startAndRead(
   deps: StartContainerDeps,
   container: ContainerRecord,
+  signal: AbortSignal,
 ): Promise<ObjectRecord | undefined> {
   try {
-    await startMember(deps, container);
+    await startMember(deps, container, signal);
   } catch (error) {
     // Docker keeps such a container as "created" with an error, which CRI calls exited.
     await deps.mirror.refresh(container.id);

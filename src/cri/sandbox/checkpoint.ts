@@ -12,7 +12,8 @@ import { readySandboxOrThrow, runningContainerOrThrow } from '../lookup.js';
 
 /**
  * Freezes containers of a pod, writes the state of each into an empty folder, and lets all go on (CRI: CheckpointPod). Answers when
- * they go on, also with an error, after which the folder is empty. UNIMPLEMENTED where the node has no criu that can be used.
+ * they go on, also with an error, after which the folder is empty; DEADLINE_EXCEEDED when they stood still for minutes. UNIMPLEMENTED
+ * where the node has no criu that can be used.
  */
 export async function checkpointPod(
   deps: CheckpointDeps,

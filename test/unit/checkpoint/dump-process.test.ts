@@ -1,70 +1,38 @@
 import assert from 'node:assert/strict';
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, it, type TestContext } from 'node:test';
+import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { DumpProcess, type DumpOrder } from '../../../src/checkpoint/dump-process.js';
+import { DumpProcess } from '../../../src/checkpoint/dump-process.js';
+import { plainContainer } from '../../support/plain-container.js';
 import { until } from '../../support/until.js';
 
 const NEVER = new AbortController().signal;
 
-/** A container whose freezer is a plain file, and whose runtime does what `runtime` says. */
-function order(t: TestContext, runtime = 'exit 0'): DumpOrder & { state: () => string } {
-  const work = mkdtempSync(join(tmpdir(), 'cridock-dump-'));
-  t.after(() => rmSync(work, { recursive: true }));
-  mkdirSync(join(work, 'checkpoint'));
-  const [file, program] = [join(work, 'freezer.state'), join(work, 'runtime')];
-  writeFileSync(file, 'thawed\n');
-  writeFileSync(program, `#!/bin/sh\n${runtime}\n`);
-  chmodSync(program, 0o755);
-  return {
-    containerId: 'c'.repeat(64),
-    bundle: {
-      folder: work,
-      config: '{}',
-      runtime: program,
-      path: '/usr/bin:/bin',
-      stateRoot: work,
-      systemdCgroup: false,
-    },
-    freezer: {
-      file,
-      freeze: 'frozen',
-      thaw: 'thawed',
-      isToRepeat: false,
-      told: { file, pattern: /^frozen$/m },
-    },
-    criu: '/nonexistent',
-    work,
-    state: () => readFileSync(file, 'utf8').trim(),
-  };
-}
-
 describe('DumpProcess', () => {
   it('a container that has frozen before anybody asked is frozen: several are started one after the other', async (t) => {
-    const one = order(t);
+    const one = plainContainer(t);
     const process = await DumpProcess.start(one);
     await until('it to freeze', () => one.state() === 'frozen');
     await delay(100); // for its word to arrive, as it does while the next one is started
     await process.frozen(NEVER);
-    await process.dump();
+    await process.dump(NEVER);
     assert.equal(one.state(), 'frozen');
-    await process.end();
+    assert.equal(await process.end(60_000), true);
     assert.equal(one.state(), 'thawed');
   });
 
   it('goes on after a runtime that fails, which is told', async (t) => {
-    const one = order(t, 'exit 3');
+    const one = plainContainer(t, 'exit 3');
     const process = await DumpProcess.start(one);
     await process.frozen(NEVER);
-    await assert.rejects(process.dump(), { code: 13 });
-    await process.end();
+    await assert.rejects(process.dump(NEVER), { code: 13 });
+    assert.equal(await process.end(60_000), true);
     assert.equal(one.state(), 'thawed');
   });
 
   it('lets the container go on where what should do that is killed', async (t) => {
-    const one = order(t);
+    const one = plainContainer(t);
     const process = await DumpProcess.start(one);
     await process.frozen(NEVER);
     const script = join(one.work, 'dump.sh');
@@ -73,8 +41,8 @@ describe('DumpProcess', () => {
     );
     assert.equal(pids.length, 1);
     globalThis.process.kill(Number(pids[0]), 'SIGKILL');
-    await assert.rejects(process.dump(), { code: 13 });
-    await process.end();
+    await assert.rejects(process.dump(NEVER), { code: 13 });
+    assert.equal(await process.end(60_000), true);
     assert.equal(one.state(), 'thawed');
   });
 });

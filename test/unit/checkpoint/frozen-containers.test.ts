@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { FrozenContainers } from '../../../src/checkpoint/frozen-containers.js';
+import { Code } from '../../../src/util/cri-error.js';
 import { deferred } from '../../../src/util/deferred.js';
 
 describe('FrozenContainers', () => {
@@ -42,5 +43,23 @@ describe('FrozenContainers', () => {
     await assert.rejects(frozen.gone('a', AbortSignal.abort(new Error('given up'))), /given up/);
     resolve();
     await freezing;
+  });
+
+  it('has nobody wait for one that is stuck, until it is not', async () => {
+    const frozen = new FrozenContainers();
+    const { promise, resolve } = deferred();
+    await frozen.during('a', () => {
+      frozen.stuck('a', 'it hangs', promise);
+      return Promise.resolve();
+    });
+    const refusal = { code: Code.FAILED_PRECONDITION, message: 'it hangs' };
+    await assert.rejects(frozen.gone('a'), refusal);
+    const work = (): never => assert.fail('a stuck container gets no other');
+    await assert.rejects(frozen.during('a', work), refusal);
+    await frozen.gone('b');
+    resolve();
+    await promise;
+    await frozen.gone('a');
+    assert.equal(await frozen.during('a', () => Promise.resolve('done')), 'done');
   });
 });

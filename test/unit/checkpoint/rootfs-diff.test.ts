@@ -7,7 +7,7 @@ import { describe, it } from 'node:test';
 import { keptChanges, writeRootfsDiff } from '../../../src/checkpoint/rootfs-diff.js';
 
 describe('the changed files of a container', () => {
-  it('leaves out mounts and what the runtime makes, but not what only begins like them', () => {
+  it('leaves out mounts and what the runtime makes, but not what only begins like them', async () => {
     const changes = [
       '/',
       '/dev',
@@ -21,11 +21,26 @@ describe('the changed files of a container', () => {
       Kind: 1,
       Path,
     }));
-    const kept = keptChanges(
+    const kept = await keptChanges(
       [...changes, { Kind: 2, Path: '/gone' }, { Kind: 2, Path: '/data/gone' }],
       ['/data', '/etc/hosts'],
+      new AbortController().signal,
     );
     assert.deepEqual(kept, { present: ['./devices', './database', './etc/motd'], deleted: ['/gone'] });
+  });
+
+  it('however many there are, all else gets its turn, and a caller that gives up is not kept', async () => {
+    const changes = Array.from({ length: 20_000 }, (_, index) => ({ Kind: 1, Path: `/${index}` }));
+    const controller = new AbortController();
+    let turns = 0;
+    const another = (): void => {
+      turns += 1;
+      if (turns < 10) setImmediate(another);
+      else controller.abort(new Error('given up'));
+    };
+    setImmediate(another);
+    await assert.rejects(keptChanges(changes, [], controller.signal), /given up/);
+    assert.equal(turns, 10);
   });
 
   it('writes them as they are, whatever their names, and tells how many are not found', async (t) => {

@@ -84,7 +84,7 @@ describe('WorkFolders', () => {
     t.after(() => process.kill('SIGKILL'));
     writeFileSync(join(path, 'process'), readFileSync(`/proc/${process.pid}/stat`));
     const later: [string, Promise<void>][] = [];
-    await folders.sweep((id, work) => later.push([id, work()]));
+    await folders.sweep((id, _path, outlast) => later.push([id, outlast()]));
     assert.deepEqual(
       later.map(([id]) => id),
       ['c'],
@@ -94,6 +94,26 @@ describe('WorkFolders', () => {
     process.stdin.end();
     await later[0]?.[1];
     assert.equal(existsSync(path), false);
+    assert.equal(readFileSync(freezerFile, 'utf8'), 'thawed');
+  });
+
+  it('what is left to a process that does not end is taken away at its end, not before', async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'cridock-work-'));
+    t.after(() => rmSync(folder, { recursive: true }));
+    const freezerFile = join(folder, 'freezer.state');
+    writeFileSync(freezerFile, 'frozen');
+    const frozen = { containerId: 'c', freezer: { file: freezerFile, thaw: 'thawed' } };
+    const made = await new WorkFolders(join(folder, 'work'), silentLogger).make(undefined, frozen);
+    const process = spawn('cat', [], { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
+    t.after(() => process.kill('SIGKILL'));
+    writeFileSync(join(made.path, 'process'), readFileSync(`/proc/${process.pid}/stat`));
+    const leaving = made.leave();
+    await made.remove();
+    assert.equal(existsSync(made.path), true);
+    assert.equal(readFileSync(freezerFile, 'utf8'), 'frozen');
+    process.stdin.end();
+    await leaving;
+    assert.equal(existsSync(made.path), false);
     assert.equal(readFileSync(freezerFile, 'utf8'), 'thawed');
   });
 });

@@ -172,6 +172,23 @@ describe('a session with the Engine', () => {
     await assert.rejects(engine.info(), { code: Code.INTERNAL, message: /^GET \/info: / });
   });
 
+  it('tells of more changed files than it reads, and keeps what was agreed', async () => {
+    await engine.info();
+    const million = Buffer.alloc(1024 * 1024, ' ');
+    server.answer = (_request, response) => {
+      response.on('error', () => undefined);
+      for (let count = 0; count < 65; count += 1) response.write(million);
+      response.end('[]');
+    };
+    await assert.rejects(engine.containerChanges('id'), {
+      code: Code.RESOURCE_EXHAUSTED,
+      message: /longer than 67108864 bytes/,
+    });
+    assert.equal(agreed(), '1.47');
+    server.answer = (_request, response) => response.end('[]');
+    assert.deepEqual(await engine.containerChanges('id'), []);
+  });
+
   it('gives up a call at once when its signal says so, and keeps what was agreed', async () => {
     await engine.info();
     const reason = new CriError(Code.DEADLINE_EXCEEDED, 'the caller has gone');

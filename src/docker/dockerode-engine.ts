@@ -109,7 +109,8 @@ export class DockerodeEngine implements Engine {
   }
 
   async createContainer(name: string, body: ContainerCreateBody): Promise<string> {
-    const request = { method: 'POST', path: '/containers/create', query: { name }, body } as const;
+    const query = { name };
+    const request = { method: 'POST', path: '/containers/create', blocks: true, query, body } as const;
     const { Id: id } = (await this.#call('create_container', request)) as { Id: string };
     return id;
   }

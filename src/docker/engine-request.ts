@@ -15,8 +15,8 @@ export interface EngineRequest {
   /** The answer may take long (pull, stop, events): the request does not count against the connection limit. */
   long?: boolean;
   /**
-   * The Engine may keep it waiting for a lock of its one container or exec, as while that is being started: it does not count
-   * against the limit either, which is for what concerns the whole node.
+   * The Engine may keep it waiting for a lock of its one container or exec, as while that is being started, or for a file system that
+   * its one container is to have: it does not count against the limit either, which is for what concerns the whole node.
    */
   blocks?: boolean;
 }

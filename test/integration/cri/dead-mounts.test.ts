@@ -24,17 +24,21 @@ describe('a file system of the node that does not answer', { skip: noEngine || n
     rmSync(dead.folder, { recursive: true });
   });
 
-  it('is told of who wants to mount it, and keeps no other pod from being made', { timeout: 60_000 }, async () => {
-    const paths = Array.from({ length: 2 * THREADS }, (_, index) => `${dead.folder}/${index % 2}`);
-    const ask = (path: string): Promise<unknown> =>
-      node.create(pod, { mounts: [{ container_path: '/m', host_path: path }] });
-    for (const { code, text } of await Promise.all(paths.map((path) => refusal(ask(path))))) {
-      assert.equal(code, 'UNAVAILABLE', text);
-      assert.match(text, /config\.mounts\[0\]\.host_path: .*does not answer/);
-    }
-    const folder = `${node.cridock.directory}/other`;
-    await node.start(await node.pod(), { mounts: [{ container_path: '/m', host_path: folder }] });
-  });
+  it(
+    'is told of who wants to mount it, and keeps no other pod from being made',
+    { timeout: 60_000 },
+    async () => {
+      const paths = Array.from({ length: 2 * THREADS }, (_, index) => `${dead.folder}/${index % 2}`);
+      const ask = (path: string): Promise<unknown> =>
+        node.create(pod, { mounts: [{ container_path: '/m', host_path: path }] });
+      for (const { code, text } of await Promise.all(paths.map((path) => refusal(ask(path))))) {
+        assert.equal(code, 'UNAVAILABLE', text);
+        assert.match(text, /config\.mounts\[0\]\.host_path: .*does not answer/);
+      }
+      const folder = `${node.cridock.directory}/other`;
+      await node.start(await node.pod(), { mounts: [{ container_path: '/m', host_path: folder }] });
+    },
+  );
 
   it('is looked at again once it answers', async () => {
     dead.end();

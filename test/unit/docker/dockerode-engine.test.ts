@@ -55,14 +55,15 @@ describe('DockerodeEngine', () => {
     ]);
   });
 
-  /** The Engine holds the lock of an exec while it starts it, and that of a container likewise. */
+  /** The Engine holds the lock of an exec while it starts it, and that of a container likewise; a new one's volumes may hang. */
   const locking: [what: string, call: () => Promise<unknown>][] = [
     ['an exec', () => engine.inspectExec('e')],
     ['the size of an exec', () => engine.resizeExec('e', { width: 80, height: 24 })],
+    ['a new container', () => engine.createContainer('c', { Image: 'i', HostConfig: {} })],
     ['the size of a container', () => engine.resizeContainer('c', { width: 80, height: 24 })],
   ];
   for (const [what, call] of locking) {
-    it(`answers others while many wait for ${what} whose locks are held`, async () => {
+    it(`answers others while many wait for ${what} that the Engine holds up`, async () => {
       const held: (() => void)[] = [];
       server.answer = (request, response) => {
         if (request.url?.endsWith('/info') === true) response.end('{}');

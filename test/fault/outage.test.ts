@@ -77,6 +77,7 @@ describe('dockerd stopped for 30 s and started again', { skip: noEngine }, () =>
     assert.equal((await runtimeReady()).status, true);
     const { runtime_version: runtimeVersion } = await cridock.client.runtime.Version({});
     engine.halt();
+    await until('the Engine to be missed', async () => !(await runtimeReady()).status);
     const backAtMs = Date.now() + OUTAGE_MS;
     while (Date.now() < backAtMs) {
       const { status, message } = await runtimeReady();

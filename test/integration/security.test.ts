@@ -235,7 +235,7 @@ describe('attacks on a node', { skip: noEngine }, () => {
     });
     // Whether the kernel takes 2 MB of environment is its own matter.
     await runtime.StartContainer({ container_id: id }).catch(() => undefined);
-    await runtime.Version({}, { timeoutMs: 1_000 });
+    await runtime.Version({}, { timeoutMs: 10_000 });
     await runtime.StopContainer({ container_id: id, timeout: 0 });
     await runtime.RemoveContainer({ container_id: id });
   });

@@ -136,9 +136,10 @@ describe('the Debian package', { skip: noEngine }, () => {
       `${add('nonsense: 1')}; ! systemctl reload cri-docker; sed -i '/^nonsense/d' /etc/cridock/config.yaml`,
     );
     assert.equal(mainPid(), pid, 'settings that cannot be used fail the reload, and the service goes on');
-    const told = onNode('journalctl --unit cri-docker --no-pager -o cat');
-    assert.match(told, /^ {2}\/etc\/cridock\/config\.yaml: nonsense: unknown key$/m);
-    assert.doesNotMatch(told, /^\{|"stack"|^ +at /m);
+    const told = () => onNode('journalctl --unit cri-docker --no-pager -o cat');
+    const refused = /^ {2}\/etc\/cridock\/config\.yaml: nonsense: unknown key$/m;
+    await until('the refusal in the log', () => refused.test(told()), 20_000);
+    assert.doesNotMatch(told(), /^\{|"stack"|^ +at /m);
     onNode(`${add('logLevel: debug')}; systemctl reload cri-docker`);
     const reloaded = () =>
       onNode('journalctl --unit cri-docker --no-pager').includes('applied="logLevel: info -> debug"');
@@ -154,10 +155,10 @@ describe('the Debian package', { skip: noEngine }, () => {
       await until('another process', () => isAnother(pid), 20_000);
     }
     onNode('mkdir -p /run/systemd/system/cri-docker.service.d');
-    onNode("printf '[Service]\\nWatchdogSec=2\\n' >/run/systemd/system/cri-docker.service.d/watchdog.conf");
+    onNode("printf '[Service]\\nWatchdogSec=6\\n' >/run/systemd/system/cri-docker.service.d/watchdog.conf");
     onNode('systemctl daemon-reload; systemctl restart cri-docker.service');
     const pid = mainPid();
-    onNode('sleep 5');
+    onNode('sleep 15');
     assert.equal(mainPid(), pid, 'signs of life keep it running');
     onNode(`kill -STOP ${pid}`);
     await until('the watchdog', () => isAnother(pid), 30_000);
@@ -199,9 +200,9 @@ describe('the Debian package', { skip: noEngine }, () => {
     );
     onNode('systemctl daemon-reload; systemctl stop cri-docker.socket cri-docker.service');
     onNode('systemctl start cri-docker.socket cri-docker.service');
-    const { output } = node.tried('cridock status');
-    assert.match(output, /^endpoint +unix:\/\/\/run\/elsewhere\.sock$/m);
-    assert.match(output, /✓ RuntimeReady/);
+    const status = () => node.tried('cridock status').output;
+    await until('the Engine to be found', () => status().includes('✓ RuntimeReady'), 60_000);
+    assert.match(status(), /^endpoint +unix:\/\/\/run\/elsewhere\.sock$/m);
     onNode('rm -r /etc/systemd/system/cri-docker.socket.d; systemctl daemon-reload');
     onNode(
       'systemctl stop cri-docker.socket cri-docker.service; systemctl start cri-docker.socket cri-docker.service',

@@ -111,7 +111,7 @@ export class TestNode {
     const config = podConfig(`p-${randomUUID().slice(0, 8)}`, this.cridock.directory, changes);
     const { pod_sandbox_id: id } = await this.runtime.RunPodSandbox({ config, runtime_handler: handler });
     this.#pods.push(id);
-    return { id, config, pid: await this.#pid(id) };
+    return { id, config, pid: await this.#programPid(id) };
   }
 
   /** Creates a container; see `start`. */
@@ -133,9 +133,7 @@ export class TestNode {
   async start(pod: TestPod, changes: ContainerChanges = {}, attempt: Attempt = once): Promise<TestContainer> {
     const id = await this.create(pod, changes);
     await attempt(() => this.runtime.StartContainer({ container_id: id }));
-    const pid = await this.#pid(id);
-    await until('its program', () => !isRuntime(pid));
-    return { id, pid };
+    return { id, pid: await this.#programPid(id) };
   }
 
   /** Runs a shell command in a container that ends with it, and gives back what it printed. */
@@ -172,8 +170,11 @@ export class TestNode {
     }
   }
 
-  async #pid(id: string): Promise<number> {
-    return (await this.engine.inspectContainer(id)).State.Pid;
+  /** The pid of a container once it is its program's. */
+  async #programPid(id: string): Promise<number> {
+    const { Pid: pid } = (await this.engine.inspectContainer(id)).State;
+    await until('its program', () => !isRuntime(pid));
+    return pid;
   }
 }
 

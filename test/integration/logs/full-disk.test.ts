@@ -93,6 +93,9 @@ describe('containers whose logs are on a full disk', { skip: noEngine || noRoot 
       node.start(await node.pod(), { run: writeCommand(spec) }),
     ]);
     await until('the condition', async () => (await condition()) === 'CannotWrite', 20_000);
+    for (const { id } of [onFullDisk, elsewhere]) {
+      await until('its end', async () => !(await node.engine.inspectContainer(id)).State.Running);
+    }
     const beganMs = performance.now();
     for (const { id } of [onFullDisk, elsewhere]) {
       assert.equal((await node.ended(id)).exit_code, 0);

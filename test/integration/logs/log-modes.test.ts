@@ -69,6 +69,7 @@ describe('how container logs are kept', { skip: noEngine }, () => {
     await node.cridock.restart();
     const reopen = () => node.runtime.ReopenContainerLog({ container_id: id });
     await reopen(); // else the kubelet would rename the old file back
+    await until('all of its log', async () => (await infoOf(node, id)).logComplete);
     assert.deepEqual([textOf(`${log}.20260101-000000`), textOf(log)], ['stdout F one\n', 'stdout F two\n']);
     assert.equal((await refusal(reopen())).code, 'FAILED_PRECONDITION');
   });

@@ -169,8 +169,8 @@ describe('a chain of plugins', () => {
   it('is killed with its children and undone when it hangs', async () => {
     const hang = `sleep 300 & echo $! > ${setup.root}/pid; wait`;
     await setup.installScript('second', `if [ "$CNI_COMMAND" = ADD ]; then ${hang}; fi`);
-    const network = setup.network({ pluginTimeoutMs: 500 });
-    const expected = /CNI plugin second, ADD: attaching sandbox a+ .* did not finish within 0\.5 s/;
+    const network = setup.network({ pluginTimeoutMs: 3_000 });
+    const expected = /CNI plugin second, ADD: attaching sandbox a+ .* did not finish within 3 s/;
     await assert.rejects(network.setUp(POD), failsWith(Code.DEADLINE_EXCEEDED, expected));
     await death(await pidIn(join(setup.root, 'pid')));
     assert.deepEqual((await setup.commands()).slice(2), ['DEL second', 'DEL first']);
@@ -192,7 +192,7 @@ describe('a chain of plugins', () => {
   it('does not wait for a process that left the group with the output open', async () => {
     const leave = `setsid sh -c 'echo $$ > ${setup.root}/pid; exec sleep 300' &`;
     await setup.installScript('first', `if [ "$CNI_COMMAND" = ADD ]; then ${leave} fi`);
-    const network = setup.network({ pluginTimeoutMs: 500 });
+    const network = setup.network({ pluginTimeoutMs: 3_000 });
     try {
       await assert.rejects(network.setUp(POD), failsWith(Code.DEADLINE_EXCEEDED, /did not finish within/));
     } finally {

@@ -157,6 +157,7 @@ describe('port-forward', { skip: noEngine }, () => {
       linux: { security_context: { namespace_options: namespaces } },
     });
     const { pod_sandbox_id: sandboxId } = await cridock.client.runtime.RunPodSandbox({ config });
+    await until('the helpers of others to be gone', () => helpers() === 0);
     const client = await connect(sandboxId);
     const { data, error } = await open(client, (server.address() as AddressInfo).port);
     const reply = data.bytes();

@@ -164,7 +164,7 @@ describe('exec and attach', { skip: noEngine }, () => {
   });
 
   it('holds input back for a process that does not read', async () => {
-    const session = await shell('sleep 2; wc -c', { stdin: true });
+    const session = await shell('until [ -e /tmp/read ]; do sleep 0.1; done; wc -c', { stdin: true });
     await delay(200);
     const before = rssBytes();
     let sent = 0;
@@ -175,6 +175,9 @@ describe('exec and attach', { skip: noEngine }, () => {
     await delay(1_000);
     assert.ok(sent < 32 * MIB, `${sent} bytes are somewhere`);
     assert.ok(rssBytes() - before < 64 * MIB);
+    await (
+      await shell('touch /tmp/read')
+    ).result;
     await sending;
     assert.equal((await session.result).stdout.toString().trim(), String(64 * MIB));
   });

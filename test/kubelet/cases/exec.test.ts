@@ -125,11 +125,14 @@ subject('exec', ({ quick, whole }) => {
   });
 
   quick('a container that does not exist, and one that has ended', async (world) => {
-    const pod =
-      (await world
-        .ready({ containers: [{ run: RUN_ON }, { name: 'ended', run: 'true' }], restartPolicy: 'Never' })
-        .catch(() => undefined)) ?? (await world.pod({ restartPolicy: 'Never', run: 'true' }));
-    assert.notEqual((await world.kubectl(['exec', pod.metadata.name, '-c', 'nobody', '--', 'true'])).code, 0);
+    const containers = [{ run: RUN_ON }, { name: 'ended', run: 'true' }];
+    const pod = await world.pod({ containers, restartPolicy: 'Never' });
+    await world.container(pod, 'its start', ({ state }) => state.running !== undefined);
+    await world.container(pod, 'its end', ({ state }) => state.terminated !== undefined, 'ended');
+    for (const name of ['nobody', 'ended']) {
+      assert.notEqual((await world.kubectl(['exec', pod.metadata.name, '-c', name, '--', 'true'])).code, 0);
+    }
+    assert.equal(await world.exec(pod, 'echo beside them'), 'beside them');
   });
 
   quick('sessions side by side do not mix', async (world) => {
@@ -183,7 +186,14 @@ subject('exec', ({ quick, whole }) => {
   });
 
   whole('port-forward by a client with an Origin', async (world) => {
-    const pod = await world.ready({ run: 'while :; do nc -l -p 7000 -e cat; done' });
+    const pod = await world.ready({
+      containers: [
+        {
+          run: 'exec nc -ll -p 7000 -e cat',
+          readinessProbe: { tcpSocket: { port: 7000 }, periodSeconds: 1 },
+        },
+      ],
+    });
     const session = await openChannels(`${world.path(pod)}/portforward?ports=7000`, 'v4.channel.k8s.io');
     session.send(0, 'over and back');
     await waitFor('the echo', () =>

@@ -8,6 +8,8 @@ import { RUN_ON, engineId, subject, waitFor } from '../support/pod-case.js';
 
 const folderOf = ({ metadata }: Pod): string =>
   path.join(cluster.data, 'pod-logs', `${metadata.namespace}_${metadata.name}_${metadata.uid}`, 'main');
+/** What a container waits for that is to be followed first. */
+const UNTIL_GO = 'until [ -e /tmp/go ]; do sleep 0.2; done';
 const numbered = (text: string): number[] => text.trim().split('\n').map(Number);
 
 subject('logs', ({ quick, whole }) => {
@@ -61,11 +63,13 @@ subject('logs', ({ quick, whole }) => {
   quick('--follow ends with the container', async (world) => {
     const pod = await world.ready({
       restartPolicy: 'Never',
-      run: 'seq 1 10 | while read n; do echo $n; sleep 0.3; done',
+      run: `echo 0; ${UNTIL_GO}; seq 1 10 | while read n; do echo $n; sleep 0.3; done`,
     });
-    const { code, stdout } = await world.kubectl(['logs', '-f', pod.metadata.name]);
+    const log = await world.follow(pod);
+    await world.exec(pod, 'touch /tmp/go');
+    const { code, stdout } = await log.output;
     assert.equal(code, 0);
-    assert.deepEqual(numbered(stdout), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    assert.deepEqual(numbered(stdout), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
   });
 
   quick('logs rotate by size, and none of them grows', async (world) => {
@@ -89,14 +93,15 @@ subject('logs', ({ quick, whole }) => {
   quick('--follow goes on over a rotation and loses nothing', async (world) => {
     const pod = await world.ready({
       restartPolicy: 'Never',
-      run: `sleep 2; i=0; while [ $i -lt 6000 ]; do i=$((i+1)); echo $i ${'x'.repeat(60)}; [ $((i % 100)) != 0 ] || sleep 0.2; done; sleep 3`,
+      run: `echo 0; ${UNTIL_GO}; i=0; while [ $i -lt 6000 ]; do i=$((i+1)); echo $i ${'x'.repeat(60)}; [ $((i % 100)) != 0 ] || sleep 0.2; done; sleep 3`,
     });
-    const { stdout } = await world.kubectl(['logs', '-f', pod.metadata.name], { timeoutMs: 240_000 });
-    const lines = stdout
+    const log = await world.follow(pod, 'main', { timeoutMs: 240_000 });
+    await world.exec(pod, 'touch /tmp/go');
+    const lines = (await log.end)
       .trim()
       .split('\n')
       .map((line) => parseInt(line, 10));
-    assert.deepEqual([lines.length, lines[0], lines.at(-1)], [6000, 1, 6000]);
+    assert.deepEqual([lines.length, lines[0], lines.at(-1)], [6001, 0, 6000]);
   });
 
   quick('long lines come whole', async (world) => {

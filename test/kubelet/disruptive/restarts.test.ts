@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { containerOf, isReady } from '../support/api.js';
+import type { Pod } from '../support/api.js';
 import { hasUserNamespaces } from '../support/user-namespaces.js';
 import { docker, haltProgram, restartProgram } from '../support/cluster.js';
 import { openChannels } from '../support/channels.js';
@@ -30,6 +31,13 @@ async function survives(world: PodCase, disturb: () => Promise<void>, spec: PodS
     all,
     all.map((_, n) => n + 1),
     'nothing lost, nothing twice',
+  );
+}
+
+/** Waits until the kubelet calls cridock again: after a restart it dials in its own time. */
+async function execWorks(world: PodCase, pod: Pod): Promise<void> {
+  await waitFor('exec', async () =>
+    (await world.kubectl(['exec', pod.metadata.name, '--', 'true'])).code === 0 ? true : undefined,
   );
 }
 
@@ -66,6 +74,7 @@ subject(
         const namespace = await world.exec(pod, 'readlink /proc/self/ns/user');
         await restartProgram('cridock');
         await restartEngine();
+        await execWorks(world, pod);
         await world.endMain(pod);
         await world.until(pod, 'a second run', (now) => isReady(now) && containerOf(now)?.restartCount === 1);
         assert.equal(await world.exec(pod, 'readlink /proc/self/ns/user'), namespace);
@@ -144,18 +153,15 @@ subject(
         containers: [{ run: `touch /tmp/ready; ${RUN_ON}`, readinessProbe: probe }],
       });
       await restartProgram('cridock');
-      // Its kubelet dials again in its own time.
-      await waitFor('exec', async () =>
-        (await world.kubectl(['exec', pod.metadata.name, '--', 'rm', '/tmp/ready'])).code === 0
-          ? true
-          : undefined,
-      );
+      await execWorks(world, pod);
+      await world.exec(pod, 'rm /tmp/ready');
       await world.until(pod, 'an unready pod', (now) => !isReady(now));
     });
 
     whole('exec with an Origin and port-forward work after a restart of cridock', async (world) => {
       const pod = await world.ready({ run: 'exec nc -ll -p 7000 -e cat' });
       await restartProgram('cridock');
+      await execWorks(world, pod);
       const session = await openChannels(
         `${world.path(pod)}/exec?command=echo&command=hi&stdout=1`,
         'v4.channel.k8s.io',

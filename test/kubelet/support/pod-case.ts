@@ -47,6 +47,12 @@ export function podSpec({ run = RUN_ON, containers, initContainers, ...others }:
   };
 }
 
+/** A log that is followed to its end. */
+interface Followed {
+  readonly output: Promise<Output>;
+  readonly end: Promise<string>;
+}
+
 /** What one case works with: a namespace shared with the cases of its file, and pods that end with the case. */
 export class PodCase {
   readonly namespace: string;
@@ -159,15 +165,18 @@ export class PodCase {
     return apiText('GET', `${this.path(pod)}/log?${query}`);
   }
 
-  /** Follows the log of a container that writes at once, and answers when it comes; `end` waits for its end. */
-  async follow(pod: Pod, name = 'main'): Promise<{ readonly end: Promise<string> }> {
+  /** Follows the log of a container that writes at once, and answers when it comes; `end` waits for all of it, `output` for kubectl's end. */
+  async follow(pod: Pod, name = 'main', options: CommandOptions = {}): Promise<Followed> {
     let output: Promise<Output> | undefined;
     await new Promise<void>((resolve, reject) => {
-      output = this.kubectl(['logs', '-f', pod.metadata.name, '-c', name], { onOutput: resolve });
+      output = this.kubectl(['logs', '-f', pod.metadata.name, '-c', name], {
+        ...options,
+        onOutput: resolve,
+      });
       output.then(({ stderr }) => reject(new Error(`no log comes: ${stderr}`)), reject);
     });
     if (!output) throw new Error('nothing is followed');
-    return { end: output.then(({ stdout }) => stdout) };
+    return { output, end: output.then(({ stdout }) => stdout) };
   }
 
   /** Waits until the log holds this. */

@@ -17,6 +17,7 @@ import { after, before, beforeEach, describe, it, type TestContext } from 'node:
 import { setTimeout as delay } from 'node:timers/promises';
 import { LogFile } from '../../../src/logs/log-file.js';
 import { Code, hasCode } from '../../../src/util/cri-error.js';
+import { until } from '../../support/until.js';
 
 const TIME = '2026-01-02T03:04:05.000000001Z';
 const first = Buffer.from(`${TIME} stdout F first\n`);
@@ -133,6 +134,7 @@ describe('LogFile', () => {
       void file.append(first);
       await delay(50); // longer than records are gathered
     }
+    await until('a try', () => getEventListeners(signal, 'abort').length > 0);
     assert.equal(getEventListeners(signal, 'abort').length, 1);
     assert.equal(problems.length, 1);
     assert.match(problems[0] ?? '', /ENOSPC/);

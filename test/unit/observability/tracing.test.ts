@@ -113,6 +113,7 @@ describe('tracing', () => {
     goOn();
     await left;
     await tracing.stop();
+    await collector.span('runtime.v1.RuntimeService/Version');
     assert.deepEqual(
       collector.spans.map(({ name }) => name),
       ['runtime.v1.RuntimeService/Version'],

@@ -183,6 +183,7 @@ describe('CriServer', () => {
       runtime: { StopContainer: patient.handle },
       metrics: { ...silentMetrics, rpc: (rpc, code) => seen.push(`${rpc} ${code}`) },
     });
+    await client.ready(30_000);
     await assert.rejects(client.runtime.StopContainer({}, { timeoutMs: 100 }), {
       code: Code.DEADLINE_EXCEEDED,
     });

@@ -33,7 +33,7 @@ async function session(t: TestContext, negotiate: Negotiate): Promise<string> {
 describe('timeouts of sessions', () => {
   it('a client that does not open all its streams is cut off', async (t) => {
     let reason: unknown;
-    const timeouts = { creationTimeoutMs: SHORT_MS, idleTimeoutMs: LONG_MS };
+    const timeouts = { creationTimeoutMs: IDLE_MS, idleTimeoutMs: LONG_MS };
     const url = await session(t, () => async (socket, _head, stop) => {
       acceptUpgrade(socket, 'v4.channel.k8s.io');
       const wanted = { stdin: true, stdout: true, stderr: false, tty: false };
@@ -116,12 +116,12 @@ describe('timeouts of sessions', () => {
   it('a client of exec and attach is told of the idle timeout, over SPDY and WebSocket', async (t) => {
     const wanted = { stdin: true, stdout: true, stderr: false, tty: false };
     const { server } = await serveStreaming(t, (request) => async (socket, head, stop) => {
-      const timeouts = { creationTimeoutMs: LONG_MS, idleTimeoutMs: SHORT_MS };
+      const timeouts = { creationTimeoutMs: LONG_MS, idleTimeoutMs: IDLE_MS };
       let streams: RemoteStreams;
       if (request.headers.upgrade === 'websocket') {
         const webSocket = await acceptWebSocket(request, socket, head, 'v5.channel.k8s.io');
         assert.ok(webSocket);
-        streams = openWebSocketStreams(webSocket, socket, 'v5.channel.k8s.io', wanted, SHORT_MS, stop);
+        streams = openWebSocketStreams(webSocket, socket, 'v5.channel.k8s.io', wanted, IDLE_MS, stop);
       } else {
         acceptUpgrade(socket, 'v4.channel.k8s.io');
         streams = await openSpdyStreams(socket, 'v4.channel.k8s.io', wanted, timeouts, stop);

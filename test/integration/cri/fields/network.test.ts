@@ -49,6 +49,8 @@ describe('the network of a pod', { skip: noEngine }, () => {
     await node.start(pod, { command: ['httpd', '-f', '-p', '80', '-h', '/etc'] });
     const gateway = networkInterfaces()[node.cridock.bridge]?.[0]?.address ?? '';
     const passwd = /root:x:0:0/;
+    const answers = () => fetchText(`http://127.0.0.1:${tcp}/passwd`).then(Boolean, () => false);
+    await until('the server to listen', answers);
     for (const address of [`127.0.0.1:${tcp}`, `${gateway}:${tcp}`, `127.0.0.1:${local}`]) {
       assert.match(await fetchText(`http://${address}/passwd`), passwd, address);
     }

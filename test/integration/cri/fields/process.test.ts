@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync, readlinkSync } from 'node:fs';
+import { existsSync, readFileSync, readlinkSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { Signal } from '../../../../src/gen/runtime/v1/Signal.js';
 import { noEngine, testDockerEndpoint } from '../../../support/cridock-process.js';
@@ -132,8 +132,9 @@ describe('the process of a container', { skip: noEngine }, () => {
   });
 
   it("stop_signal: the request's, the image's, the default", async () => {
-    const trap = `trap 'exit 42' USR2; while :; do sleep 1 & wait $!; done`;
-    const { id } = await node.start(pod, { run: trap, stop_signal: Signal.SIGNAL_SIGUSR2 });
+    const trap = `trap 'exit 42' USR2; touch /trapped; while :; do sleep 1 & wait $!; done`;
+    const { id, pid } = await node.start(pod, { run: trap, stop_signal: Signal.SIGNAL_SIGUSR2 });
+    await until('its trap', () => existsSync(`/proc/${pid}/root/trapped`));
     assert.equal((await node.status(id)).stop_signal, Signal.SIGNAL_SIGUSR2);
     await node.runtime.StopContainer({ container_id: id, timeout: 10 });
     assert.equal((await node.status(id)).exit_code, 42);

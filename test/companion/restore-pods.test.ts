@@ -38,10 +38,11 @@ describe('whole pods: checkpoints and restores', { skip: noCriu }, () => {
     mkdirSync(path);
     return path;
   };
+  /** What it has counted; an `mv` that was frozen in the middle finds no file on another volume, and says so on stderr. */
   const linesOf = async (id: string): Promise<number[]> => {
     const { log_path: path } = await node.status(id);
     const text = existsSync(path) ? readFileSync(path, 'utf8') : '';
-    return text.split('\n').flatMap((line) => line.split(' F ').slice(1).map(Number));
+    return text.split('\n').flatMap((line) => line.split(' stdout F ').slice(1).map(Number));
   };
   const start = async (pod: TestPod, configs: readonly ContainerConfig[]): Promise<string[]> => {
     const ids: string[] = [];

@@ -58,12 +58,16 @@ const ROWS: [name: string, asked: LinuxContainerSecurityContext, identity: [numb
 describe('users and groups of a container', { skip: noEngine }, () => {
   let node: TestNode;
   let pod: TestPod;
+  /** What a cridock that was killed has left on this Engine before: no other one takes it for its own. */
+  let ofOthers: string[];
+  const scratch = async () => (await node.engine.listContainers(['io.cridock.scratch'])).map(({ Id }) => Id);
 
   before(async () => {
     const socketPath = testDockerEndpoint.replace(/^unix:\/\//, '');
     await makeImage(socketPath, IMAGE, { CMD: '["/bin/sh"]' }, FILES);
     await makeImage(socketPath, IMAGE_WITH_USER, { CMD: '["/bin/sh"]', USER: 'www:more' }, FILES);
     node = await TestNode.start();
+    ofOthers = await scratch();
     pod = await node.pod();
   });
   after(async () => {
@@ -129,6 +133,9 @@ describe('users and groups of a container', { skip: noEngine }, () => {
   }
 
   it('leaves no container behind from looking into images', async () => {
-    assert.deepEqual(await node.engine.listContainers(['io.cridock.scratch']), []);
+    assert.deepEqual(
+      (await scratch()).filter((id) => !ofOthers.includes(id)),
+      [],
+    );
   });
 });

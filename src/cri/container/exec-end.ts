@@ -7,13 +7,14 @@ import type { ProcessFacts } from '../../util/process-tree.js';
 import { unlessAborted } from '../../util/unless-aborted.js';
 
 /**
- * The Engine records an exit a little after the output's end, so the first looks follow soon on one another. A command may also close
- * its output and run on for ever: each pause is twice the one before, up to the longest.
+ * The Engine records an exit a little after the output's end, so the first looks follow soon on one another: each pause is twice
+ * the one before, up to this.
  */
 const FIRST_PAUSE_MS = 2;
+const LONG_PAUSE_MS = 250;
+/** A command may also close its output and run on for ever: it is looked for so much of its time later, and at the longest so late. */
+const LATENESS = 1 / 8;
 const LONGEST_PAUSE_MS = 2_000;
-/** Between looks for the process of an exec that is being started and is to be ended. */
-const LONGEST_FIND_PAUSE_MS = 250;
 /** Bound on asking the Engine for the process of an exec that is to be ended. */
 const FIND_TIMEOUT_MS = 10_000;
 /** What a terminal's programs get between the hang-up and SIGKILL. */
@@ -40,12 +41,16 @@ export async function execEnd(
   signal?: AbortSignal,
   pause: (ms: number) => Promise<unknown> = delay,
 ): Promise<ExecEnd> {
-  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
+  let pausedMs = 0;
+  for (let pauseMs = FIRST_PAUSE_MS; ;) {
     const exec = await engine.inspectExec(execId, { signal });
     if (!exec.Running && exec.ExitCode !== null) {
       return { exitCode: exec.ExitCode, started: exec.Pid !== 0 || !NOT_STARTED.has(exec.ExitCode) };
     }
     await unlessAborted(pause(pauseMs), signal);
+    pausedMs += pauseMs;
+    const most = Math.max(LONG_PAUSE_MS, Math.min(pausedMs * LATENESS, LONGEST_PAUSE_MS));
+    pauseMs = Math.min(2 * pauseMs, most);
   }
 }
 
@@ -98,7 +103,7 @@ async function hangUpTree(leader: ProcessFacts): Promise<void> {
 /** The exec's process; undefined when it has ended. One that is being started has no pid yet: waits for it. */
 async function findLeader(engine: Engine, execId: string): Promise<ProcessFacts | undefined> {
   const signal = AbortSignal.timeout(FIND_TIMEOUT_MS);
-  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_FIND_PAUSE_MS)) {
+  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONG_PAUSE_MS)) {
     const { Running: running, ExitCode: exitCode, Pid: pid } = await engine.inspectExec(execId, { signal });
     if (running && pid !== 0) return readProcess(pid);
     if (!running && exitCode !== null) return undefined;

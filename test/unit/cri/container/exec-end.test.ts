@@ -30,16 +30,18 @@ describe('execEnd', () => {
     }
   });
 
-  it('asks soon in the beginning, and seldom of a command that closed its output and runs on', async () => {
+  it('asks soon in the beginning, and ever more seldom of a command that closed its output and runs on', async () => {
     const pauses: number[] = [];
     const inspectExec = (): Promise<ExecInspect> =>
-      Promise.resolve({ Running: pauses.length < 20, ExitCode: 0, Pid: 4711 });
+      Promise.resolve({ Running: pauses.length < 50, ExitCode: 0, Pid: 4711 });
     const engine = { inspectExec } as unknown as Engine;
     await execEnd(engine, 'id', undefined, (ms) => Promise.resolve(pauses.push(ms)));
-    assert.deepEqual(pauses.slice(0, 4), [2, 4, 8, 16]);
-    assert.deepEqual(
-      pauses.slice(10),
-      Array.from({ length: 10 }, () => 2_000),
-    );
+    assert.deepEqual(pauses.slice(0, 10), [2, 4, 8, 16, 32, 64, 128, 250, 250, 250]);
+    assert.equal(pauses.at(-1), 2_000);
+    let pausedMs = 0;
+    for (const pause of pauses) {
+      assert.ok(pause <= Math.max(250, pausedMs / 8), `${pause} ms after ${pausedMs} ms`);
+      pausedMs += pause;
+    }
   });
 });

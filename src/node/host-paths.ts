@@ -1,16 +1,21 @@
 import type { Stats } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
+import { normalize } from 'node:path';
 import { holdingMount, parseMountinfo } from '../convert/text/mountinfo.js';
 import { Code, CriError } from '../util/cri-error.js';
 import { Slots } from '../util/slots.js';
 import { makeIfMissing } from './missing-folders.js';
 import { propagationOf, type Propagation } from './mount-propagation.js';
 
-/** So many of libuv's four threads may stand still at file systems that do not answer; the others serve all other files. */
+/**
+ * So many of libuv's four threads may stand still at file systems that do not answer, and then one more at what looks like a disk of
+ * this node; the last serves all other files.
+ */
 const MOST_HUNG = 2;
+const MOST_HUNG_LOCAL = 1;
 /** A file system that is mounted by being looked at, as by autofs, takes a second or two. */
 const ANSWER_TIMEOUT_MS = 5_000;
-/** File systems that no other machine, and no program, has to answer for. */
+/** File systems that no other machine has to answer for, as a rule, and no program. */
 const LOCAL_TYPES: ReadonlySet<string> = new Set([
   'btrfs',
   'devtmpfs',
@@ -47,16 +52,19 @@ export function hostPaths(): HostPaths {
 /** The threads that lookups may hold up. */
 export class LookupThreads {
   readonly #slots = new Slots(MOST_HUNG);
+  readonly #localSlots = new Slots(MOST_HUNG_LOCAL);
   /** Lookups that were given up, and that still hold their thread. */
   hung = 0;
 
-  get areAllHung(): boolean {
-    return this.hung >= MOST_HUNG;
+  /** True where there is, or will be, a thread for a path. */
+  async has(path: string): Promise<boolean> {
+    if (this.hung < MOST_HUNG) return true;
+    return this.hung < MOST_HUNG + MOST_HUNG_LOCAL && (await isLocal(path));
   }
 
-  /** As `Slots.take`. Where none will be free, what is certain to end goes ahead. */
+  /** As `Slots.take`, for a path of which `has` said that there is one. */
   async take(): Promise<() => void> {
-    return this.areAllHung ? () => undefined : this.#slots.take();
+    return (this.hung < MOST_HUNG ? this.#slots : this.#localSlots).take();
   }
 }
 
@@ -86,13 +94,13 @@ export class HostLookup<T> {
 
   /**
    * What is found of the path, with the error of the lookup. UNAVAILABLE where its file system does not answer in time, and at
-   * once as long as it does not. Undefined, as for unknown, where all threads that may hang do so, and the path is not on a disk of
-   * this node.
+   * once as long as it does not. Undefined, as for unknown, where all threads that may hang do so, or for so
+   * long.
    */
   async find(path: string): Promise<T | undefined> {
     const known = this.#lookups.get(path);
     if (known?.isHung === true) throw unanswered(path, this.#timeoutMs);
-    if (known === undefined && this.#threads.areAllHung && !(await isLocal(path))) return undefined;
+    if (known === undefined && !(await this.#threads.has(path))) return undefined;
     return (this.#lookups.get(path) ?? this.#begin(path)).answer;
   }
 
@@ -139,10 +147,10 @@ export class HostLookup<T> {
   }
 }
 
-/** By the path as it is written: who has a link lead to another place gets no more than that lookup. */
+/** By the path as it is written, which may yet lead to another place by a link. */
 async function isLocal(path: string): Promise<boolean> {
   const mounts = parseMountinfo(await readFile('/proc/self/mountinfo', 'utf8'));
-  return LOCAL_TYPES.has(holdingMount(mounts, path)?.type ?? '');
+  return LOCAL_TYPES.has(holdingMount(mounts, normalize(path))?.type ?? '');
 }
 
 function unanswered(path: string, timeoutMs: number): CriError {

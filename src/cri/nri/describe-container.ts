@@ -1,4 +1,3 @@
-import { lstat } from 'node:fs/promises';
 import { USER } from '../../convert/container/container-body.js';
 import { cdiDevices } from '../../convert/container/devices.js';
 import { criResources } from '../../convert/limits/resources.js';
@@ -17,7 +16,7 @@ import { isHostNetwork, type ContainerRecord, type SandboxRecord } from '../../s
 import type { CriDeps } from '../deps.js';
 
 /** What it takes to describe containers to plugins. */
-export type DescribeContainerDeps = Pick<CriDeps, 'heldLimits' | 'mirror'>;
+export type DescribeContainerDeps = Pick<CriDeps, 'heldLimits' | 'hostPaths' | 'mirror'>;
 
 /** A container as plugins see it, from what Docker and its labels tell: much as OCI's config.json will have it. */
 export async function describeContainer(
@@ -51,7 +50,7 @@ export async function describeContainer(
     image: { name: image.name, digest: image.ref, config_digest: image.id },
     linux: {
       namespaces: namespacesOf(container, sandbox),
-      devices: await devicesOf(container),
+      devices: await devicesOf(deps, container),
       resources: {
         ...nriResources(criResources(host, limits)),
         ...(typeof host.PidsLimit === 'number' && { pids: { limit: host.PidsLimit } }),
@@ -97,10 +96,14 @@ function cdiDevicesOf({ labels, inspect }: ContainerRecord): { name: string }[] 
   }
 }
 
-async function devicesOf({ inspect }: ContainerRecord): Promise<LinuxDevice[]> {
+/** Docker follows links to them, and what it cannot look at now it looked at when it made the container. */
+async function devicesOf(
+  { hostPaths: { stats } }: Pick<DescribeContainerDeps, 'hostPaths'>,
+  { inspect }: ContainerRecord,
+): Promise<LinuxDevice[]> {
   const devices: LinuxDevice[] = [];
   for (const { PathOnHost, PathInContainer } of inspect.HostConfig.Devices ?? []) {
-    const node = await lstat(PathOnHost).catch(() => undefined);
+    const node = await stats.find(PathOnHost).catch(() => undefined);
     if (node === undefined || !(node.isBlockDevice() || node.isCharacterDevice())) continue;
     devices.push({
       path: PathInContainer,

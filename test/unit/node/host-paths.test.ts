@@ -69,7 +69,7 @@ describe('HostLookup', () => {
     assert.equal(await answer, 'found /a');
   });
 
-  it('holds up two threads at most; then it looks at the disks of this node only', async () => {
+  it('holds up two threads; then it looks at the disks of this node only', async () => {
     const asked = Promise.allSettled(['/a', '/b', '/c'].map((path) => lookup.find(path)));
     await untilBegun(2);
     mock.timers.tick(TIMEOUT_MS);
@@ -83,6 +83,19 @@ describe('HostLookup', () => {
     ends.get(LOCAL)?.();
     assert.equal(await local, `found ${LOCAL}`);
     assert.deepEqual(begun, ['/a', '/b', LOCAL]);
+  });
+
+  it('leaves one thread of four where a path on a disk of this node leads to what does not answer', async () => {
+    const asked = Promise.allSettled(['/a', '/b'].map((path) => lookup.find(path)));
+    await untilBegun(2);
+    mock.timers.tick(TIMEOUT_MS);
+    await asked;
+    const link = assert.rejects(lookup.find('/c'));
+    await untilBegun(3);
+    mock.timers.tick(TIMEOUT_MS);
+    await link;
+    assert.equal(await lookup.find('/d'), undefined);
+    assert.deepEqual(begun, ['/a', '/b', '/c']);
   });
 
   it('throws what the lookup says', async () => {

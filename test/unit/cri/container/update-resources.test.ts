@@ -7,6 +7,7 @@ import { updateContainerResources } from '../../../../src/cri/container/update-r
 import type { UpdateResourcesDeps } from '../../../../src/cri/container/update-resources.js';
 import type { UpdateContainerResourcesRequest__Output } from '../../../../src/gen/runtime/v1/UpdateContainerResourcesRequest.js';
 import { heldLimitsStore } from '../../../../src/limits/node-limits.js';
+import { hostPaths } from '../../../../src/node/host-paths.js';
 import type { Mirror } from '../../../../src/state/mirror.js';
 import { Code } from '../../../../src/util/cri-error.js';
 import { KeyedMutex } from '../../../../src/util/keyed-mutex.js';
@@ -44,6 +45,7 @@ describe('UpdateContainerResources on cgroup v2', () => {
       mirror,
       log: silentLogger,
       podLocks: new KeyedMutex(),
+      hostPaths: hostPaths(),
       nri: idleNri(),
       podResources: podResourcesStore(root, silentLogger),
       settings: { minOomScoreAdj: 0 } as UpdateResourcesDeps['settings'],

@@ -9,6 +9,7 @@ import { nriAdjustmentsStore, type AdjustDeps } from '../../../../src/cri/nri/ad
 import { createWithPlugins } from '../../../../src/cri/nri/create-container.js';
 import { nriHost } from '../../../../src/cri/nri/host.js';
 import { heldLimitsStore } from '../../../../src/limits/node-limits.js';
+import { hostPaths } from '../../../../src/node/host-paths.js';
 import { Nri, type NriHost } from '../../../../src/nri/nri.js';
 import type { Mirror } from '../../../../src/state/mirror.js';
 import { podResourcesStore } from '../../../../src/state/pod-resources.js';
@@ -62,6 +63,7 @@ describe('cridock starts, with an NRI plugin of the folder', () => {
       ...{ engine, mirror, nri, log: silentLogger, podLocks: new KeyedMutex() },
       companion: new Companion(folder, () => true, silentLogger),
       heldLimits: heldLimitsStore(folder, silentLogger),
+      hostPaths: hostPaths(),
       nriAdjustments: nriAdjustmentsStore(folder, silentLogger),
       podResources: podResourcesStore(folder, silentLogger),
       settings: { minOomScoreAdj: 0 } as AdjustDeps['settings'],

@@ -20,13 +20,17 @@ type ImageConfig = ImageInspect['Config'];
  * The labels of the image that are too long to be copied, such as bills of materials, with no values: Docker copies none that a
  * container is given itself. All of its labels where too much would be copied with the others: no image needs them to run.
  */
-export function emptiedLabels({ Config: config }: ImageInspect): Record<string, string> {
-  const labels = Object.entries(config?.Labels ?? {});
-  const long = labels.filter(
+export function emptiedLabels(image: ImageInspect): Record<string, string> {
+  const long = Object.entries(image.Config?.Labels ?? {}).filter(
     ([key, value]) => Buffer.byteLength(key) + Buffer.byteLength(value) > MAX_LABEL_BYTES,
   );
-  const emptied = withoutValues(long);
-  return excessOf(config, emptied) === undefined ? emptied : withoutValues(labels);
+  const emptied = Object.fromEntries(long.map(([key]) => [key, '']));
+  return excessOf(image.Config, emptied) === undefined ? emptied : labelsWithoutValues(image);
+}
+
+/** All labels of the image with no values, for containers that need none of them. */
+export function labelsWithoutValues({ Config: config }: ImageInspect): Record<string, string> {
+  return Object.fromEntries(Object.keys(config?.Labels ?? {}).map((key) => [key, '']));
 }
 
 /** Refuses an image, named `name`, of which too much would be copied all the same. FAILED_PRECONDITION. */
@@ -52,8 +56,4 @@ function excessOf(config: ImageConfig, emptied: Readonly<Record<string, string>>
 
 function bytesOf(config: NonNullable<ImageConfig>): number {
   return Buffer.byteLength(JSON.stringify(config));
-}
-
-function withoutValues(labels: readonly (readonly [string, string])[]): Record<string, string> {
-  return Object.fromEntries(labels.map(([key]) => [key, '']));
 }

@@ -108,7 +108,7 @@ export async function createApp(config: Config, log: Logger, overrides: AppOverr
   const imageParts = buildImages({ engine, seal, mirror, images, news, rootDirectory, log });
 
   const frozen = new FrozenContainers();
-  const restores = new Restores(rootDirectory, { engine, seal }, log);
+  const restores = new Restores(rootDirectory, { engine, images, seal }, log);
   const savedStates = new Checkpoints({ engine, frozen, rootDirectory, log });
 
   const streaming = new StreamingServer({

@@ -34,10 +34,11 @@ export interface ImagesOptions {
 /** Builds them. What events of images tell is asked for anew; after each full reading of the Engine what no container uses any more is taken away. */
 export function buildImages(options: ImagesOptions): Images {
   const { engine, seal, mirror, images, news, rootDirectory, log } = options;
-  const imageVolumes = new ImageVolumes({ engine, seal }, join(rootDirectory, 'image-volumes'));
+  const parts = { engine, images, seal };
+  const imageVolumes = new ImageVolumes(parts, join(rootDirectory, 'image-volumes'));
   mirror.subscribe({
     onResync: () => {
-      void removeOldScratchContainers({ engine, seal }, log);
+      void removeOldScratchContainers(parts, log);
       void sweepImageVolumes({ imageVolumes, mirror, log });
     },
   });
@@ -53,7 +54,7 @@ export function buildImages(options: ImagesOptions): Images {
   return {
     imageDiskUsage,
     imageInodes,
-    imageAccounts: new ImageAccounts({ engine, seal }),
+    imageAccounts: new ImageAccounts(parts),
     imageVolumes,
   };
 }

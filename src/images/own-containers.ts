@@ -1,11 +1,14 @@
+import { checkCopied, labelsWithoutValues } from '../convert/image/copied-config.js';
 import { OWN_LABEL_PREFIX } from '../convert/text/labels.js';
 import type { Engine } from '../docker/engine.js';
 import type { Seal } from '../state/seal.js';
 import { Code, hasCode } from '../util/cri-error.js';
+import type { KnownImages } from './known-images.js';
 
 /** What cridock's own containers are made and known with. */
 export interface OwnContainerParts {
   readonly engine: Engine;
+  readonly images: Pick<KnownImages, 'inspectImage'>;
   readonly seal: Seal;
 }
 
@@ -18,13 +21,18 @@ export interface OwnContainer {
   readonly createdAtMs: number;
 }
 
-/** Makes a container of the image that is never started, for a purpose of cridock's own. Throws as the Engine. */
+/**
+ * Makes a container of the image that is never started, for a purpose of cridock's own: none of the image's labels has a value there.
+ * Throws as the Engine, and FAILED_PRECONDITION where Docker would copy too much of the image's config all the same.
+ */
 export async function createOwn(
-  { engine, seal }: OwnContainerParts,
+  { engine, images, seal }: OwnContainerParts,
   name: string,
   purpose: string,
   imageId: string,
 ): Promise<string> {
+  const image = await images.inspectImage(imageId);
+  checkCopied('image', imageId, image);
   const body = seal.onto(name, {
     Image: imageId,
     // Never run; an image may name no program.
@@ -32,7 +40,8 @@ export async function createOwn(
     Labels: { [OWN_LABEL_PREFIX + purpose]: imageId },
     HostConfig: { NetworkMode: 'none', LogConfig: { Type: 'none', Config: {} } },
   });
-  return engine.createContainer(name, body);
+  const labels = { ...labelsWithoutValues(image), ...body.Labels };
+  return engine.createContainer(name, { ...body, Labels: labels });
 }
 
 /**

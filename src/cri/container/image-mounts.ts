@@ -75,7 +75,7 @@ async function resolved(
 
 /** Where a sub path leads in the image, as an absolute path there without any link in it. */
 async function pathInImage(
-  parts: Pick<CriDeps, 'engine' | 'seal'>,
+  parts: Pick<CriDeps, 'engine' | 'images' | 'seal'>,
   field: string,
   imageId: string,
   subPath: string,

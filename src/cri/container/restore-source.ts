@@ -12,7 +12,7 @@ const MARKS = ['org.criu.checkpoint.container.name', 'io.kubernetes.cri-o.annota
 /** What such an image has in its root folder. */
 const FILES = ['/config.dump', '/spec.dump', '/checkpoint/inventory.img'];
 
-type Deps = Pick<CriDeps, 'engine' | 'seal' | 'settings'>;
+type Deps = Pick<CriDeps, 'engine' | 'images' | 'seal' | 'settings'>;
 
 /** An archive that is named in the place of an image: no image's name begins so. FAILED_PRECONDITION where that is switched off. */
 export function archiveSource({ settings }: Deps, image: string): RestoreSource | undefined {
@@ -51,9 +51,9 @@ export function sweepRestores({ mirror, restores }: Pick<CriDeps, 'mirror' | 're
   });
 }
 
-async function holdsCheckpoint({ engine, seal }: Deps, imageId: string): Promise<boolean> {
-  return withScratchContainer({ engine, seal }, imageId, async (id) => {
-    const found = await Promise.all(FILES.map((path) => engine.statPath(id, path)));
+async function holdsCheckpoint(deps: Deps, imageId: string): Promise<boolean> {
+  return withScratchContainer(deps, imageId, async (id) => {
+    const found = await Promise.all(FILES.map((path) => deps.engine.statPath(id, path)));
     return found.every((file) => file !== undefined);
   });
 }

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { Restores } from '../../../src/checkpoint/restores.js';
 import { DockerodeEngine } from '../../../src/docker/dockerode-engine.js';
+import { KnownImages } from '../../../src/images/known-images.js';
 import { Seal } from '../../../src/state/seal.js';
 import { Code } from '../../../src/util/cri-error.js';
 import { silentLogger } from '../../../src/util/log.js';
@@ -47,7 +48,7 @@ async function prepare(t: TestContext): Promise<{ server: EngineServer; restores
     server,
     restores: new Restores(
       root,
-      { engine, seal: new Seal({ key: createSecretKey(Buffer.alloc(32)) }) },
+      { engine, images: new KnownImages(engine), seal: new Seal({ key: createSecretKey(Buffer.alloc(32)) }) },
       silentLogger,
     ),
   };

@@ -10,6 +10,7 @@ const FILE_BYTES = 4 * 1024 * 1024;
 it('ImageAccounts looks into each image once, and keeps no more than 16 MiB of what it found', async () => {
   const looked: string[] = [];
   const parts = {
+    images: { inspectImage: (id: string) => Promise.resolve({ Id: id, Size: 1 }) },
     engine: {
       createContainer: (_name: string, { Image: image }: ContainerCreateBody) => {
         looked.push(image);

@@ -93,23 +93,35 @@ describe('images', { skip: noEngine }, () => {
   it('of an image with a long config no container has the long labels, and none is made where the rest is too long', async () => {
     const tar = await busyboxTar(`configured by ${process.pid}`);
     const labels = { long: 'x'.repeat(8_000_000), short: 'y', 'io.cridock.image': 'z'.repeat(5_000) };
-    const variables = Array.from({ length: 40 }, (_, index) => `V${index}=${'x'.repeat(4_000)}`);
-    for (const config of [{ Labels: labels }, { Labels: labels, Env: variables }]) {
+    const many = Object.fromEntries(
+      Array.from({ length: 40 }, (_, index) => [`${index}`, 'x'.repeat(4_000)]),
+    );
+    const variables = (count: number): string[] =>
+      Array.from({ length: count }, (_, index) => `V${index}=${'x'.repeat(4_000)}`);
+    for (const [config, short] of [
+      [{ Labels: labels, Env: variables(50) }, 'y'],
+      [{ Labels: { ...labels, ...many } }, ''],
+      [{ Labels: labels, Env: variables(300) }, undefined],
+    ] as const) {
       const registry = await TinyRegistry.start(tar, config);
       try {
         const image = { image: `${registry.host}/configured:good` };
         const { image_ref: id } = await service().PullImage({ image });
         const pod = await node.pod();
         const making = node.create(pod, { image: { image: id, user_specified_image: image.image } });
-        if ('Env' in config) {
+        if (short === undefined) {
           const { code, text } = await refusal(making);
           assert.equal(code, 'FAILED_PRECONDITION');
-          assert.match(text, /config\.image\.image: .*\/configured:good would take 16\d{4} bytes/);
+          assert.match(
+            text,
+            /config\.image\.image: .*\/configured:good would take 12\d{5} bytes of each container/,
+          );
         } else {
           const { Config: made } = await node.engine.inspectContainer(await making);
-          assert.deepEqual([made.Labels?.['long'], made.Labels?.['short']], ['', 'y']);
+          assert.deepEqual([made.Labels?.['long'], made.Labels?.['short']], ['', short]);
           const { image: named } = await node.status(await making);
           assert.equal(named?.image, image.image, "cridock's own label is what it wrote");
+          await node.runtime.StartContainer({ container_id: await making });
         }
         await node.runtime.RemovePodSandbox({ pod_sandbox_id: pod.id });
         await service().RemoveImage({ image });

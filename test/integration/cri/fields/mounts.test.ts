@@ -259,11 +259,15 @@ describe('mounts and devices of a container', { skip: noEngine }, () => {
       return;
     }
     const name = 'cridock.test/volume:kept';
-    await makeImage(SOCKET, name, {}, { kept: 'still there' });
+    await makeImage(SOCKET, name, { LABEL: 'note=long' }, { kept: 'still there' });
     const own = await node.pod();
     const mounts = [{ container_path: '/m', image: { image: name }, readonly: true }];
     const [early, late] = [await node.create(own, { mounts }), await node.create(own, { mounts })];
     const [running] = [await node.start(own, { mounts })];
+    const { image } = await node.cridock.client.image.ImageStatus({ image: { image: name } });
+    const keeper = `cridock-image-volume-${image?.id.replace('sha256:', '')}`;
+    const { Config: kept } = await node.engine.inspectContainer(keeper);
+    assert.equal(kept.Labels?.['note'], '', 'each keeper would take as much as the image has');
     const contentOf = async (id: string) =>
       readFileSync(`/proc/${(await node.engine.inspectContainer(id)).State.Pid}/root/m/kept`, 'utf8');
     await node.cridock.kill9();

@@ -44,25 +44,25 @@ export class PluginRunner implements PluginProcesses {
   #received: Buffer[] = [];
   #receivedBytes = 0;
   #lastId = READY_ID;
-  #ended: string | undefined;
+  #ended: CriError | undefined;
 
   private constructor(child: ChildProcessByStdio<Writable, Readable, null>) {
     this.#child = child;
     child.stdin.on('error', () => undefined); // its end, which follows, tells of it
     child.stdout.on('data', (chunk: Buffer) => this.#onData(chunk));
-    child.on('error', (error) => this.#end(messageOf(error)));
-    child.on('close', (code, signal) => this.#end(`ended with ${signal ?? code ?? 'nothing'}`));
+    child.on('error', (error) => this.#end(gone(messageOf(error))));
+    child.on('close', (code, signal) => this.#end(gone(`ended with ${signal ?? code ?? 'nothing'}`)));
   }
 
   /**
-   * Starts it, and waits until it is ready. `onEnd` is called when it has gone after that. Throws as `started`, or UNAVAILABLE; who is
-   * not ready in time is killed.
+   * Starts it, and waits until it is ready. `onEnd` is called when it has gone after that. Throws as `started`, or UNAVAILABLE;
+   * who is not ready in time is killed: DEADLINE_EXCEEDED.
    */
   static async start(file: string, onEnd: () => void): Promise<PluginRunner> {
     const child = await started(spawn(file, [], { stdio: ['pipe', 'pipe', 'inherit'], env: {} }));
     const runner = new PluginRunner(child);
     const timer = setTimeout(
-      () => runner.#giveUp(`was not ready within ${START_TIMEOUT_MS} ms`),
+      () => runner.#giveUp(gone(`was not ready within ${START_TIMEOUT_MS} ms`, Code.DEADLINE_EXCEEDED)),
       START_TIMEOUT_MS,
     );
     try {
@@ -71,7 +71,7 @@ export class PluginRunner implements PluginProcesses {
       clearTimeout(timer);
     }
     runner.#onEnd = onEnd;
-    if (runner.#ended !== undefined) throw gone(runner.#ended);
+    if (runner.#ended !== undefined) throw runner.#ended;
     return runner;
   }
 
@@ -122,7 +122,7 @@ export class PluginRunner implements PluginProcesses {
   }
 
   #answer(id: number): Promise<Answer> {
-    if (this.#ended !== undefined) return Promise.reject(gone(this.#ended));
+    if (this.#ended !== undefined) return Promise.reject(this.#ended);
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
       this.#hold(true);
@@ -167,16 +167,16 @@ export class PluginRunner implements PluginProcesses {
     if (bytes !== undefined) this.#received = bytes.length === 0 ? [] : [bytes];
   }
 
-  #giveUp(problem: string): void {
+  #giveUp(problem: CriError): void {
     this.#end(problem);
     this.#child.kill('SIGKILL');
     this.#hold(false);
   }
 
-  #end(problem: string): void {
+  #end(problem: CriError): void {
     if (this.#ended !== undefined) return;
     this.#ended = problem;
-    for (const { reject } of this.#waiting.values()) reject(gone(problem));
+    for (const { reject } of this.#waiting.values()) reject(problem);
     this.#waiting.clear();
     this.#onEnd();
   }
@@ -226,6 +226,6 @@ function exitOf({ kind, value, stdout, stderr }: Answer, path: string): PluginEx
   };
 }
 
-function gone(problem: string): CriError {
-  return new CriError(Code.UNAVAILABLE, `the helper that runs CNI plugins ${problem}`);
+function gone(problem: string, code: Code = Code.UNAVAILABLE): CriError {
+  return new CriError(code, `the helper that runs CNI plugins ${problem}`);
 }

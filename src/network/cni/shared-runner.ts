@@ -14,8 +14,8 @@ const HELPER = 'plugin-runner';
 const SLOW_START_PAUSE_MS = 5 * 60_000;
 
 /**
- * Runs plugins by the small helper, which is started when it is first needed, again after it has died, and some time after a
- * start that took too long; by this process itself where there is no helper, or it cannot be started.
+ * Runs plugins by the small helper, which is started when it is first needed, again after it has died or was given up, and some
+ * time after a start that took too long; by this process itself where there is no helper, or it cannot be started.
  */
 export class SharedRunner implements PluginProcesses {
   readonly #log: Logger;
@@ -58,9 +58,9 @@ export class SharedRunner implements PluginProcesses {
       this.#runner = undefined;
     };
     try {
-      return await PluginRunner.start(file, () => {
+      return await PluginRunner.start(file, ({ message: reason }) => {
         forget();
-        if (!this.#closed) this.#log.warn('the helper that runs CNI plugins has ended');
+        if (!this.#closed) this.#log.warn('the helper that runs CNI plugins has ended', { reason });
       });
     } catch (error) {
       forget();

@@ -17,6 +17,8 @@ const JOURNAL_DELAY_MS = 2_000;
 const OWN_FILES: ReadonlySet<string> = new Set(['local', 'json-file']);
 /** So long after the end of a log its container's end is waited for, before the Engine is asked for it. */
 const END_NEWS_MS = 100;
+/** A removal takes no longer, as a rule; where it has failed the Engine never gives the log again. */
+const REMOVAL_MS = 60_000;
 /** Of a log that has ended so many messages are read to see that it is complete. */
 const TAIL_MESSAGES = 100;
 
@@ -60,6 +62,8 @@ export class LogFollower {
   readonly #stop = new AbortController();
   readonly #ended = new AbortController();
   #problem: LogProblem | undefined;
+  /** Since when the Engine has refused the log as that of what is being removed; by `performance.now`. */
+  #refusedSinceMs: number | undefined;
   /** The last line of ours that the Engine did not have. */
   #missed: Buffer | undefined;
   #isDone = false;
@@ -194,7 +198,7 @@ export class LogFollower {
     const isLost = anchor !== undefined && known === undefined;
     let left = known ?? 0;
     // Finding the place does not solve it: what cannot be read may come behind it.
-    const onOpen = (): void => this.#solved('CannotRead');
+    const onOpen = (): void => this.#onReadable();
     const onMessages: OnMessages = (messages) => {
       const last = messages[left - 1];
       // Between the two readings the Engine has dropped its oldest messages: the count no longer holds.
@@ -221,7 +225,7 @@ export class LogFollower {
       records.push(...messages.map((message) => formatRecords([message])));
       return undefined;
     });
-    this.#solved('CannotRead');
+    this.#onReadable();
     const isWhole = records.length < TAIL_MESSAGES;
     const rest = recordsBehind(anchor, records, isWhole);
     if (rest === undefined) return false;
@@ -282,11 +286,23 @@ export class LogFollower {
       this.#report('DriverNotReadable', `the container's log driver cannot be read: ${error.message}`);
       return true;
     }
-    // While the Engine is away the whole node says so; a container that is being removed is gone in a moment.
-    if (error instanceof StartOver || hasCode(error, Code.UNAVAILABLE) || hasCode(error, Code.ABORTED))
-      return false;
+    // While the Engine is away the whole node says so.
+    if (error instanceof StartOver || hasCode(error, Code.UNAVAILABLE)) return false;
+    if (hasCode(error, Code.ABORTED) && !this.#isRefusedForLong()) return false;
     this.#report(error instanceof CriError ? 'CannotRead' : 'CannotWrite', messageOf(error));
     return false;
+  }
+
+  /** Whether the container has not gone in a moment, as one that is being removed does. */
+  #isRefusedForLong(): boolean {
+    const nowMs = performance.now();
+    this.#refusedSinceMs ??= nowMs;
+    return nowMs - this.#refusedSinceMs > REMOVAL_MS;
+  }
+
+  #onReadable(): void {
+    this.#refusedSinceMs = undefined;
+    this.#solved('CannotRead');
   }
 
   #onFileProblem(message: string | undefined): void {

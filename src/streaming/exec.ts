@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { execEnd, killExec, startFailure } from '../cri/container/exec-end.js';
+import { startExec } from '../cri/container/exec-start.js';
 import { runningContainerOrThrow } from '../cri/lookup.js';
 import type { StreamRequest } from '../util/stream-request.js';
 import type { FrozenContainers } from '../checkpoint/frozen-containers.js';
@@ -66,7 +67,7 @@ export async function runExec(
     ...(size === undefined ? {} : { ConsoleSize: [size.height, size.width] }),
   });
   await deps.frozen.gone(container.id, streams.cut);
-  const connection = await engine.startExec(execId, tty);
+  const connection = await startExec(engine, execId, tty, streams.cut);
   resizes.start((newSize) => engine.resizeExec(execId, newSize));
   const held = new HeldFailure(tty);
   let ending = Promise.resolve();

@@ -13,6 +13,7 @@ import { unlessAborted } from '../../util/unless-aborted.js';
 import { CappedBytes, fitted } from './capped-bytes.js';
 import type { CriDeps } from '../deps.js';
 import { execEnd, isRefusedAsPaused, killExec, startFailure } from './exec-end.js';
+import { startExec } from './exec-start.js';
 import { requireCommand, runningContainerOrThrow } from '../lookup.js';
 import { withinOwnTimeout } from './own-timeout.js';
 
@@ -94,8 +95,7 @@ async function run(
     stdout: new CappedBytes(MAX_OUTPUT_BYTES, deps.execOutput),
     stderr: new CappedBytes(MAX_OUTPUT_BYTES, deps.execOutput),
   };
-  // Without the signal: what is being started must come to hand, to be ended.
-  const starting = deps.engine.startExec(execId, false);
+  const starting = startExec(deps.engine, execId, false, signal);
   try {
     await unlessAborted(
       starting.then((connection) => readOutput(connection, output)),
@@ -143,7 +143,7 @@ async function abandon(
       await killExec(deps.engine, deps.log, { execId, containerPid, hangUp: false });
       connection.destroy();
     },
-    () => undefined, // it never ran
+    () => undefined, // it never ran, as far as the Engine tells
   );
   await unlessAborted(ended, AbortSignal.timeout(KILL_WAIT_MS)).catch(() => undefined);
 }

@@ -15,6 +15,8 @@ const READY_ID = 0;
 const IDS = 2 ** 32;
 /** As a rule it takes some milliseconds; a busy machine may take seconds. Plugins run without the runner too. */
 const START_TIMEOUT_MS = 10_000;
+/** Of what takes no time, as a busy machine may be slow; who gives up a helper takes the answers of all plugins that run in it. */
+const PROBE_TIMEOUT_MS = 10_000;
 /** As a rule it takes a millisecond; a pod can do without one made ahead. */
 const NAMESPACE_TIMEOUT_MS = 2_000;
 
@@ -39,30 +41,31 @@ export class PluginRunner implements PluginProcesses {
   readonly #child: ChildProcessByStdio<Writable, Readable, null>;
   readonly #waiting = new Map<number, Waiting>();
   /** Told once it has been ready. */
-  #onEnd: () => void = () => undefined;
+  #onEnd: (problem: CriError) => void = () => undefined;
   /** Parts of answers that are not whole yet. */
   #received: Buffer[] = [];
   #receivedBytes = 0;
   #lastId = READY_ID;
-  #ended: string | undefined;
+  #isProbing = false;
+  #ended: CriError | undefined;
 
   private constructor(child: ChildProcessByStdio<Writable, Readable, null>) {
     this.#child = child;
     child.stdin.on('error', () => undefined); // its end, which follows, tells of it
     child.stdout.on('data', (chunk: Buffer) => this.#onData(chunk));
-    child.on('error', (error) => this.#end(messageOf(error)));
-    child.on('close', (code, signal) => this.#end(`ended with ${signal ?? code ?? 'nothing'}`));
+    child.on('error', (error) => this.#end(gone(messageOf(error))));
+    child.on('close', (code, signal) => this.#end(gone(`ended with ${signal ?? code ?? 'nothing'}`)));
   }
 
   /**
-   * Starts it, and waits until it is ready. `onEnd` is called when it has gone after that. Throws as `started`, or UNAVAILABLE; who is
-   * not ready in time is killed.
+   * Starts it, and waits until it is ready. `onEnd` is told why it has gone after that. Throws as `started`, or UNAVAILABLE;
+   * who is not ready in time is killed: DEADLINE_EXCEEDED.
    */
-  static async start(file: string, onEnd: () => void): Promise<PluginRunner> {
+  static async start(file: string, onEnd: (problem: CriError) => void): Promise<PluginRunner> {
     const child = await started(spawn(file, [], { stdio: ['pipe', 'pipe', 'inherit'], env: {} }));
     const runner = new PluginRunner(child);
     const timer = setTimeout(
-      () => runner.#giveUp(`was not ready within ${START_TIMEOUT_MS} ms`),
+      () => runner.#giveUp(gone(`was not ready within ${START_TIMEOUT_MS} ms`, Code.DEADLINE_EXCEEDED)),
       START_TIMEOUT_MS,
     );
     try {
@@ -71,7 +74,7 @@ export class PluginRunner implements PluginProcesses {
       clearTimeout(timer);
     }
     runner.#onEnd = onEnd;
-    if (runner.#ended !== undefined) throw gone(runner.#ended);
+    if (runner.#ended !== undefined) throw runner.#ended;
     return runner;
   }
 
@@ -83,7 +86,10 @@ export class PluginRunner implements PluginProcesses {
     this.#child.stdin.write(request);
     const onAbort = (): void => {
       this.#child.stdin.write(killRequest(id));
-      reaping = setTimeout(() => this.#onAnswer(id, KILLED), REAP_MS);
+      reaping = setTimeout(() => {
+        this.#onAnswer(id, KILLED);
+        void this.#probe();
+      }, REAP_MS);
     };
     if (signal.aborted) onAbort();
     else signal.addEventListener('abort', onAbort, { once: true });
@@ -122,7 +128,7 @@ export class PluginRunner implements PluginProcesses {
   }
 
   #answer(id: number): Promise<Answer> {
-    if (this.#ended !== undefined) return Promise.reject(gone(this.#ended));
+    if (this.#ended !== undefined) return Promise.reject(this.#ended);
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
       this.#hold(true);
@@ -140,6 +146,22 @@ export class PluginRunner implements PluginProcesses {
     if (waiting === undefined && answer.kind === 'N') this.#letGo(answer.value);
     this.#waiting.delete(id);
     this.#hold(this.#waiting.size > 0);
+  }
+
+  /**
+   * Gives the helper up if it does not answer: it waits for the exec of each plugin, so that one on a file system that hangs keeps it
+   * from all others. It is asked for a plugin without a path, which it refuses at once.
+   */
+  async #probe(): Promise<void> {
+    if (this.#isProbing) return;
+    this.#isProbing = true;
+    const id = this.#nextId();
+    const timer = setTimeout(() => this.#giveUp(gone('does not answer')), PROBE_TIMEOUT_MS);
+    const answer = this.#answer(id);
+    this.#child.stdin.write(frame('R', id, Buffer.alloc(1)));
+    await answer.catch(() => undefined);
+    clearTimeout(timer);
+    this.#isProbing = false;
   }
 
   /** It keeps this process alive only while somebody waits. */
@@ -167,18 +189,21 @@ export class PluginRunner implements PluginProcesses {
     if (bytes !== undefined) this.#received = bytes.length === 0 ? [] : [bytes];
   }
 
-  #giveUp(problem: string): void {
+  #giveUp(problem: CriError): void {
     this.#end(problem);
     this.#child.kill('SIGKILL');
+    // A child of it that waits for its exec holds the other ends, however long that is.
+    this.#child.stdin.destroy();
+    this.#child.stdout.destroy();
     this.#hold(false);
   }
 
-  #end(problem: string): void {
+  #end(problem: CriError): void {
     if (this.#ended !== undefined) return;
     this.#ended = problem;
-    for (const { reject } of this.#waiting.values()) reject(gone(problem));
+    for (const { reject } of this.#waiting.values()) reject(problem);
     this.#waiting.clear();
-    this.#onEnd();
+    this.#onEnd(problem);
   }
 }
 
@@ -226,6 +251,6 @@ function exitOf({ kind, value, stdout, stderr }: Answer, path: string): PluginEx
   };
 }
 
-function gone(problem: string): CriError {
-  return new CriError(Code.UNAVAILABLE, `the helper that runs CNI plugins ${problem}`);
+function gone(problem: string, code: Code = Code.UNAVAILABLE): CriError {
+  return new CriError(code, `the helper that runs CNI plugins ${problem}`);
 }

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { PluginRunner } from '../../../src/network/cni/plugin-runner.js';
-import { MAX_STDERR_BYTES, MAX_STDOUT_BYTES } from '../../../src/network/cni/plugin-processes.js';
+import { MAX_STDERR_BYTES, MAX_STDOUT_BYTES, REAP_MS } from '../../../src/network/cni/plugin-processes.js';
 import type { PluginExit, PluginProcesses } from '../../../src/network/cni/plugin-processes.js';
 import { SharedRunner } from '../../../src/network/cni/shared-runner.js';
 import { SpawnedPlugins } from '../../../src/network/cni/spawned-plugins.js';
@@ -16,6 +16,7 @@ import { until } from '../../support/until.js';
 
 const HELPER = ownHelper('plugin-runner');
 const noHelper = existsSync(HELPER) ? false : 'no C compiler on this machine';
+const PROBE_TIMEOUT_MS = 10_000;
 const never = new AbortController().signal;
 
 /** Processes with this text in their command line. */
@@ -233,6 +234,45 @@ describe('the helper that runs plugins', { skip: noHelper }, () => {
     await cut.catch(() => undefined); // it may have ended before
     await until('news of its end', () => log.lines.some(({ message }) => message.includes('has ended')));
     assert.equal((await shared.run(trueProgram, never)).code, 0);
+  });
+
+  it('is started again when it hangs: a killed plugin is not told of, and nothing else is answered', async (t) => {
+    const log = captureLog();
+    shared = new SharedRunner(log);
+    const caller = new AbortController();
+    await shared.ready();
+    const [helper = 0] = helpers();
+    process.kill(helper, 'SIGSTOP'); // as while it waits for an exec that does not end
+    t.after(() => {
+      if (helpers().includes(helper)) process.kill(helper, 'SIGKILL');
+    });
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const held = shared.run(trueProgram, caller.signal);
+    await new Promise(setImmediate);
+    caller.abort();
+    t.mock.timers.tick(REAP_MS);
+    await held;
+    t.mock.timers.tick(PROBE_TIMEOUT_MS);
+    t.mock.timers.reset();
+    await until('its end', () => !helpers().includes(helper));
+    assert.equal((await shared.run(trueProgram, never)).code, 0);
+    assert.equal(log.lines.length, 1);
+  });
+
+  it('is kept where only a plugin that is killed takes long to end', async (t) => {
+    shared = new SharedRunner(captureLog());
+    const runner = await shared.ready();
+    const [helper = 0] = helpers();
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const caller = new AbortController();
+    const killed = runner.run({ path: '/bin/sleep', env: {}, input: '' }, caller.signal);
+    caller.abort();
+    t.mock.timers.tick(REAP_MS); // at once, before the helper can answer
+    await killed;
+    assert.equal((await runner.run(trueProgram, never)).code, 0); // behind what it was asked then
+    t.mock.timers.tick(PROBE_TIMEOUT_MS);
+    assert.equal((await runner.run(trueProgram, never)).code, 0);
+    assert.deepEqual(helpers(), [helper]);
   });
 
   for (const file of ['/', '/bin/false']) {

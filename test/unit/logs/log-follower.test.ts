@@ -309,19 +309,47 @@ describe('LogFollower', () => {
     assert.deepEqual(logged(path), ['stdout F a', 'stdout F b']);
   });
 
-  it('tells of no problem while its container is being removed', async (t) => {
-    const readLogs = engine.readLogs.bind(engine);
-    const refused = deferred();
-    engine.readLogs = () => {
-      refused.resolve();
-      const reason = 'can not get logs from container which is dead or marked for removal';
-      throw responseError(409, JSON.stringify({ message: reason }));
+  describe('whose container is being removed', () => {
+    const message = 'can not get logs from container which is dead or marked for removal';
+    /** Has the Engine refuse the log, and tell of each refusal, until what it answers is called. */
+    const refuse = (onRefusal: () => void): (() => void) => {
+      const readLogs = engine.readLogs.bind(engine);
+      engine.readLogs = () => {
+        onRefusal();
+        throw responseError(409, JSON.stringify({ message }));
+      };
+      return () => (engine.readLogs = readLogs);
     };
-    const follower = follow(t);
-    await refused.promise;
-    engine.readLogs = readLogs;
-    await engine.removeContainer(id);
-    await follower.done;
-    assert.equal(follower.problem, undefined);
+
+    it('tells of no problem', async (t) => {
+      const refused = deferred();
+      const end = refuse(() => refused.resolve());
+      const follower = follow(t);
+      await refused.promise;
+      end();
+      await engine.removeContainer(id);
+      await follower.done;
+      assert.equal(follower.problem, undefined);
+    });
+
+    it('tells when that has lasted for more than a minute, until the log can be read again', async (t) => {
+      const times = [0, 60_000, 60_001];
+      let nowMs = 0;
+      const told: unknown[] = [];
+      const afterEach = deferred();
+      const end = refuse(() => {
+        told.push(follower.problem);
+        if (times.length === 0) afterEach.resolve();
+        nowMs = times.shift() ?? nowMs;
+      });
+      t.mock.method(performance, 'now', () => nowMs);
+      const follower = follow(t);
+      await afterEach.promise;
+      assert.deepEqual(told.slice(1, 4), [undefined, undefined, { reason: 'CannotRead', message }]);
+      write('a\n', 0);
+      end();
+      await untilLogged(1);
+      assert.equal(follower.problem, undefined);
+    });
   });
 });

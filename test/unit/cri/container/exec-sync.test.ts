@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict';
-import { PassThrough } from 'node:stream';
+import { PassThrough, type Duplex } from 'node:stream';
 import { describe, it } from 'node:test';
 import { FrozenContainers } from '../../../../src/checkpoint/frozen-containers.js';
 import { execSync, type ExecSyncDeps } from '../../../../src/cri/container/exec-sync.js';
+import type { Engine } from '../../../../src/docker/engine.js';
 import type { ExecSyncResponse } from '../../../../src/gen/runtime/v1/ExecSyncResponse.js';
 import { afterAnswers } from '../../../../src/util/after-answers.js';
 import { ByteBudget } from '../../../../src/util/byte-budget.js';
 import { silentLogger } from '../../../../src/util/log.js';
 import { frame } from '../../../support/frames.js';
+import { hangingStart } from '../../../support/hanging-start.js';
 import { until } from '../../../support/until.js';
 
 const KIB = 1024;
@@ -21,14 +23,10 @@ class Commands {
   spent = 0;
   readonly #deps: ExecSyncDeps;
 
-  constructor(budgetBytes: number) {
+  constructor(budgetBytes: number, startExec: Engine['startExec'] = () => this.#started()) {
     const engine = {
       createExec: () => Promise.resolve('e'),
-      startExec: () => {
-        const output = new PassThrough();
-        this.outputs.push(output);
-        return Promise.resolve(output);
-      },
+      startExec,
       inspectExec: () => Promise.resolve({ Running: false, ExitCode: 0, Pid: 1 }),
     };
     const container = { id: 'c', pid: 1, status: 'running' };
@@ -41,13 +39,21 @@ class Commands {
     } as unknown as ExecSyncDeps;
   }
 
+  #started(): Promise<Duplex> {
+    const output = new PassThrough();
+    this.outputs.push(output);
+    return Promise.resolve(output);
+  }
+
+  /** Asks for one to be run. */
+  ask(signal: AbortSignal): Promise<ExecSyncResponse> {
+    const request = { container_id: 'c', cmd: ['print'], timeout: '0' };
+    return execSync(this.#deps, request, { rpc: 'ExecSync', signal, log: silentLogger });
+  }
+
   /** Runs one that has written so much, and is answered once `end` is called. */
   async run(bytes: number, stream = 1, signal = new AbortController().signal) {
-    const answer = execSync(
-      this.#deps,
-      { container_id: 'c', cmd: ['print'], timeout: '0' },
-      { rpc: 'ExecSync', signal, log: silentLogger },
-    );
+    const answer = this.ask(signal);
     const number = this.outputs.length;
     await until('it runs', () => this.outputs.length > number);
     const output = this.outputs[number];
@@ -99,5 +105,20 @@ describe('ExecSync', () => {
     caller.abort(new Error('nobody waits'));
     await assert.rejects(givenUp.answer, /nobody waits/);
     assert.equal(await (await commands.run(110 * KIB)).end(), 110 * KIB);
+  });
+
+  it('gives up a start that hangs, a minute after its caller', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const start = hangingStart();
+    const commands = new Commands(100 * KIB, start.startExec);
+    const caller = new AbortController();
+    const answer = commands.ask(caller.signal);
+    await start.begun;
+    caller.abort(new Error('nobody waits'));
+    t.mock.timers.tick(59_999);
+    assert.equal(start.isGivenUp(), false);
+    t.mock.timers.tick(1);
+    assert.equal(start.isGivenUp(), true);
+    await assert.rejects(answer, /nobody waits/);
   });
 });

@@ -56,12 +56,16 @@ export class Dumps {
     );
   }
 
-  /** Has whoever wants a container wait while an earlier cridock's criu is still at it; `outlast` waits for its end. */
+  /**
+   * Has whoever wants a container wait while an earlier cridock's criu is still at it; `outlast` waits for its end. Nobody can be had
+   * wait where it is not known which container that is: ''.
+   */
   async outlast(containerId: string, work: string, outlast: () => Promise<void>): Promise<void> {
-    await this.#frozen.during(containerId, async () => {
+    const ended = async (): Promise<void> => {
       const end = outlast();
       if (!(await within(this.#patienceMs, end))) await this.#leave(containerId, work, end);
-    });
+    };
+    await (containerId === '' ? ended() : this.#frozen.during(containerId, ended));
   }
 
   /** With all of them kept from getting new commands, in the order of their ids, so that two callers do not wait for each other. */
@@ -115,7 +119,7 @@ export class Dumps {
     const reason =
       `container ${containerId} stands still: criu (${what}) has not let it go, and the Engine cannot end it either. It goes on ` +
       'when criu ends; where that hangs, end it by SIGKILL, which the container may not survive';
-    this.#frozen.stuck(containerId, reason, end);
+    if (containerId !== '') this.#frozen.stuck(containerId, reason, end);
     this.#log.warn('criu does not let a container go', { containerId, criu: what, path: work });
     return reason;
   }

@@ -130,4 +130,16 @@ describe('a container whose criu does not let it go', () => {
     await promise;
     await frozen.gone('a');
   });
+
+  it('is outlasted also where an older cridock has not told which it is, as others that it has not told', async (t) => {
+    const { work } = plainContainer(t);
+    const dumps = new Dumps(new FrozenContainers(), silentLogger, 1);
+    let begun = 0;
+    const hangs = (): Promise<void> => {
+      begun += 1;
+      return deferred().promise;
+    };
+    await Promise.all([dumps.outlast('', work, hangs), dumps.outlast('', work, hangs)]);
+    assert.equal(begun, 2);
+  });
 });

@@ -89,9 +89,11 @@ export class Checkpoints {
 
   /** Takes away what a kill has left. Containers that criu is still at get their turn when it is done. */
   async prepare(): Promise<void> {
-    await this.#folders.sweep(
-      (containerId, path, outlast) => void this.#whole(this.#dumps.outlast(containerId, path, outlast)),
-    );
+    await this.#folders.sweep((containerId, path, outlast) => {
+      void this.#whole(this.#dumps.outlast(containerId, path, outlast)).catch((error: unknown) => {
+        this.#warnOfRest(path, error);
+      });
+    });
   }
 
   /**
@@ -194,11 +196,12 @@ export class Checkpoints {
     try {
       await folder.remove();
     } catch (error) {
-      this.#parts.log.warn('what is left of a checkpoint stays', {
-        path: folder.path,
-        error: messageOf(error),
-      });
+      this.#warnOfRest(folder.path, error);
     }
+  }
+
+  #warnOfRest(path: string, error: unknown): void {
+    this.#parts.log.warn('what is left of a checkpoint stays', { path, error: messageOf(error) });
   }
 }
 

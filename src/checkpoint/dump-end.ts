@@ -1,6 +1,7 @@
 import { access, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { isMissingOrOther } from '../util/is-missing.js';
 import { parseStat, treeIsAlive } from '../util/process-tree.js';
 
 /** Name in the work folder of what the kernel says of the process that dumps, by which it is known later. */
@@ -19,11 +20,16 @@ export async function apart(command: readonly string[], work: string): Promise<s
 
 /**
  * Whether the process with this work folder, or what it has started, is still at it. The process lets the container go on at its
- * end, unless it was killed; one that has not told of itself yet finds no folder, or nobody to freeze the container for.
+ * end, unless it was killed; one that has not told of itself yet finds no folder, or nobody to freeze the container for. True where
+ * that cannot be read, as without file descriptors: what is at it must not be disturbed.
  */
 export async function isDumping(work: string): Promise<boolean> {
-  const stat = await readFile(join(work, PROCESS), 'utf8').catch(() => '');
-  return stat.endsWith('\n') && treeIsAlive(parseStat(stat));
+  try {
+    const stat = await readFile(join(work, PROCESS), 'utf8');
+    return stat.endsWith('\n') && (await treeIsAlive(parseStat(stat)));
+  } catch (error) {
+    return !isMissingOrOther(error);
+  }
 }
 
 /** By what a person finds it, to end it: the group of its processes, and its unit where systemd runs it. */
@@ -33,8 +39,8 @@ export async function nameOfDump(work: string): Promise<string> {
 }
 
 /**
- * Resolves when it is not; keeps no process from ending. A look reads all of /proc, so that what takes long is looked at ever more
- * rarely.
+ * Resolves when it is not, and does not reject; keeps no process from ending. A look reads all of /proc, so that what takes long is
+ * looked at ever more rarely.
  */
 export async function dumpEnded(work: string, pause = unheld): Promise<void> {
   let pauseMs = END_PAUSE_MS;

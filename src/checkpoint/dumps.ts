@@ -34,7 +34,8 @@ export class Dumps {
   /**
    * Freezes all of them before the processes of the first are written down, and lets all go on when those of the last are. No new
    * command is started in any meanwhile. When the signal aborts, and with DEADLINE_EXCEEDED when they have stood still for
-   * `limitMs`, no criu is waited for any more before the others go on. A container whose criu does not end is stuck from then on.
+   * `limitMs`, no criu is waited for any more before the others go on. A container whose criu does not end is stuck from then on, and
+   * its folder is left to that: FAILED_PRECONDITION where nothing else failed.
    */
   async take<One extends Dumped>(
     ones: readonly One[],
@@ -55,12 +56,16 @@ export class Dumps {
     );
   }
 
-  /** Has whoever wants a container wait while an earlier cridock's criu is still at it; `outlast` waits for its end. */
+  /**
+   * Has whoever wants a container wait while an earlier cridock's criu is still at it; `outlast` waits for its end. Nobody can be had
+   * wait where it is not known which container that is: ''.
+   */
   async outlast(containerId: string, work: string, outlast: () => Promise<void>): Promise<void> {
-    await this.#frozen.during(containerId, async () => {
+    const ended = async (): Promise<void> => {
       const end = outlast();
       if (!(await within(this.#patienceMs, end))) await this.#leave(containerId, work, end);
-    });
+    };
+    await (containerId === '' ? ended() : this.#frozen.during(containerId, ended));
   }
 
   /** With all of them kept from getting new commands, in the order of their ids, so that two callers do not wait for each other. */
@@ -78,6 +83,7 @@ export class Dumps {
     writeRest: WriteRest<One>,
   ): Promise<void> {
     const processes: { process: DumpProcess; one: One }[] = [];
+    let hung: readonly (string | undefined)[];
     try {
       for (const one of ones) {
         signal.throwIfAborted();
@@ -93,21 +99,28 @@ export class Dumps {
         await writeRest(one, signal);
       }
     } finally {
-      await Promise.all(processes.map(({ process, one }) => this.#end(process, one)));
+      hung = await Promise.all(processes.map(({ process, one }) => this.#end(process, one)));
     }
+    for (const reason of hung) if (reason !== undefined) throw new CriError(Code.FAILED_PRECONDITION, reason);
   }
 
-  async #end(process: DumpProcess, { order: { containerId, work }, folder }: Dumped): Promise<void> {
-    if (!(await process.end(this.#patienceMs))) await this.#leave(containerId, work, folder.leave());
+  /** Returns why the container stands still, where it does not go on. */
+  async #end(
+    process: DumpProcess,
+    { order: { containerId, work }, folder }: Dumped,
+  ): Promise<string | undefined> {
+    if (await process.end(this.#patienceMs)) return undefined;
+    return this.#leave(containerId, work, folder.leave());
   }
 
-  /** No second criu must come to it, and nobody wait for the first. Stops and removals ask nobody here. */
-  async #leave(containerId: string, work: string, end: Promise<void>): Promise<void> {
+  /** No second criu must come to it, and nobody wait for the first: returns why. Stops and removals ask nobody here. */
+  async #leave(containerId: string, work: string, end: Promise<void>): Promise<string> {
     const what = await nameOfDump(work);
     const reason =
       `container ${containerId} stands still: criu (${what}) has not let it go, and the Engine cannot end it either. It goes on ` +
       'when criu ends; where that hangs, end it by SIGKILL, which the container may not survive';
-    this.#frozen.stuck(containerId, reason, end);
+    if (containerId !== '') this.#frozen.stuck(containerId, reason, end);
     this.#log.warn('criu does not let a container go', { containerId, criu: what, path: work });
+    return reason;
   }
 }

@@ -49,15 +49,16 @@ export class FrozenContainers {
   }
 
   /**
-   * Has nobody wait for a container that stands still for nobody knows how long: whoever wants to gets `reason`, until `end`, which
-   * does not reject. To be called during the work that it is stuck in, so that no other comes in between.
+   * Has nobody wait for a container that stands still for nobody knows how long: whoever wants to gets `reason`, until `end` resolves
+   * or rejects. To be called during the work that it is stuck in, so that no other comes in between.
    */
   stuck(id: string, reason: string, end: Promise<void>): void {
     const held = { reason };
     this.#stuck.set(id, held);
-    void end.then(() => {
+    const free = (): void => {
       if (this.#stuck.get(id) === held) this.#stuck.delete(id);
-    });
+    };
+    void end.then(free, free);
   }
 
   /** How often it has stood still: by two of these it is known whether it did in between. */

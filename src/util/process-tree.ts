@@ -16,17 +16,20 @@ export interface ProcessFacts {
 
 /** Some fifty numbers, and a name of at most 15 characters (64 for a kernel thread). */
 const MAX_STAT_BYTES = 2_048;
+/** What the system answers when it has no room for another open file: that says nothing of the process. */
+const EXHAUSTED: ReadonlySet<unknown> = new Set(['EMFILE', 'ENFILE', 'ENOMEM']);
 /** Entries of /proc read before other work gets its turn. */
 const READS_AT_A_STRETCH = 128;
 /** Processes that fork while they are killed need another look. */
 const MAX_ROUNDS = 20;
 const ROUND_PAUSE_MS = 5;
 
-/** What /proc/<pid>/stat says; undefined when there is no such process. */
+/** What /proc/<pid>/stat says; undefined when there is no such process. Throws where nothing can be read now. */
 export function readProcess(pid: number): ProcessFacts | undefined {
   try {
     return parseStat(readSmallFile(`/proc/${pid}/stat`));
-  } catch {
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && EXHAUSTED.has(error.code)) throw error;
     return undefined;
   }
 }
@@ -82,7 +85,7 @@ export async function signalTree(leader: ProcessFacts, signal: NodeJS.Signals): 
   return signalled;
 }
 
-/** True while any process of the tree runs. */
+/** True while any process of the tree runs. Rejects where that cannot be read now. */
 export async function treeIsAlive(leader: ProcessFacts): Promise<boolean> {
   return membersOf(await allProcesses(), leader, new Set([leader.pid])).length > 0;
 }
@@ -123,10 +126,9 @@ async function allProcesses(): Promise<ProcessFacts[]> {
 
 /** Looks once more, directly before, that the pid is still that process's. */
 function send({ pid, startTicks }: ProcessFacts, signal: NodeJS.Signals): boolean {
-  if (readProcess(pid)?.startTicks !== startTicks) return false;
   try {
-    return process.kill(pid, signal);
+    return readProcess(pid)?.startTicks === startTicks && process.kill(pid, signal);
   } catch {
-    return false; // gone since
+    return false; // gone since, or for the next round
   }
 }

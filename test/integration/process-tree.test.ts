@@ -1,10 +1,21 @@
 import assert from 'node:assert/strict';
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { describe, it } from 'node:test';
 import { readProcess, sameMountNamespace, signalTree, treeIsAlive } from '../../src/util/process-tree.js';
 import { processesWith } from '../support/host-processes.js';
 import { until } from '../support/until.js';
+
+/** Has no descriptors left, then looks for itself; prints what comes of it. */
+const SCRIPT = `
+const { openSync } = await import('node:fs');
+const { readProcess, treeIsAlive } = await import(process.argv[1]);
+const own = readProcess(process.pid);
+try { for (;;) openSync('/dev/null'); } catch {}
+const tree = await treeIsAlive(own).catch((error) => error.code);
+let one;
+try { one = readProcess(process.pid); } catch (error) { one = error.code; }
+process._rawDebug(tree + ' ' + one);`;
 
 /** A shell in a session of its own, as an exec is. */
 function openSession(script: string): ChildProcess & { pid: number } {
@@ -45,6 +56,13 @@ describe('a process tree', () => {
     const exited = once(child, 'exit');
     await signalTree(leader, 'SIGKILL');
     await exited;
+  });
+
+  it('is not told to have ended where nothing can be read', () => {
+    const module = new URL('../../src/util/process-tree.js', import.meta.url).href;
+    const shell = 'ulimit -n 64; exec "$0" --input-type=module -e "$1" "$2" 2>&1';
+    const output = execFileSync('sh', ['-c', shell, process.execPath, SCRIPT, module], { encoding: 'utf8' });
+    assert.equal(output, 'EMFILE EMFILE\n');
   });
 
   it('reads names with blanks and parentheses, and processes that are gone', () => {

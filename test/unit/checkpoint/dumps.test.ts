@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { dumpEnded } from '../../../src/checkpoint/dump-end.js';
 import type { DumpOrder } from '../../../src/checkpoint/dump-process.js';
@@ -89,7 +91,26 @@ describe('a container whose criu does not let it go', () => {
     );
     assert.equal(hung.state(), 'thawed');
     second.letEnd();
-    await dumps.take([dumped(second)], Infinity, NEVER, nothing);
+    await new Dumps(frozen, silentLogger).take([dumped(second)], Infinity, NEVER, nothing);
+  });
+
+  it('fails its checkpoint also where all was written down: what is left to it is not packed', async (t) => {
+    const frozen = new FrozenContainers();
+    const written = plainContainer(t, 'exit 0', 'a');
+    let script = 0;
+    const stop = (): Promise<void> => {
+      script = Number(readFileSync(join(written.work, 'process'), 'utf8').split(' ')[0]);
+      process.kill(script, 'SIGSTOP');
+      return nothing();
+    };
+    const taking = new Dumps(frozen, silentLogger, 1).take([dumped(written)], Infinity, NEVER, stop);
+    try {
+      await assert.rejects(taking, stuck);
+      await assert.rejects(frozen.gone('a'), stuck);
+    } finally {
+      process.kill(script, 'SIGCONT');
+    }
+    await until('it to go on', () => written.state() === 'thawed');
   });
 
   it('is as free as that also after a restart of cridock', async (t) => {
@@ -108,5 +129,17 @@ describe('a container whose criu does not let it go', () => {
     resolve();
     await promise;
     await frozen.gone('a');
+  });
+
+  it('is outlasted also where an older cridock has not told which it is, as others that it has not told', async (t) => {
+    const { work } = plainContainer(t);
+    const dumps = new Dumps(new FrozenContainers(), silentLogger, 1);
+    let begun = 0;
+    const hangs = (): Promise<void> => {
+      begun += 1;
+      return deferred().promise;
+    };
+    await Promise.all([dumps.outlast('', work, hangs), dumps.outlast('', work, hangs)]);
+    assert.equal(begun, 2);
   });
 });

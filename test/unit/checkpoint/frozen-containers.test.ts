@@ -62,4 +62,14 @@ describe('FrozenContainers', () => {
     await frozen.gone('a');
     assert.equal(await frozen.during('a', () => Promise.resolve('done')), 'done');
   });
+
+  it('has one stuck until an end that fails', async () => {
+    const frozen = new FrozenContainers();
+    const { promise, reject } = deferred();
+    frozen.stuck('a', 'it hangs', promise);
+    await assert.rejects(frozen.gone('a'), /it hangs/);
+    reject(new Error('no'));
+    await promise.catch(() => undefined);
+    await frozen.gone('a');
+  });
 });

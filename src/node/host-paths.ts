@@ -51,20 +51,35 @@ export function hostPaths(): HostPaths {
 
 /** The threads that lookups may hold up. */
 export class LookupThreads {
-  readonly #slots = new Slots(MOST_HUNG);
-  readonly #localSlots = new Slots(MOST_HUNG_LOCAL);
+  readonly #any = new Threads(MOST_HUNG);
+  readonly #local = new Threads(MOST_HUNG_LOCAL);
+
+  /** Those that a path may hold up; undefined where all of them hang. */
+  async of(path: string): Promise<Threads | undefined> {
+    if (this.#any.areLeft) return this.#any;
+    return this.#local.areLeft && (await isLocal(path)) ? this.#local : undefined;
+  }
+}
+
+/** So many threads. */
+class Threads {
   /** Lookups that were given up, and that still hold their thread. */
   hung = 0;
+  readonly #count: number;
+  readonly #slots: Slots;
 
-  /** True where there is, or will be, a thread for a path. */
-  async has(path: string): Promise<boolean> {
-    if (this.hung < MOST_HUNG) return true;
-    return this.hung < MOST_HUNG + MOST_HUNG_LOCAL && (await isLocal(path));
+  constructor(count: number) {
+    this.#count = count;
+    this.#slots = new Slots(count);
   }
 
-  /** As `Slots.take`, for a path of which `has` said that there is one. */
+  get areLeft(): boolean {
+    return this.hung < this.#count;
+  }
+
+  /** As `Slots.take`. */
   async take(): Promise<() => void> {
-    return (this.hung < MOST_HUNG ? this.#slots : this.#localSlots).take();
+    return this.#slots.take();
   }
 }
 
@@ -94,17 +109,18 @@ export class HostLookup<T> {
 
   /**
    * What is found of the path, with the error of the lookup. UNAVAILABLE where its file system does not answer in time, and at
-   * once as long as it does not. Undefined, as for unknown, where all threads that may hang do so, or for so
-   * long.
+   * once as long as it does not. Undefined, as for unknown, where all threads that the path may hold up hang, or for so long.
    */
   async find(path: string): Promise<T | undefined> {
     const known = this.#lookups.get(path);
     if (known?.isHung === true) throw unanswered(path, this.#timeoutMs);
-    if (known === undefined && !(await this.#threads.has(path))) return undefined;
-    return (this.#lookups.get(path) ?? this.#begin(path)).answer;
+    if (known !== undefined) return known.answer;
+    const threads = await this.#threads.of(path);
+    if (threads === undefined) return undefined;
+    return (this.#lookups.get(path) ?? this.#begin(path, threads)).answer;
   }
 
-  #begin(path: string): Lookup<T> {
+  #begin(path: string, threads: Threads): Lookup<T> {
     let isLooking = false;
     let isOver = false;
     const forget = (): void => {
@@ -112,7 +128,7 @@ export class HostLookup<T> {
       this.#lookups.delete(path);
     };
     const looked = async (): Promise<T | undefined> => {
-      const free = await this.#threads.take();
+      const free = await threads.take();
       try {
         if (isOver) return undefined;
         isLooking = true;
@@ -125,7 +141,7 @@ export class HostLookup<T> {
       const onTimeout = (): void => {
         if (isLooking) {
           lookup.isHung = true;
-          this.#threads.hung += 1;
+          threads.hung += 1;
           reject(unanswered(path, this.#timeoutMs));
         } else {
           forget();
@@ -137,7 +153,7 @@ export class HostLookup<T> {
         .then(resolve, reject)
         .finally(() => {
           clearTimeout(timer);
-          if (lookup.isHung) this.#threads.hung -= 1;
+          if (lookup.isHung) threads.hung -= 1;
           if (!isOver) forget();
         });
     });

@@ -96,6 +96,13 @@ describe('HostLookup', () => {
     await link;
     assert.equal(await lookup.find('/d'), undefined);
     assert.deepEqual(begun, ['/a', '/b', '/c']);
+    // One that answers again has its thread for any other path, though the link still hangs.
+    ends.get('/a')?.();
+    await settled();
+    const remote = lookup.find(REMOTE);
+    await untilBegun(4);
+    ends.get(REMOTE)?.();
+    assert.equal(await remote, `found ${REMOTE}`);
   });
 
   it('throws what the lookup says', async () => {

@@ -67,7 +67,11 @@ export async function runExec(
     ...(size === undefined ? {} : { ConsoleSize: [size.height, size.width] }),
   });
   await deps.frozen.gone(container.id, streams.cut);
-  const connection = await startExec(engine, execId, tty, streams.cut);
+  const connection = await startExec(engine, execId, tty, streams.cut).catch((error: unknown) => {
+    // The Engine may yet take the start up that was given up.
+    if (streams.cut.aborted) outlasting.push(endOrphan(deps, container, execId, tty));
+    throw error;
+  });
   resizes.start((newSize) => engine.resizeExec(execId, newSize));
   const held = new HeldFailure(tty);
   let ending = Promise.resolve();

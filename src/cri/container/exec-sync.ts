@@ -7,7 +7,7 @@ import type { ContainerRecord } from '../../state/records.js';
 import { afterAnswers } from '../../util/after-answers.js';
 import { ByteBudget } from '../../util/byte-budget.js';
 import type { CallContext } from '../../util/call-context.js';
-import { Code, CriError, messageOf } from '../../util/cri-error.js';
+import { Code, CriError, hasCode, messageOf } from '../../util/cri-error.js';
 import type { Logger } from '../../util/log.js';
 import { unlessAborted } from '../../util/unless-aborted.js';
 import { CappedBytes, fitted } from './capped-bytes.js';
@@ -138,12 +138,14 @@ async function abandon(
   containerPid: number,
   starting: Promise<Duplex>,
 ): Promise<void> {
+  const kill = (): Promise<void> => killExec(deps.engine, deps.log, { execId, containerPid, hangUp: false });
   const ended = starting.then(
     async (connection) => {
-      await killExec(deps.engine, deps.log, { execId, containerPid, hangUp: false });
+      await kill();
       connection.destroy();
     },
-    () => undefined, // it never ran, as far as the Engine tells
+    // Otherwise it never ran, as far as the Engine tells.
+    async (error: unknown) => (hasCode(error, Code.DEADLINE_EXCEEDED) ? kill() : undefined),
   );
   await unlessAborted(ended, AbortSignal.timeout(KILL_WAIT_MS)).catch(() => undefined);
 }

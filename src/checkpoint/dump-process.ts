@@ -9,7 +9,7 @@ import { deferred } from '../util/deferred.js';
 import { unlessAborted } from '../util/unless-aborted.js';
 import { within } from '../util/within.js';
 import type { Bundle } from './bundle.js';
-import { PROCESS, apart, dumpEnded } from './dump-end.js';
+import { PROCESS, apart, dumpEnded, isDumping } from './dump-end.js';
 
 /** The kernel's file that stops and continues all processes of a cgroup. */
 export interface Freezer {
@@ -157,7 +157,8 @@ export class DumpProcess {
     this.#child.stdin?.end();
     const { work, freezer } = this.#order;
     const end = this.#ended.promise.then(() => (this.#child.exitCode === 0 ? undefined : dumpEnded(work)));
-    if (!(await within(patienceMs, end))) return false;
+    // systemd may be slow to tell of an end.
+    if (!(await within(patienceMs, end)) && (await isDumping(work))) return false;
     if (this.#child.exitCode !== 0)
       await writeFile(freezer.file, freezer.thaw, { flag: 'r+' }).catch(() => undefined);
     return true;

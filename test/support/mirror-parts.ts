@@ -14,6 +14,20 @@ export function createSandbox(engine: FakeEngine, name: string): Promise<string>
   });
 }
 
+/** Makes a container of the pod `pod`, whose sandbox is given, behind the mirror's back; answers its id. */
+export function createMember(engine: FakeEngine, sandboxId: string, name: string): Promise<string> {
+  engine.addImage('image:1');
+  return engine.createContainer(`k8s_${name}_pod_ns_uid_0`, {
+    Image: 'image:1',
+    Labels: {
+      'io.kubernetes.docker.type': 'container',
+      'io.kubernetes.sandbox.id': sandboxId,
+      'io.kubernetes.container.name': name,
+    },
+    HostConfig: { NetworkMode: `container:${sandboxId}` },
+  });
+}
+
 /** What an inspect alone does not tell, the same of each. */
 export const recordSources: RecordSources = {
   ...everySealHolds,

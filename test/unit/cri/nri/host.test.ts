@@ -9,7 +9,7 @@ import type { Mirror } from '../../../../src/state/mirror.js';
 import { KeyedMutex } from '../../../../src/util/keyed-mutex.js';
 import { silentLogger } from '../../../../src/util/log.js';
 import { FakeEngine } from '../../../support/fake-engine.js';
-import { createSandbox, mirrorOf } from '../../../support/mirror-parts.js';
+import { createMember, createSandbox, mirrorOf } from '../../../support/mirror-parts.js';
 import { until } from '../../../support/until.js';
 
 describe('what plugins wanted of a container', () => {
@@ -31,21 +31,8 @@ describe('what plugins wanted of a container', () => {
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'cridock-adjustments-'));
     engine = new FakeEngine();
-    engine.addImage('image:1');
     const sandbox = await createSandbox(engine, 'pod');
-    ids = await Promise.all(
-      ['one', 'two'].map((name) =>
-        engine.createContainer(`k8s_${name}_pod_ns_uid_0`, {
-          Image: 'image:1',
-          Labels: {
-            'io.kubernetes.docker.type': 'container',
-            'io.kubernetes.sandbox.id': sandbox,
-            'io.kubernetes.container.name': name,
-          },
-          HostConfig: { NetworkMode: `container:${sandbox}` },
-        }),
-      ),
-    );
+    ids = await Promise.all(['one', 'two'].map((name) => createMember(engine, sandbox, name)));
     await begin();
   });
   afterEach(async () => {

@@ -16,7 +16,7 @@ import { podResourcesStore } from '../../../../src/state/pod-resources.js';
 import { KeyedMutex } from '../../../../src/util/keyed-mutex.js';
 import { silentLogger } from '../../../../src/util/log.js';
 import { FakeEngine } from '../../../support/fake-engine.js';
-import { createSandbox, mirrorOf } from '../../../support/mirror-parts.js';
+import { createMember, createSandbox, mirrorOf } from '../../../support/mirror-parts.js';
 import { nriOptions } from '../../../support/nri-runtime.js';
 import { until } from '../../../support/until.js';
 
@@ -52,10 +52,9 @@ describe('cridock starts, with an NRI plugin of the folder', () => {
     await mkdir(folders.plugins);
     await writeFile(join(folders.plugins, '10-updating'), UPDATING, { mode: 0o755 });
     engine = new FakeEngine();
-    engine.addImage('image:1');
     const sandbox = await createSandbox(engine, 'pod');
     await engine.startContainer(sandbox);
-    running = await create(sandbox, 'running');
+    running = await createMember(engine, sandbox, 'running');
     await engine.startContainer(running);
     mirror = mirrorOf(engine);
     nri = new Nri({ ...nriOptions(PATIENCE_MS), folders }, (): NriHost => host);
@@ -79,23 +78,16 @@ describe('cridock starts, with an NRI plugin of the folder', () => {
     await rm(folder, { recursive: true });
   });
 
-  function create(sandbox: string, name: string): Promise<string> {
-    return engine.createContainer(`k8s_${name}_pod_ns_uid_0`, {
-      Image: 'image:1',
-      Labels: {
-        'io.kubernetes.docker.type': 'container',
-        'io.kubernetes.sandbox.id': sandbox,
-        'io.kubernetes.container.name': name,
-      },
-      HostConfig: { NetworkMode: `container:${sandbox}` },
-    });
-  }
-
   /** As CreateContainer does: under the pod's lock. */
   function createSecond(signal?: AbortSignal): Promise<string> {
     const sandbox = mirror.lastKnown.containers.get(running)?.sandboxId ?? '';
     return deps.podLocks.run(POD, () =>
-      createWithPlugins(deps, 'k8s_second_pod_ns_uid_0', () => create(sandbox, 'second'), signal),
+      createWithPlugins(
+        deps,
+        'k8s_second_pod_ns_uid_0',
+        () => createMember(engine, sandbox, 'second'),
+        signal,
+      ),
     );
   }
 

@@ -1,4 +1,4 @@
-import { checkCopied, labelsWithoutValues } from '../convert/image/copied-config.js';
+import { labelsWithoutValues } from '../convert/image/copied-config.js';
 import { OWN_LABEL_PREFIX } from '../convert/text/labels.js';
 import type { Engine } from '../docker/engine.js';
 import type { Seal } from '../state/seal.js';
@@ -31,8 +31,7 @@ export async function createOwn(
   purpose: string,
   imageId: string,
 ): Promise<string> {
-  const image = await images.inspectImage(imageId);
-  checkCopied('image', imageId, image);
+  const emptied = labelsWithoutValues('image', imageId, await images.inspectImage(imageId));
   const body = seal.onto(name, {
     Image: imageId,
     // Never run; an image may name no program.
@@ -40,8 +39,7 @@ export async function createOwn(
     Labels: { [OWN_LABEL_PREFIX + purpose]: imageId },
     HostConfig: { NetworkMode: 'none', LogConfig: { Type: 'none', Config: {} } },
   });
-  const labels = { ...labelsWithoutValues(image), ...body.Labels };
-  return engine.createContainer(name, { ...body, Labels: labels });
+  return engine.createContainer(name, { ...body, Labels: { ...emptied, ...body.Labels } });
 }
 
 /**

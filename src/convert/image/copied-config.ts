@@ -17,26 +17,27 @@ const VOLUME_BYTES = 300;
 type ImageConfig = ImageInspect['Config'];
 
 /**
- * The labels of the image that are too long to be copied, such as bills of materials, with no values: Docker copies none that a
- * container is given itself. All of its labels where too much would be copied with the others: no image needs them to run.
+ * The labels of an image, named `name`, that are too long to be copied, such as bills of materials, with no values: Docker copies none
+ * that a container is given itself. All of its labels where too much would be copied with the others: no image needs them to run.
+ * Throws as `labelsWithoutValues`.
  */
-export function emptiedLabels(image: ImageInspect): Record<string, string> {
+export function emptiedLabels(field: string, name: string, image: ImageInspect): Record<string, string> {
   const long = Object.entries(image.Config?.Labels ?? {}).filter(
     ([key, value]) => Buffer.byteLength(key) + Buffer.byteLength(value) > MAX_LABEL_BYTES,
   );
   const emptied = Object.fromEntries(long.map(([key]) => [key, '']));
-  return excessOf(image.Config, emptied) === undefined ? emptied : labelsWithoutValues(image);
+  return excessOf(image.Config, emptied) === undefined ? emptied : labelsWithoutValues(field, name, image);
 }
 
-/** All labels of the image with no values, for containers that need none of them. */
-export function labelsWithoutValues({ Config: config }: ImageInspect): Record<string, string> {
-  return Object.fromEntries(Object.keys(config?.Labels ?? {}).map((key) => [key, '']));
-}
-
-/** Refuses an image, named `name`, of which too much would be copied all the same. FAILED_PRECONDITION. */
-export function checkCopied(field: string, name: string, image: ImageInspect): void {
-  const excess = excessOf(image.Config, emptiedLabels(image));
-  if (excess === undefined) return;
+/** All labels of the image with no values. FAILED_PRECONDITION where too much would be copied all the same. */
+export function labelsWithoutValues(
+  field: string,
+  name: string,
+  { Config: config }: ImageInspect,
+): Record<string, string> {
+  const emptied = Object.fromEntries(Object.keys(config?.Labels ?? {}).map((key) => [key, '']));
+  const excess = excessOf(config, emptied);
+  if (excess === undefined) return emptied;
   throw new CriError(Code.FAILED_PRECONDITION, `${field}: the config of ${name} would take ${excess}`);
 }
 

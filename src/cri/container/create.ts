@@ -3,7 +3,7 @@ import { posix } from 'node:path';
 import { RESTORE_FIELD, type Restore } from '../../checkpoint/restores.js';
 import { containerBody } from '../../convert/container/container-body.js';
 import { canMountRecursiveReadOnly, hasSecurityOption } from '../../convert/engine-info.js';
-import { checkCopied, emptiedLabels } from '../../convert/image/copied-config.js';
+import { emptiedLabels } from '../../convert/image/copied-config.js';
 import { imageIdentity } from '../../convert/image/image-identity.js';
 import { CRI_LOG_MODE, LOG_MODE, logConfig } from '../../convert/container/log-config.js';
 import { containerLogPath } from '../../convert/container/log-path.js';
@@ -171,7 +171,7 @@ async function planContainer(
     image.Id,
     image,
   );
-  checkCopied('config.image.image', named.name, image);
+  const emptied = emptiedLabels('config.image.image', named.name, image);
   const supports = (apiVersion: string): boolean => deps.engine.supports(apiVersion);
   const companion = await companionUse(deps, info, sandbox.facts.runtimeHandler);
   const userNamespace = userNamespaceOf(sandbox);
@@ -208,7 +208,7 @@ async function planContainer(
   });
   await makeMountSources(deps.hostPaths, mounts);
   const { body: whole, specHash } = withSpecHash(body);
-  return { name, imagesToMount, body: whole, specHash, emptiedLabels: emptiedLabels(image) };
+  return { name, imagesToMount, body: whole, specHash, emptiedLabels: emptied };
 }
 
 /** What the container will run first, by Docker's rules: a command takes the place of all that the image says. */

@@ -28,7 +28,7 @@ describe('a pod with a user namespace that tries to get out', { skip: noCompanio
 
   it('sees no process and no root of the node', async () => {
     const text = await attempt(
-      `ls -d /proc/[0-9]* | wc -l; cat /proc/${process.pid}/environ && echo GOT; ls /proc/1/root/var/lib/docker && echo GOT; kill -0 ${process.pid} && echo GOT; chroot /proc/1/root ls /work 2>/dev/null && echo GOT`,
+      `ls -d /proc/[0-9]* | wc -l; cat /proc/${process.pid}/environ && echo GOT; ls /proc/1/root/var/lib/docker && echo GOT; kill -0 ${process.pid} && echo GOT; chroot /proc/1/root ls ${process.cwd()} 2>/dev/null && echo GOT`,
     );
     assert.doesNotMatch(text, /GOT/);
     assert.ok(Number(text.split('\n')[0]) < 10, text);

@@ -161,13 +161,16 @@ export class TestNode {
     return status;
   }
 
+  /** Removes what can be removed; then rejects with why the rest cannot. */
   async close(): Promise<void> {
-    try {
-      for (const id of this.#pods) await this.runtime.RemovePodSandbox({ pod_sandbox_id: id });
-    } finally {
-      this.engine.close();
-      await this.cridock.stop();
-    }
+    const failures: unknown[] = [];
+    const attempted = async (work: Promise<unknown>): Promise<void> => {
+      await work.catch((error: unknown) => failures.push(error));
+    };
+    for (const id of this.#pods) await attempted(this.runtime.RemovePodSandbox({ pod_sandbox_id: id }));
+    this.engine.close();
+    await attempted(this.cridock.stop());
+    if (failures.length > 0) throw failures.length === 1 ? failures[0] : new AggregateError(failures);
   }
 
   /** The pid of a container once it is its program's. */

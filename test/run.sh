@@ -23,15 +23,19 @@ engine_arguments=("${engine_choice%+containerd}" --name test)
 [ "$engine_choice" = "${engine_choice%+containerd}" ] || engine_arguments+=(--containerd-store)
 passed=0 failed=0 skipped=0
 work=$(mktemp -d)
+tests=$(tests_folder "$work")
 started=false no_engine=''
 node_started=false no_node=''
 
 leave() {
+  local is_cleared=true
   [ "$node_started" = false ] || test/node-vm/vm.sh down || true
+  # Before the Engine, which cannot end what they hold.
+  test/support/clear-left.sh "$tests" || is_cleared=false
   if [ "$started" = true ]; then
     test/support/engine.sh stop "${engine_arguments[@]}" || true
   fi
-  rm -rf "$work"
+  [ "$is_cleared" = false ] || rm -rf "$work"
 }
 trap leave EXIT
 trap 'exit 130' INT TERM
@@ -120,7 +124,7 @@ run_kind() {
   if [ "${part%%/*}" = node-vm ]; then limit_ms=$((${CRIDOCK_TEST_FULL:-0} ? 6 * 3600000 : 1800000)); fi
   mapfile -t files < <(test_files "$part")
   say "$part tests"
-  node --enable-source-maps --test --test-concurrency="$concurrency" --test-timeout="$limit_ms" \
+  TMPDIR=$tests node --enable-source-maps --test --test-concurrency="$concurrency" --test-timeout="$limit_ms" \
     --test-reporter=spec --test-reporter-destination=stdout \
     --test-reporter=tap --test-reporter-destination="$work/report.tap" "${files[@]}" 9>&- || status=$?
   passed=$((passed + $(count pass)))

@@ -19,9 +19,13 @@ fi
 files=("${@/%/.test.js}")
 passed=0 failed=0 skipped=0 arguments=()
 work=$(mktemp -d)
+tests=$(tests_folder "$work")
 leave() {
+  local is_cleared=true
+  # Before the Engine, which cannot end what they hold.
+  test/support/clear-left.sh "$tests" || is_cleared=false
   [ ${#arguments[@]} = 0 ] || test/support/engine.sh stop "${arguments[@]}" || true
-  rm -rf "$work"
+  [ "$is_cleared" = false ] || rm -rf "$work"
 }
 trap leave EXIT
 trap 'exit 130' INT TERM
@@ -42,7 +46,7 @@ for engine in "${engines[@]}"; do
   test/support/images.sh load "$CRIDOCK_TEST_DOCKER" >/dev/null
   say "Engine $engine"
   status=0
-  node --enable-source-maps --test --test-concurrency=1 --test-timeout=600000 \
+  TMPDIR=$tests node --enable-source-maps --test --test-concurrency=1 --test-timeout=600000 \
     --test-reporter=spec --test-reporter-destination=stdout \
     --test-reporter=tap --test-reporter-destination="$work/report.tap" "${files[@]/#/dist/test/companion/}" || status=$?
   count() { awk -v what="$1" '$1 == "#" && $2 == what {n = $3} END {print n + 0}' "$work/report.tap"; }

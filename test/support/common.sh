@@ -5,7 +5,7 @@
 #          /var/cache/cridock-test, or the repository's .cache without root); run_dir (sockets, pid files and logs
 #          of what runs now); state_dir (the Engines' data); scope (CRIDOCK_TEST_SCOPE: runs with different words in it
 #          go side by side and share nothing but the cache); port_base (the ports of registries begin here).
-# Defines: say, fail, wait_until, stop_pid, use_shipped_node, unpacked_debian.
+# Defines: say, fail, wait_until, stop_pid, tests_folder, use_shipped_node, unpacked_debian.
 
 repo_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 if [ -n "${CRIDOCK_TEST_CACHE:-}" ]; then
@@ -52,6 +52,14 @@ stop_pid() {
   wait_until "$seconds" is_gone "$pid" && return 0
   kill -KILL "$pid" 2>/dev/null || return 0
   wait_until 10 is_gone "$pid"
+}
+
+# tests_folder WORK: makes a folder in WORK that tests are given as TMPDIR, and prints its path. Tests change users.
+# clear-left.sh takes it away.
+tests_folder() {
+  chmod 711 "$1"
+  mkdir -m 1777 "$1/tests"
+  echo "$1/tests"
 }
 
 # From here on `node` is the Node.js that the executable holds, whatever this machine has; CRIDOCK_TEST_NODE=own leaves that.

@@ -13,6 +13,8 @@
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+# A folder of this machine is none in there.
+unset TMPDIR
 
 command=${1:-} root=${2:-} engine_socket=${3:-} inside=${4:-/run/docker.sock}
 [ -n "$root" ] || fail "usage: debian-root.sh make|boot|reboot|halt DIR"

@@ -191,7 +191,8 @@ restart() {
 stop() {
   local docker=("$bin/usr/bin/docker" -H "unix://$socket")
   if answers >/dev/null 2>&1; then
-    remove_containers
+    # One that cannot be removed goes with the Engine, or when it is started next.
+    remove_containers || say "containers of $name stay"
     "${docker[@]}" network prune -f >/dev/null
     "${docker[@]}" volume prune -f >/dev/null
     "${docker[@]}" image prune -f >/dev/null # those without a name: what newer ones have replaced

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { Mount } from '../../../../src/gen/runtime/v1/Mount.js';
@@ -40,7 +41,7 @@ describe('mounts and devices of a container', { skip: noEngine }, () => {
   });
 
   function mounted(propagation: string): string {
-    const folder = `/tmp/cridock-mount-${process.pid}-${propagation}`;
+    const folder = join(tmpdir(), `cridock-mount-${process.pid}-${propagation}`);
     mkdirSync(folder, { recursive: true });
     execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', folder]);
     execFileSync('mount', [`--make-${propagation}`, folder]);

@@ -7,6 +7,7 @@ import type { EngineInfo } from '../docker/types.js';
 import { containerCgroup } from '../limits/container-cgroup.js';
 import { Code, CriError, messageOf } from '../util/cri-error.js';
 import type { Logger } from '../util/log.js';
+import { abortableUntil } from '../util/abortable-until.js';
 import { unlessAborted } from '../util/unless-aborted.js';
 import { within } from '../util/within.js';
 import { findBundle, type Bundle } from './bundle.js';
@@ -98,11 +99,14 @@ export class Checkpoints {
 
   /**
    * Freezes a container, writes its processes and changed files into an archive, and lets it go on. The whole archive is there
-   * afterwards, or none. When the signal aborts the caller is told at once, and the container goes on as soon as criu has let it
-   * go, which must not be ended. UNIMPLEMENTED where the node cannot.
+   * afterwards, or none. When the signal aborts before it is whole the caller is told at once, and the container goes on as soon as
+   * criu has let it go, which must not be ended. UNIMPLEMENTED where the node cannot.
    */
   async take(subject: ArchiveSubject, info: EngineInfo, signal: AbortSignal): Promise<void> {
-    await unlessAborted(this.#whole(this.#take([subject], CONTAINER_STILL_MS, info, signal)), signal);
+    // Who was told that it took too long must not find an archive, and who finds one must not have been told so.
+    const early = abortableUntil(signal);
+    const work = this.#take([subject], CONTAINER_STILL_MS, info, early.signal, early.close);
+    await unlessAborted(this.#whole(work), early.signal);
   }
 
   /**
@@ -132,7 +136,7 @@ export class Checkpoints {
       await mkdir(folder.unfinished, { mode: 0o700 });
       const inside = (name: string): string => join(folder.unfinished, name);
       const subjects = containers.map((one) => ({ ...one, target: inside(one.container.id + ARCHIVE_END) }));
-      await this.#take(subjects, POD_STILL_MS, info, signal);
+      await this.#take(subjects, POD_STILL_MS, info, signal, () => signal.throwIfAborted());
       await writeFile(inside(POD_MANIFEST), manifest, { mode: 0o600, flush: true });
       signal.throwIfAborted();
       await rename(folder.unfinished, place);
@@ -150,6 +154,7 @@ export class Checkpoints {
     stillMs: number,
     info: EngineInfo,
     signal: AbortSignal,
+    beforeNaming: () => void,
   ): Promise<void> {
     const criu = await findCriu();
     if (typeof criu === 'string') {
@@ -162,6 +167,7 @@ export class Checkpoints {
         writeContainerFiles(this.#parts, { ...subject, bundle, work }, info, limited),
       );
       for (const one of prepared) await this.#archive(one, signal);
+      beforeNaming();
       for (const { folder, target } of prepared) await rename(folder.unfinished, target);
     } finally {
       for (const { folder } of prepared) await this.#clean(folder);

@@ -120,7 +120,11 @@ export class DumpProcess {
   /** Resolves once all its processes stand still. */
   async frozen(signal: AbortSignal): Promise<void> {
     const line = await unlessAborted(this.#next(), signal);
-    if (line !== 'freezing') throw this.#failure('cannot be frozen', this.#stderr.trim());
+    if (line !== 'freezing') {
+      // What it says of that may come after the end of its answers.
+      await unlessAborted(this.#ended.promise, signal);
+      throw this.#failure('cannot be frozen', this.#stderr.trim());
+    }
     await this.#whenFrozen(true, signal);
   }
 
@@ -171,9 +175,12 @@ export class DumpProcess {
 
   #failure(what: string, reason: string): CriError {
     const { containerId } = this.#order;
+    const { exitCode, signalCode } = this.#child;
+    const end = signalCode ?? (exitCode === null ? undefined : `code ${exitCode}`);
+    const silence = `no reason is told${end === undefined ? '' : `; what writes it down has ended by ${end}`}`;
     return new CriError(
       Code.INTERNAL,
-      `container ${containerId} ${what}: ${reason.slice(0, MAX_TEXT) || 'no reason is told'}`,
+      `container ${containerId} ${what}: ${reason.slice(0, MAX_TEXT) || silence}`,
     );
   }
 

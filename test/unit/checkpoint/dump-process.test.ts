@@ -31,6 +31,13 @@ describe('DumpProcess', () => {
     assert.equal(one.state(), 'thawed');
   });
 
+  it('says why a container cannot be frozen', async (t) => {
+    const { freezer, ...one } = plainContainer(t);
+    const process = await DumpProcess.start({ ...one, freezer: { ...freezer, file: '/none/state' } });
+    await assert.rejects(process.frozen(NEVER), /cannot be frozen: .*\/none\/state/);
+    assert.equal(await process.end(60_000), true);
+  });
+
   it('lets the container go on where what should do that is killed', async (t) => {
     const one = plainContainer(t);
     const process = await DumpProcess.start(one);

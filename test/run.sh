@@ -23,21 +23,21 @@ engine_arguments=("${engine_choice%+containerd}" --name test)
 [ "$engine_choice" = "${engine_choice%+containerd}" ] || engine_arguments+=(--containerd-store)
 passed=0 failed=0 skipped=0
 work=$(mktemp -d)
-tests=$(tests_folder "$work")
+tests=$(tests_folder)
 started=false no_engine=''
 node_started=false no_node=''
 
 leave() {
-  local is_cleared=true
   [ "$node_started" = false ] || test/node-vm/vm.sh down || true
   # Before the Engine, which cannot end what they hold.
-  test/support/clear-left.sh "$tests" || is_cleared=false
+  test/support/clear-left.sh "$tests" || true
   if [ "$started" = true ]; then
     test/support/engine.sh stop "${engine_arguments[@]}" || true
   fi
-  [ "$is_cleared" = false ] || rm -rf "$work"
+  rm -rf "$work"
 }
-trap leave EXIT
+# Once it ends, a second signal does not keep it from ending the rest.
+trap "trap '' INT TERM; leave" EXIT
 trap 'exit 130' INT TERM
 
 # Starts the Engine, once. Sets no_engine to the reason where none can run.

@@ -19,15 +19,15 @@ fi
 files=("${@/%/.test.js}")
 passed=0 failed=0 skipped=0 arguments=()
 work=$(mktemp -d)
-tests=$(tests_folder "$work")
+tests=$(tests_folder)
 leave() {
-  local is_cleared=true
   # Before the Engine, which cannot end what they hold.
-  test/support/clear-left.sh "$tests" || is_cleared=false
+  test/support/clear-left.sh "$tests" || true
   [ ${#arguments[@]} = 0 ] || test/support/engine.sh stop "${arguments[@]}" || true
-  [ "$is_cleared" = false ] || rm -rf "$work"
+  rm -rf "$work"
 }
-trap leave EXIT
+# Once it ends, a second signal does not keep it from ending the rest.
+trap "trap '' INT TERM; leave" EXIT
 trap 'exit 130' INT TERM
 export CRIDOCK_TEST_COMPANION=1
 

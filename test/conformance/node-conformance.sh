@@ -32,7 +32,8 @@ leave() {
 mkdir -p "$repo_root/.cache"
 programs=$(test/kubelet/build.sh "$version" kubelet kube-apiserver kube-controller-manager kube-scheduler kubectl etcd agnhost e2e.test ginkgo)
 deploy/quickstart/install-prerequisites.sh --without-engine >&2
-trap leave EXIT
+# Once it ends, a second signal does not keep it from ending the rest.
+trap "trap '' INT TERM; leave" EXIT
 trap 'exit 130' INT TERM
 endpoint=unix://$("$support/engine.sh" start "${engine_arguments[@]}")
 DOCKER=$("$support/engine.sh" docker "${engine_choice%+containerd}")

@@ -14,7 +14,7 @@ folder=${1:-}
 unset TMPDIR
 
 # The pids of what tests have started, and of what that has started.
-started() { { grep -lsF -- "TMPDIR=$folder" /proc/[0-9]*/environ || true; } | cut -d/ -f3; }
+started() { { grep -lszxF -- "TMPDIR=$folder" /proc/[0-9]*/environ || true; } | cut -d/ -f3; }
 command_line() { { tr '\0' ' ' </proc/"$1"/cmdline; } 2>/dev/null; }
 session_of() { { sed 's/.*) //' "/proc/$1/stat" | cut -d' ' -f4; } 2>/dev/null; }
 

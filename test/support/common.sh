@@ -54,12 +54,13 @@ stop_pid() {
   wait_until 10 is_gone "$pid"
 }
 
-# tests_folder WORK: makes a folder in WORK that tests are given as TMPDIR, and prints its path. Tests change users.
-# clear-left.sh takes it away.
+# Makes a folder that tests are given as TMPDIR, for all users, and prints its path; clear-left.sh takes it away. The path is short: that
+# of a socket in a folder of a test must not be longer than 107 bytes.
 tests_folder() {
-  chmod 711 "$1"
-  mkdir -m 1777 "$1/tests"
-  echo "$1/tests"
+  local folder
+  folder=$(mktemp -d /tmp/tXXXX)
+  chmod 1777 "$folder"
+  echo "$folder"
 }
 
 # From here on `node` is the Node.js that the executable holds, whatever this machine has; CRIDOCK_TEST_NODE=own leaves that.

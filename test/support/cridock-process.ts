@@ -161,9 +161,9 @@ export async function startCridock({
   return running;
 }
 
-/** A new folder for a cridock under test. */
+/** A new folder for a cridock under test. Its path is short: below it are sockets with names of 64 letters. */
 export function makeTestDirectory(): string {
-  return mkdtempSync(path.join(tmpdir(), 'cridock-test-'));
+  return mkdtempSync(path.join(tmpdir(), 'cdt-'));
 }
 
 function standardFlags(directory: string, socketPath: string): string[] {

@@ -69,8 +69,9 @@ describe('containers that are restored from checkpoints', { skip: noCriu }, () =
     });
     await until('it to count', async () => (await linesOf(first.id)).length > 5);
     const archive = await checkpoint(first.id, 'counter.tar');
+    const pod = await node.pod();
     const atMost = Number((await linesOf(first.id)).at(-1));
-    const id = await restored(await node.pod(), archive);
+    const id = await restored(pod, archive);
     await until('it to count on', async () => (await linesOf(id)).length > 3);
     const counts = (await linesOf(id)).map(Number);
     assert.ok((counts[0] ?? 0) > 5 && (counts[0] ?? 0) <= atMost + 1, `${counts[0]} after ${atMost}`);

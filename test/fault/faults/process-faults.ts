@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { messageOf } from '../../../src/util/cri-error.js';
 import { below, pick, type Random } from '../../support/hostile.js';
+import { processesWith } from '../../support/host-processes.js';
 import { exitOf, openRemote, openWebSocket } from '../../support/remote-command.js';
 import { until } from '../../support/until.js';
 import { isRunning } from '../kubelet/pod-actions.js';
@@ -69,12 +71,23 @@ export const stoppedWithSessions: FaultKind = {
       begin: async () => {
         const [container] = node.kubelet.parts('stays-1').containers.filter(isRunning);
         assert.ok(container);
-        const commands = [`sleep ${seconds}; exit ${EXIT_CODE}`, `sleep 120; exit ${EXIT_CODE}`];
+        // Those that are to end within the grace period are all there before it begins.
+        const go = `/go-${process.pid}-${randomInt(2 ** 32)}`;
+        const commands = [
+          `until [ -e ${go} ]; do sleep 0.1; done; sleep ${seconds}; exit ${EXIT_CODE}`,
+          `sleep 120; exit ${EXIT_CODE}`,
+        ];
         const open = await Promise.all(
           Array.from({ length: SESSIONS }, (_, index) =>
             session(node, container.id, ['sh', '-c', commands[index % 2] ?? ''], random),
           ),
         );
+        await until(
+          'all that end to run',
+          () => processesWith(`until [ -e ${go} ]`).length >= SESSIONS / 2,
+          END_TIMEOUT_MS,
+        );
+        await node.cridock.client.runtime.ExecSync({ container_id: container.id, cmd: ['touch', go] });
         process.kill(node.cridock.pid, 'SIGTERM');
         const ends = await Promise.all(open.map(({ end }) => end));
         // Clients are told before the commands that they leave are ended.

@@ -28,8 +28,9 @@ const folder = 'folder' in criu ? criu.folder : '';
 const CHECKPOINTS = Number(process.env['CRIDOCK_TEST_CHECKPOINTS'] ?? 6);
 
 const COUNTER = 'i=0; while :; do i=$((i+1)); echo $i; echo $i >/next; mv /next /count; sleep 0.1; done';
-/** Large enough for its checkpoint to take a while. */
-const HOLDS_MEMORY = `tail -c 67108864 /dev/zero & ${COUNTER}`;
+/** Enough for its checkpoint to take a while. */
+const MEMORY_BYTES = 64 * 2 ** 20;
+const HOLDS_MEMORY = `tail -c ${MEMORY_BYTES} /dev/zero & ${COUNTER}`;
 
 describe('CheckpointContainer', { skip: noCriu }, () => {
   let node: TestNode;
@@ -53,6 +54,15 @@ describe('CheckpointContainer', { skip: noCriu }, () => {
       .split('\n')
       .filter((line) => line.includes(' F '))
       .map((line) => Number(line.split(' F ')[1]));
+  };
+  /** A container whose checkpoint takes a while. */
+  const large = async (): Promise<TestContainer> => {
+    const container = await node.start(pod, { run: HOLDS_MEMORY });
+    await until('it to hold its memory', async () => {
+      const { stats } = await node.runtime.ContainerStats({ container_id: container.id });
+      return Number(stats?.memory?.working_set_bytes?.value ?? 0) > MEMORY_BYTES * 0.9;
+    });
+    return container;
   };
   const goesOn = async ({ id }: TestContainer): Promise<void> => {
     const before = (await logOf(id)).at(-1) ?? 0;
@@ -109,6 +119,7 @@ describe('CheckpointContainer', { skip: noCriu }, () => {
 
   it(`takes ${CHECKPOINTS} of one container beside probes and logs: nothing is lost, nothing is left`, async (t) => {
     const container = await node.start(pod, { run: COUNTER });
+    await until('its file', async () => (await logOf(container.id)).length > 1);
     const end = new AbortController();
     t.after(() => end.abort());
     const failures: string[] = [];
@@ -146,7 +157,7 @@ describe('CheckpointContainer', { skip: noCriu }, () => {
   });
 
   it('a timeout in the middle leaves the container running, and no archive', async () => {
-    const container = await node.start(pod, { run: HOLDS_MEMORY });
+    const container = await large();
     const location = join(archives, 'late.tar');
     // Another one goes before it: its turn comes when the second is over, at the earliest.
     const first = checkpoint(container.id, join(archives, 'first.tar'));
@@ -162,7 +173,7 @@ describe('CheckpointContainer', { skip: noCriu }, () => {
   });
 
   it('a caller that goes leaves the container running, and no archive', async () => {
-    const container = await node.start(pod, { run: HOLDS_MEMORY });
+    const container = await large();
     const location = join(archives, 'cancelled.tar');
     const controller = new AbortController();
     const request = { container_id: container.id, location, timeout: '0' };
@@ -176,7 +187,7 @@ describe('CheckpointContainer', { skip: noCriu }, () => {
   });
 
   it('a kill of cridock in the middle leaves the container running, and nothing after the next start', async () => {
-    const container = await node.start(pod, { run: HOLDS_MEMORY });
+    const container = await large();
     const location = join(archives, 'killed.tar');
     const call = checkpoint(container.id, location).catch(() => undefined);
     await until('the work', () => left().length > 0);
@@ -227,10 +238,13 @@ describe('CheckpointContainer, and a kill while criu is at it', { skip: noCriu }
   /** A container whose checkpoint is begun, by a criu that takes its time. */
   async function begin(t: TestContext) {
     const slow = mkdtempSync(join(tmpdir(), 'cridock-criu-'));
-    t.after(() => rmSync(slow, { recursive: true }));
     const { begun, end } = slowCriu(folder, slow);
     const node = await TestNode.start([], withCriu(slow));
-    t.after(() => node.close());
+    t.after(async () => {
+      // That ends a criu which still holds the container.
+      rmSync(slow, { recursive: true, force: true, maxRetries: 10 });
+      await node.close();
+    });
     const { id } = await node.start(await node.pod(), { run: COUNTER });
     const location = join(node.cridock.directory, 'killed.tar');
     const checkpoint = async (): Promise<void> => {

@@ -15,7 +15,8 @@ const folder = 'folder' in criu ? criu.folder : '';
 
 const COUNTER = 'i=0; while :; do i=$((i+1)); echo $i; sleep 0.1; done';
 /** Large enough for criu to be met while it is at it. */
-const HOLDS_MEMORY = `tail -c 134217728 /dev/zero & ${COUNTER}`;
+const MEMORY_BYTES = 128 * 2 ** 20;
+const HOLDS_MEMORY = `tail -c ${MEMORY_BYTES} /dev/zero & ${COUNTER}`;
 
 describe('a criu that hangs', { skip: noCriu }, () => {
   it('keeps neither the rest of the pod still nor anybody waiting, and its container can be removed once it is killed', async (t) => {
@@ -29,6 +30,10 @@ describe('a criu that hangs', { skip: noCriu }, () => {
     const pod = await node.pod();
     const hung = await node.start(pod, { metadata: { name: 'hung' }, run: HOLDS_MEMORY });
     const sibling = await node.start(pod, { metadata: { name: 'sibling' }, run: COUNTER });
+    await until('it to hold its memory', async () => {
+      const { stats } = await node.runtime.ContainerStats({ container_id: hung.id });
+      return Number(stats?.memory?.working_set_bytes?.value ?? 0) > MEMORY_BYTES * 0.9;
+    });
     const output = join(node.cridock.directory, 'pod');
     mkdirSync(output);
     const controller = new AbortController();
@@ -41,7 +46,9 @@ describe('a criu that hangs', { skip: noCriu }, () => {
     const call = node.cridock.client.runtime.CheckpointPod(request, { signal: controller.signal });
     const outcome = refusal(call);
     // criu holds processes as a debugger does.
+    const endMs = performance.now() + 60_000;
     while (tracer === 0) {
+      assert.ok(performance.now() < endMs, 'criu was not met');
       tracer = Number(statusOf(hung.pid).get('TracerPid'));
       await new Promise(setImmediate);
     }

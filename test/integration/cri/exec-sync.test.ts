@@ -78,22 +78,22 @@ describe('ExecSync', { skip: noEngine }, () => {
     const startMs = performance.now();
     const { stdout } = await shell('sleep 30 & echo done');
     assert.equal(stdout.toString(), 'done\n');
-    assert.ok(performance.now() - startMs < 10_000);
+    assert.ok(performance.now() - startMs < 25_000);
   });
 
   it('kills the whole tree at the timeout', async () => {
     const sleep = uniqueSleep();
     // A child, an orphan in the same session, and a child with a session of its own.
     const script = `(${sleep}1 &) ; setsid ${sleep}2 & ${sleep}3 & trap '' TERM HUP; ${sleep}4`;
-    const running = shell(script, 5);
+    const running = shell(script, 20);
     running.catch(() => undefined);
     await until(
       'all four',
       () => processesWith(sleep).filter((line) => line.startsWith('sleep')).length === 4,
-      4_500,
+      18_000,
     );
     await assert.rejects(running, { code: Code.DEADLINE_EXCEEDED });
-    assert.deepEqual(processesWith(sleep), []);
+    await until('all to be killed', () => processesWith(sleep).length === 0);
     assert.equal((await exec(['true'])).exit_code, 0);
   });
 

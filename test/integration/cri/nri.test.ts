@@ -198,8 +198,10 @@ describe('plugins of the Node Resource Interface', { skip: noEngine }, () => {
     await node.cridock.restart();
     await node.runtime.StartContainer({ container_id: id });
     const { Pid: pid } = (await node.engine.inspectContainer(id)).State;
-    const environment = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
-    assert.ok(environment.includes('ADDED=yes') && !environment.includes('GONE=1'));
+    const environment = (): string[] => readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
+    // A moment after the start it still is the runtime's.
+    await until('its environment', () => environment().includes('ADDED=yes'));
+    assert.ok(!environment().includes('GONE=1'));
     assert.ok(mountsOf(pid).get('/m')?.options.includes('ro'));
     assert.match(readFileSync(`/proc/${pid}/limits`, 'utf8'), /Max open files\s+1234\s+2345/);
     assert.equal(readFileSync(`/proc/${pid}/oom_score_adj`, 'utf8').trim(), '777');

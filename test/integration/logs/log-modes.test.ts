@@ -123,7 +123,7 @@ describe('how container logs are kept', { skip: noEngine }, () => {
     assert.equal(code, 'FAILED_PRECONDITION');
     assert.match(text, /not written by cridock/);
     assert.equal(readlinkSync(log), target, 'still the link');
-    assert.match(readFileSync(log, 'utf8'), /"log":"adopted\\n"/);
+    await until('its line', () => /"log":"adopted\\n"/.test(readFileSync(log, 'utf8')));
 
     await node.runtime.StopContainer({ container_id: id, timeout: 0 });
     assert.equal(readlinkSync(log), target, 'also when it has ended');

@@ -55,7 +55,7 @@ describe('checkpoints of containers of all kinds', { skip: noCriu }, () => {
   const smallDisk = (t: TestContext, path: string, mib: number): void => {
     mkdirSync(path, { recursive: true });
     execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${mib}m`, 'tmpfs', path]);
-    t.after(() => execFileSync('umount', [path]));
+    t.after(() => execFileSync('umount', ['--lazy', path]));
   };
 
   it('one in a user namespace is written down, and restored neither in a pod with one nor without', async () => {

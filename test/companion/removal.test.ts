@@ -24,9 +24,12 @@ describe('a package that is removed while containers run by the companion', { sk
     symlinkSync(join(state, BUNDLES), join(STATE, BUNDLES));
   });
   after(async () => {
-    rmSync(join(STATE, BUNDLES));
-    rmSync(prefix, { recursive: true });
-    await companion.node.close();
+    try {
+      await companion.node.close();
+    } finally {
+      rmSync(join(STATE, BUNDLES), { force: true });
+      rmSync(prefix, { recursive: true, force: true });
+    }
   });
 
   /** What the scripts of all packages do, and the removal of the files between them. */

@@ -113,13 +113,19 @@ describe('hostile requests', { skip: noEngine }, () => {
     control = new Control(cridock.socketPath);
   });
   after(async () => {
-    await control?.stop();
-    await world.clear();
-    await world.removeKeepers();
-    await cridock.stop();
-    await registry.close();
-    engine.close();
-    removeCgroups();
+    try {
+      await control?.stop();
+      await world.clear();
+      await world.removeKeepers();
+    } finally {
+      try {
+        await cridock.stop();
+      } finally {
+        await registry.close();
+        engine.close();
+        removeCgroups();
+      }
+    }
   });
 
   it(`get ${REQUESTS} answers in time (CRIDOCK_TEST_SEED=${seed})`, async (t) => {

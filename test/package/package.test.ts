@@ -155,13 +155,13 @@ describe('the Debian package', { skip: noEngine }, () => {
       await until('another process', () => isAnother(pid), 20_000);
     }
     onNode('mkdir -p /run/systemd/system/cri-docker.service.d');
-    onNode("printf '[Service]\\nWatchdogSec=6\\n' >/run/systemd/system/cri-docker.service.d/watchdog.conf");
+    onNode("printf '[Service]\\nWatchdogSec=20\\n' >/run/systemd/system/cri-docker.service.d/watchdog.conf");
     onNode('systemctl daemon-reload; systemctl restart cri-docker.service');
     const pid = mainPid();
-    onNode('sleep 15');
+    onNode('sleep 45');
     assert.equal(mainPid(), pid, 'signs of life keep it running');
     onNode(`kill -STOP ${pid}`);
-    await until('the watchdog', () => isAnother(pid), 30_000);
+    await until('the watchdog', () => isAnother(pid), 60_000);
     onNode('rm /run/systemd/system/cri-docker.service.d/watchdog.conf; systemctl daemon-reload');
   });
 

@@ -127,7 +127,17 @@ export class FaultNode {
   async close(): Promise<void> {
     try {
       await this.kubelet.stop();
-      execFileSync('umount', ['--lazy', this.stateDisk]);
+    } finally {
+      try {
+        execFileSync('umount', ['--lazy', this.stateDisk]);
+      } finally {
+        await this.#stopServers();
+      }
+    }
+  }
+
+  async #stopServers(): Promise<void> {
+    try {
       await this.cridock.stop();
     } finally {
       this.direct.close();

@@ -38,8 +38,16 @@ export class Rig {
   }
 
   close(): void {
-    for (const engine of this.#engines.values()) engine.stop();
-    rmSync(this.#folder, { recursive: true });
+    const failures: unknown[] = [];
+    for (const engine of this.#engines.values()) {
+      try {
+        engine.stop();
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    rmSync(this.#folder, { recursive: true, force: true });
+    if (failures.length > 0) throw new AggregateError(failures, 'an Engine could not be stopped');
   }
 
   async #engine(kind: EngineKind): Promise<OwnEngine> {

@@ -4,11 +4,11 @@ import { once } from 'node:events';
 import { open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 import { Code, hasCode } from '../../../src/util/cri-error.js';
 import { deferred } from '../../../src/util/deferred.js';
+import { until } from '../../support/until.js';
 import { CniSetup, givesAddress, detaching, podRequest } from './cni-setup.js';
 
 const CHAIN = {
@@ -29,20 +29,20 @@ function failsWith(code: Code, text: RegExp): (error: unknown) => boolean {
 
 /** Waits for a file that a plugin writes its pid to. */
 async function pidIn(path: string): Promise<number> {
-  for (;;) {
-    const pid = Number(await readFile(path, 'utf8').catch(() => ''));
-    if (pid > 0) return pid;
-    await sleep(10);
-  }
+  let pid = 0;
+  await until(`a pid in ${path}`, async () => {
+    pid = Number(await readFile(path, 'utf8').catch(() => ''));
+    return pid > 0;
+  });
+  return pid;
 }
 
 /** Waits until a process is dead, if not yet reaped. */
 async function death(pid: number): Promise<void> {
-  for (;;) {
+  await until(`process ${pid} to be dead`, async () => {
     const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
-    if (stat === '' || /\) [ZX] /.test(stat)) return;
-    await sleep(10);
-  }
+    return stat === '' || /\) [ZX] /.test(stat);
+  });
 }
 
 describe('a chain of plugins', () => {
@@ -169,8 +169,8 @@ describe('a chain of plugins', () => {
   it('is killed with its children and undone when it hangs', async () => {
     const hang = `sleep 300 & echo $! > ${setup.root}/pid; wait`;
     await setup.installScript('second', `if [ "$CNI_COMMAND" = ADD ]; then ${hang}; fi`);
-    const network = setup.network({ pluginTimeoutMs: 3_000 });
-    const expected = /CNI plugin second, ADD: attaching sandbox a+ .* did not finish within 3 s/;
+    const network = setup.network({ pluginTimeoutMs: 6_000 });
+    const expected = /CNI plugin second, ADD: attaching sandbox a+ .* did not finish within 6 s/;
     await assert.rejects(network.setUp(POD), failsWith(Code.DEADLINE_EXCEEDED, expected));
     await death(await pidIn(join(setup.root, 'pid')));
     assert.deepEqual((await setup.commands()).slice(2), ['DEL second', 'DEL first']);
@@ -192,7 +192,7 @@ describe('a chain of plugins', () => {
   it('does not wait for a process that left the group with the output open', async () => {
     const leave = `setsid sh -c 'echo $$ > ${setup.root}/pid; exec sleep 300' &`;
     await setup.installScript('first', `if [ "$CNI_COMMAND" = ADD ]; then ${leave} fi`);
-    const network = setup.network({ pluginTimeoutMs: 3_000 });
+    const network = setup.network({ pluginTimeoutMs: 6_000 });
     try {
       await assert.rejects(network.setUp(POD), failsWith(Code.DEADLINE_EXCEEDED, /did not finish within/));
     } finally {
@@ -231,7 +231,7 @@ describe('a chain of plugins', () => {
       lastingNetnsPath: () => later.promise.then(() => POD.netnsPath),
     };
     const attaching = network.setUp(ahead);
-    while ((await setup.calls()).length < 2) await sleep(10);
+    await until('both plugins to run', async () => (await setup.calls()).length >= 2);
     assert.deepEqual((await network.recorded(POD.sandboxId))?.ips, []);
     later.resolve();
     await attaching;

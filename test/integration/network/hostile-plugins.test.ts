@@ -150,7 +150,7 @@ case "$CNI_COMMAND $(cat ${directory}/fault)" in
   'GC '* | 'STATUS '*) exit 0 ;;
   'DEL DEL outlive')
     sandbox=/proc/$(cat ${directory}/sandbox-pid)
-    for _ in $(seq 100); do [ -e $sandbox/exe ] || break; sleep 0.1; done
+    for _ in $(seq 300); do [ -e $sandbox/exe ] || break; sleep 0.1; done
     [ -e $sandbox/exe ] || nsenter --net="$CNI_NETNS" cat /proc/thread-self/net/dev | grep -o eth0 >${directory}/found
     sed 's/"1\\.1\\.0"/"1.0.0"/g' | ${pathOf('bridge')} ;;
   'DEL DEL fail') echo '{"cniVersion": "1.1.0", "code": 11, "msg": "made to fail"}'; exit 1 ;;

@@ -70,7 +70,7 @@ describe('what probes and broken sessions leave behind', { skip: noEngine }, () 
     });
   /** Waits for what ends a little after its client. */
   const settled = (limit: (now: Holdings) => boolean) =>
-    until('all has ended', () => limit(holdings()), 15_000).catch((error: unknown) => {
+    until('all has ended', () => limit(holdings()), 60_000).catch((error: unknown) => {
       const rest = JSON.stringify([holdings(), processesWith(mark)]);
       throw new Error(`still there: ${rest}`, { cause: error });
     });
@@ -86,9 +86,15 @@ describe('what probes and broken sessions leave behind', { skip: noEngine }, () 
     server = await serveInNetns((JSON.parse(info['info'] ?? '{}') as { pid: number }).pid, '127.0.0.1');
   });
   after(async () => {
-    await server.stop();
-    await removePod(cridock.client, pod);
-    await cridock.stop();
+    try {
+      await server.stop();
+    } finally {
+      try {
+        await removePod(cridock.client, pod);
+      } finally {
+        await cridock.stop();
+      }
+    }
   });
 
   it('is nothing', async (t) => {

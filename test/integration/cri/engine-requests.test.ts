@@ -43,6 +43,7 @@ describe('what calls cost the Engine', { skip: noEngine }, () => {
     node = await TestNode.start(['--metrics-bind-addr=127.0.0.1:0']);
     const [, port = ''] = /serving metrics and health.* port=(\d+)/.exec(node.cridock.log()) ?? [];
     metrics = `http://127.0.0.1:${port}/metrics`;
+    await delay(SETTLED_MS);
     for (let n = 0; n < PODS; n += 1) await liveOfPod(n);
   });
   after(() => node.close());
@@ -59,7 +60,6 @@ describe('what calls cost the Engine', { skip: noEngine }, () => {
   }
 
   async function count<T>(rpc: string, call: () => Promise<T>): Promise<T> {
-    await delay(SETTLED_MS);
     const before = await requests();
     const answer = await call();
     // Some of it nobody waits for, and a busy machine takes its time.

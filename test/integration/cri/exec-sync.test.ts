@@ -85,12 +85,12 @@ describe('ExecSync', { skip: noEngine }, () => {
     const sleep = uniqueSleep();
     // A child, an orphan in the same session, and a child with a session of its own.
     const script = `(${sleep}1 &) ; setsid ${sleep}2 & ${sleep}3 & trap '' TERM HUP; ${sleep}4`;
-    const running = shell(script, 20);
+    const running = shell(script, 12);
     running.catch(() => undefined);
     await until(
       'all four',
       () => processesWith(sleep).filter((line) => line.startsWith('sleep')).length === 4,
-      18_000,
+      11_000,
     );
     await assert.rejects(running, { code: Code.DEADLINE_EXCEEDED });
     await until('all to be killed', () => processesWith(sleep).length === 0);

@@ -28,12 +28,12 @@ export interface FaultOutcome {
 
 const SETUP_TIMEOUT_MS = 30_000;
 /** The longest that a pod may be down, or a deleted one still there, once the fault is over. */
-const HEAL_TIMEOUT_MS = 60_000;
+const HEAL_TIMEOUT_MS = 20_000;
 const LONGEST_FAULT_MS = 3_000;
 /** What is to cost others nothing lasts so much longer: a comparison of the picture with the Engine falls into it. */
 const COMPARISON_MS = 11_000;
 /** cridock compares its picture with the Engine every 10 s, for changes that no event has told. */
-const STATUS_WITHIN_MS = 25_000;
+const STATUS_WITHIN_MS = 15_000;
 /** What a failure tells of the log. */
 const LOG_TAIL_CHARS = 12_000;
 

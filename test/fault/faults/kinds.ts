@@ -37,7 +37,7 @@ export interface FaultKind {
 }
 
 /** How long the kubelet may take to delete a pod. */
-const REMOVAL_TIMEOUT_MS = 60_000;
+const REMOVAL_TIMEOUT_MS = 20_000;
 
 const isEvents = ({ path }: EngineRequest): boolean => /\/events(\?|$)/.test(path);
 const isChange = ({ method }: EngineRequest): boolean => method === 'POST' || method === 'DELETE';

@@ -103,7 +103,7 @@ export async function checkLogs(node: FaultNode): Promise<void> {
       const { status } = await node.cridock.client.runtime.ContainerStatus({ container_id: id });
       const path = status?.log_path ?? '';
       const seen = lastLine(path);
-      await until(`the log ${path} to go on after line ${seen}`, () => lastLine(path) > seen, 30_000);
+      await until(`the log ${path} to go on after line ${seen}`, () => lastLine(path) > seen, 10_000);
     }
   }
 }
@@ -132,7 +132,7 @@ export async function checkHoldings(node: FaultNode, before: ProcessHoldings): P
       const { fds, children } = holdingsOf(node.cridock.pid);
       return fds <= before.fds + MORE_FDS && children <= before.children;
     },
-    30_000,
+    10_000,
   ).catch((error: unknown) => {
     const open = readdirSync(`/proc/${node.cridock.pid}/fd`).map((fd) =>
       link(`/proc/${node.cridock.pid}/fd/${fd}`),
@@ -165,7 +165,7 @@ export async function checkNothingLeft(node: FaultNode, atStart: Leftovers): Pro
       left = added(atStart, now).filter((item) => !/corrupt-/.test(item));
       return left.length === 0;
     },
-    30_000,
+    10_000,
   ).catch((error: unknown) => {
     throw new Error(`left behind: ${left.join(', ')}`, { cause: error });
   });

@@ -32,7 +32,7 @@ export interface Outcome {
 const MAX_SESSION_MIB = 256;
 const CANCEL = constants.NGHTTP2_CANCEL;
 /** Beyond its deadline an answer may be late by this, on a machine that has much to do. */
-const LATE_MS = 30_000;
+const LATE_MS = 3_000;
 const TURN_MS = 50;
 /** An `unended` request is answered when this is over, by its deadline. */
 const UNENDED_DEADLINE_MS = 1_000;

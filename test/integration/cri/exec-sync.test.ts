@@ -78,7 +78,7 @@ describe('ExecSync', { skip: noEngine }, () => {
     const startMs = performance.now();
     const { stdout } = await shell('sleep 30 & echo done');
     assert.equal(stdout.toString(), 'done\n');
-    assert.ok(performance.now() - startMs < 25_000);
+    assert.ok(performance.now() - startMs < 10_000);
   });
 
   it('kills the whole tree at the timeout', async () => {
@@ -93,7 +93,7 @@ describe('ExecSync', { skip: noEngine }, () => {
       11_000,
     );
     await assert.rejects(running, { code: Code.DEADLINE_EXCEEDED });
-    await until('all to be killed', () => processesWith(sleep).length === 0);
+    assert.deepEqual(processesWith(sleep), []);
     assert.equal((await exec(['true'])).exit_code, 0);
   });
 

@@ -78,7 +78,7 @@ describe('sessions that cridock ends', { skip: noEngine }, () => {
       for (const { protocol, verdict: told } of seen) {
         assert.match(String(told), /cridock is being stopped/, protocol);
       }
-      await until('the commands are gone', () => processesWith(sleep).length === 0);
+      await until('the commands are gone', () => processesWith(sleep).length === 0, 10_000);
     });
 
     it('a stop reads as a failure for who is attached', async () => {
@@ -124,7 +124,7 @@ describe('sessions that cridock ends', { skip: noEngine }, () => {
       const marks = [writes, silent, stubborn];
       await until('all run', () => marks.every((text) => processesWith(text).length > 0));
       for (const { client } of open) client.destroy();
-      await until('all are gone', () => marks.every((text) => processesWith(text).length === 0));
+      await until('all are gone', () => marks.every((text) => processesWith(text).length === 0), 15_000);
     });
   });
 

@@ -70,7 +70,7 @@ describe('what probes and broken sessions leave behind', { skip: noEngine }, () 
     });
   /** Waits for what ends a little after its client. */
   const settled = (limit: (now: Holdings) => boolean) =>
-    until('all has ended', () => limit(holdings()), 60_000).catch((error: unknown) => {
+    until('all has ended', () => limit(holdings()), 15_000).catch((error: unknown) => {
       const rest = JSON.stringify([holdings(), processesWith(mark)]);
       throw new Error(`still there: ${rest}`, { cause: error });
     });

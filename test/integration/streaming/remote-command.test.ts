@@ -251,7 +251,7 @@ describe('exec and attach', { skip: noEngine }, () => {
     const terminal = await shell(`trap '' HUP; ${ended}`, { tty: true });
     await until('it runs', () => processesWith(ended).length > 0);
     terminal.client.destroy();
-    await until('it is killed', () => processesWith(ended).length === 0);
+    await until('it is killed', () => processesWith(ended).length === 0, 8_000);
   });
 
   it('hangs up on a terminal that writes on when its client is gone', async () => {
@@ -259,7 +259,7 @@ describe('exec and attach', { skip: noEngine }, () => {
     const terminal = await shell(`while :; do echo ${mark}; done`, { tty: true });
     await once(terminal.stdout, 'data');
     terminal.client.destroy();
-    await until('it is killed', () => processesWith(mark).length === 0);
+    await until('it is killed', () => processesWith(mark).length === 0, 8_000);
   });
 
   it('attaches with half-close to a container that reads once', async () => {

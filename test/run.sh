@@ -36,9 +36,7 @@ leave() {
   fi
   rm -rf "$work"
 }
-# Once it ends, a second signal does not keep it from ending the rest.
-trap "trap '' INT TERM; leave" EXIT
-trap 'exit 130' INT TERM
+at_end leave
 
 # Starts the Engine, once. Sets no_engine to the reason where none can run.
 prepare() {

@@ -13,8 +13,7 @@ cd "$repo_root"
 engine=${1:-28.5.2}
 arguments=("${engine%+containerd}" --name compbench)
 [ "$engine" = "${engine%+containerd}" ] || arguments+=(--containerd-store)
-trap 'trap "" INT TERM; test/support/engine.sh stop "${arguments[@]}" || true' EXIT
-trap 'exit 130' INT TERM
+at_end 'test/support/engine.sh stop "${arguments[@]}" || true'
 export CRIDOCK_TEST_COMPANION=1
 socket=$(test/support/engine.sh start "${arguments[@]}")
 DOCKER=$(test/support/engine.sh docker "${engine%+containerd}")

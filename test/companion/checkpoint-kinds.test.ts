@@ -46,12 +46,7 @@ describe('checkpoints of containers of all kinds', { skip: noCriu }, () => {
     const before = await countOf(id);
     await until('the counter to go on', async () => (await countOf(id)) > before + 1);
   };
-  /** How much of its memory is there. */
-  const holds = async ({ id }: TestContainer): Promise<void> =>
-    until('it to hold its memory', async () => {
-      const { stats } = await node.runtime.ContainerStats({ container_id: id });
-      return Number(stats?.memory?.working_set_bytes?.value ?? 0) > MEMORY_MIB * 0.9 * 2 ** 20;
-    });
+  const holds = ({ id }: TestContainer): Promise<void> => node.holdsMemory(id, MEMORY_MIB * 2 ** 20);
   const smallDisk = (t: TestContext, path: string, mib: number): void => {
     mkdirSync(path, { recursive: true });
     execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${mib}m`, 'tmpfs', path]);

@@ -18,9 +18,7 @@ engine=${1:-28.5.2}
 arguments=("${engine%+containerd}" --name rehearse --live-restore)
 [ "$engine" = "${engine%+containerd}" ] || arguments+=(--containerd-store)
 leave() { test/support/engine.sh stop "${arguments[@]}" || true; }
-# Once it ends, a second signal does not keep it from ending the rest.
-trap "trap '' INT TERM; leave" EXIT
-trap 'exit 130' INT TERM
+at_end leave
 export CRIDOCK_TEST_COMPANION=1
 socket=$(test/support/engine.sh start "${arguments[@]}")
 DOCKER=$(test/support/engine.sh docker "${engine%+containerd}")

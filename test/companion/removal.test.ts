@@ -4,6 +4,7 @@ import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readlinkSync, rmSync,
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { allInTurn } from '../support/all-in-turn.js';
 import { CompanionNode, noCompanion } from '../support/companion-node.js';
 import { testDockerEndpoint } from '../support/cridock-process.js';
 import { sourceFile } from '../support/own-engine.js';
@@ -24,12 +25,11 @@ describe('a package that is removed while containers run by the companion', { sk
     symlinkSync(join(state, BUNDLES), join(STATE, BUNDLES));
   });
   after(async () => {
-    try {
-      await companion.node.close();
-    } finally {
-      rmSync(join(STATE, BUNDLES), { force: true });
-      rmSync(prefix, { recursive: true, force: true });
-    }
+    await allInTurn(
+      () => companion.node.close(),
+      () => rmSync(join(STATE, BUNDLES)),
+      () => rmSync(prefix, { recursive: true }),
+    );
   });
 
   /** What the scripts of all packages do, and the removal of the files between them. */

@@ -26,9 +26,7 @@ leave() {
   [ ${#arguments[@]} = 0 ] || test/support/engine.sh stop "${arguments[@]}" || true
   rm -rf "$work"
 }
-# Once it ends, a second signal does not keep it from ending the rest.
-trap "trap '' INT TERM; leave" EXIT
-trap 'exit 130' INT TERM
+at_end leave
 export CRIDOCK_TEST_COMPANION=1
 
 for engine in "${engines[@]}"; do

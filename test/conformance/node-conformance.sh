@@ -32,9 +32,7 @@ leave() {
 mkdir -p "$repo_root/.cache"
 programs=$(test/kubelet/build.sh "$version" kubelet kube-apiserver kube-controller-manager kube-scheduler kubectl etcd agnhost e2e.test ginkgo)
 deploy/quickstart/install-prerequisites.sh --without-engine >&2
-# Once it ends, a second signal does not keep it from ending the rest.
-trap "trap '' INT TERM; leave" EXIT
-trap 'exit 130' INT TERM
+at_end leave
 endpoint=unix://$("$support/engine.sh" start "${engine_arguments[@]}")
 DOCKER=$("$support/engine.sh" docker "${engine_choice%+containerd}")
 export DOCKER

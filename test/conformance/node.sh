@@ -27,8 +27,7 @@ start_node() {
   node_name=$1
   node_engine=("${2%+containerd}" --name "$1")
   [ "$2" = "${2%+containerd}" ] || node_engine+=(--containerd-store)
-  trap "trap '' INT TERM; stop_node" EXIT
-  trap 'exit 130' INT TERM
+  at_end stop_node
   "$repo_root/deploy/quickstart/install-prerequisites.sh" --without-engine >&2
   socket=$("$support/engine.sh" start "${node_engine[@]}" --registry "127.0.0.1:$registry_port")
   endpoint=unix://$socket

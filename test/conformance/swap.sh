@@ -35,9 +35,7 @@ leave() {
   if [ -e "/sys/class/net/$bridge" ]; then ip link delete "$bridge"; fi
   rm -rf "$work"
 }
-# Once it ends, a second signal does not keep it from ending the rest.
-trap "trap '' INT TERM; leave" EXIT
-trap 'exit 130' INT TERM
+at_end leave
 
 # serve WORDS...: starts a CRI server with the flags that both programs know.
 serve() {

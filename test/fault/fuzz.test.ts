@@ -7,6 +7,7 @@ import { DockerodeEngine } from '../../src/docker/dockerode-engine.js';
 import { Code } from '../../src/util/cri-error.js';
 import { forEachLimited } from '../../src/util/concurrency.js';
 import { silentLogger } from '../../src/util/log.js';
+import { allInTurn } from '../support/all-in-turn.js';
 import {
   noEngine,
   startCridock,
@@ -113,19 +114,15 @@ describe('hostile requests', { skip: noEngine }, () => {
     control = new Control(cridock.socketPath);
   });
   after(async () => {
-    try {
-      await control?.stop();
-      await world.clear();
-      await world.removeKeepers();
-    } finally {
-      try {
-        await cridock.stop();
-      } finally {
-        await registry.close();
-        engine.close();
-        removeCgroups();
-      }
-    }
+    await allInTurn(
+      () => control?.stop(),
+      () => world.clear(),
+      () => world.removeKeepers(),
+      () => cridock.stop(),
+      () => registry.close(),
+      () => engine.close(),
+      removeCgroups,
+    );
   });
 
   it(`get ${REQUESTS} answers in time (CRIDOCK_TEST_SEED=${seed})`, async (t) => {

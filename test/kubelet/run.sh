@@ -54,9 +54,7 @@ start_engine() {
   CRIDOCK_TEST_REGISTRY_LOGIN=$("$support/registry.sh" start --name kubelet-login --port "$((port_base + 3))" --auth 'tester:secret word' 9>&-)
   export CRIDOCK_TEST_REGISTRY CRIDOCK_TEST_REGISTRY_LOGIN
 }
-# Once it ends, a second signal does not keep it from ending the rest.
-trap "trap '' INT TERM; leave" EXIT
-trap 'exit 130' INT TERM
+at_end leave
 
 files() {
   find "test/kubelet/$1" -name '*.test.ts' | sort | sed 's|^|dist/|; s|\.ts$|.js|' |

@@ -44,8 +44,7 @@ rm -rf "$results"
 mkdir -p "$results"
 broken=0
 if [ "$running" = false ]; then
-  trap 'trap "" INT TERM; "$here/vm.sh" down || true' EXIT
-  trap 'exit 130' INT TERM
+  at_end '"$here/vm.sh" down || true'
   image=$("$here/make-image.sh" "$engine")
   "$here/vm.sh" up "$image"
   "$here/prepare.sh"

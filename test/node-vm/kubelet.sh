@@ -22,8 +22,7 @@ use_shipped_node
 programs=$(test/kubelet/build.sh "${CRIDOCK_TEST_KUBERNETES:-1.37.2}" agnhost)
 image=$(test/node-vm/make-image.sh "$engine")
 DOCKER=$(test/support/engine.sh docker 28.5.2)
-trap 'trap "" INT TERM; "$vm" down || true' EXIT
-trap 'exit 130' INT TERM
+at_end '"$vm" down || true'
 "$vm" up "$image"
 test/node-vm/prepare.sh
 say 'loading the images of the tests'

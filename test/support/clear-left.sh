@@ -58,12 +58,9 @@ remove_bridges() {
   done
 }
 
-# The newest first.
-mounts() { awk -v below="$folder/" 'index($2, below) == 1 { print $2 }' /proc/self/mounts | tac; }
-
 end_processes
 end_daemons
 remove_bridges
-while IFS= read -r mount; do umount -l "$mount" || true; done < <(mounts)
-[ -z "$(mounts)" ] || fail "$folder stays, as something is still mounted in it"
+unmount_in "$folder"
+[ -z "$(mounts_in "$folder")" ] || fail "$folder stays, as something is still mounted in it"
 rm -rf "$folder"

@@ -5,7 +5,7 @@
 #          /var/cache/cridock-test, or the repository's .cache without root); run_dir (sockets, pid files and logs
 #          of what runs now); state_dir (the Engines' data); scope (CRIDOCK_TEST_SCOPE: runs with different words in it
 #          go side by side and share nothing but the cache); port_base (the ports of registries begin here).
-# Defines: say, fail, wait_until, stop_pid, tests_folder, use_shipped_node, unpacked_debian.
+# Defines: say, fail, at_end, wait_until, stop_pid, mounts_in, unmount_in, tests_folder, use_shipped_node, unpacked_debian.
 
 repo_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 if [ -n "${CRIDOCK_TEST_CACHE:-}" ]; then
@@ -30,6 +30,13 @@ fail() {
   exit 1
 }
 
+# at_end COMMAND: runs it when the script ends, also by a signal; a second signal does not keep it from ending the rest.
+at_end() {
+  # shellcheck disable=SC2064 # the command as it is now
+  trap "trap '' INT TERM; $1" EXIT
+  trap 'exit 130' INT TERM
+}
+
 # wait_until SECONDS COMMAND...: runs COMMAND every 0.1 s until it succeeds; fails when the time is up.
 wait_until() {
   local deadline=$((SECONDS + $1))
@@ -52,6 +59,18 @@ stop_pid() {
   wait_until "$seconds" is_gone "$pid" && return 0
   kill -KILL "$pid" 2>/dev/null || return 0
   wait_until 10 is_gone "$pid"
+}
+
+# mounts_in FOLDER: where something is mounted, on it and below it, the newest first.
+mounts_in() { awk -v folder="$1" '$2 == folder || index($2, folder "/") == 1 { print $2 }' /proc/self/mounts | tac; }
+
+# unmount_in FOLDER: unmounts all of that. What lies below another mount shows only when that one is gone.
+unmount_in() {
+  local path progress=true
+  while [ "$progress" = true ]; do
+    progress=false
+    for path in $(mounts_in "$1"); do if umount -l "$path" 2>/dev/null; then progress=true; fi; done
+  done
 }
 
 # Makes a folder that tests are given as TMPDIR, for all users, and prints its path; clear-left.sh takes it away. The path is short: that

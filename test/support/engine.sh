@@ -101,14 +101,8 @@ end_processes() {
 # Unmounts what a daemon that has ended left mounted. A daemon that ends unmounts its data folder while a start may
 # still be at work (seen with 20.10): that container's mount then lies below the next daemon's, which cannot remove it.
 unmount_left() {
-  local path paths progress=true
-  # What lies below another mount shows only when that one is gone.
-  while [ "$progress" = true ]; do
-    progress=false
-    paths=$(awk -v run="$run/" -v data="$data" \
-      'index($2, run) == 1 || $2 == data || index($2, data "/") == 1 {print $2}' /proc/self/mounts | tac)
-    for path in $paths; do if umount -l "$path" 2>/dev/null; then progress=true; fi; done
-  done
+  unmount_in "$run"
+  unmount_in "$data"
 }
 
 clean_up() {

@@ -12,6 +12,7 @@ import { NamespaceMode } from '../../src/gen/runtime/v1/NamespaceMode.js';
 import type { PodSandboxConfig } from '../../src/gen/runtime/v1/PodSandboxConfig.js';
 import { Code, nameOfCode } from '../../src/util/cri-error.js';
 import { silentLogger } from '../../src/util/log.js';
+import { allInTurn } from './all-in-turn.js';
 import type { ServiceError } from './cri-client.js';
 import { startCridock, testDockerEndpoint, type CridockProcess } from './cridock-process.js';
 import { ensureTestImage } from './images.js';
@@ -147,6 +148,14 @@ export class TestNode {
     return readFile(join(folder, 'text'), 'utf8');
   }
 
+  /** Waits until a container that fills so much memory has nearly all of it. */
+  async holdsMemory(id: string, bytes: number): Promise<void> {
+    await until('it to hold its memory', async () => {
+      const { stats } = await this.runtime.ContainerStats({ container_id: id });
+      return Number(stats?.memory?.working_set_bytes?.value ?? 0) > bytes * 0.9;
+    });
+  }
+
   async ended(id: string): Promise<ContainerStatus__Output> {
     for (;;) {
       const status = await this.status(id);
@@ -163,14 +172,11 @@ export class TestNode {
 
   /** Removes what can be removed; then rejects with why the rest cannot. */
   async close(): Promise<void> {
-    const failures: unknown[] = [];
-    const attempted = async (work: Promise<unknown>): Promise<void> => {
-      await work.catch((error: unknown) => failures.push(error));
-    };
-    for (const id of this.#pods) await attempted(this.runtime.RemovePodSandbox({ pod_sandbox_id: id }));
-    this.engine.close();
-    await attempted(this.cridock.stop());
-    if (failures.length > 0) throw failures.length === 1 ? failures[0] : new AggregateError(failures);
+    await allInTurn(
+      ...this.#pods.map((id) => () => this.runtime.RemovePodSandbox({ pod_sandbox_id: id })),
+      () => this.engine.close(),
+      () => this.cridock.stop(),
+    );
   }
 
   /** The pid of a container once it is its program's. */

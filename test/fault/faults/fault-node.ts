@@ -3,6 +3,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, wr
 import { join } from 'node:path';
 import { DockerodeEngine } from '../../../src/docker/dockerode-engine.js';
 import { silentLogger } from '../../../src/util/log.js';
+import { allInTurn } from '../../support/all-in-turn.js';
 import { makeTestDirectory, startCridock, type CridockProcess } from '../../support/cridock-process.js';
 import { until } from '../../support/until.js';
 import { FaultyEngine } from './faulty-engine.js';
@@ -125,24 +126,13 @@ export class FaultNode {
 
   /** Everything that the node itself needed; its pods must be gone. */
   async close(): Promise<void> {
-    try {
-      await this.kubelet.stop();
-    } finally {
-      try {
-        execFileSync('umount', ['--lazy', this.stateDisk]);
-      } finally {
-        await this.#stopServers();
-      }
-    }
-  }
-
-  async #stopServers(): Promise<void> {
-    try {
-      await this.cridock.stop();
-    } finally {
-      this.direct.close();
-      await this.proxy.close();
-    }
+    await allInTurn(
+      () => this.kubelet.stop(),
+      () => execFileSync('umount', ['--lazy', this.stateDisk]),
+      () => this.cridock.stop(),
+      () => this.direct.close(),
+      () => this.proxy.close(),
+    );
   }
 }
 

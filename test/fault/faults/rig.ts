@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { crowd } from './crowd.js';
 import { runFault, type FaultOutcome } from './fault-run.js';
 import type { FaultKind } from './kinds.js';
+import { allInTurn } from '../../support/all-in-turn.js';
 import { sourceFile, startOwnEngine, type OwnEngine } from '../../support/own-engine.js';
 
 type EngineKind = 'plain' | NonNullable<FaultKind['engine']>;
@@ -37,17 +38,10 @@ export class Rig {
     return runFault(kind, seed, await this.#engine(kind.engine ?? 'plain'), preload);
   }
 
-  close(): void {
-    const failures: unknown[] = [];
-    for (const engine of this.#engines.values()) {
-      try {
-        engine.stop();
-      } catch (error) {
-        failures.push(error);
-      }
-    }
-    rmSync(this.#folder, { recursive: true, force: true });
-    if (failures.length > 0) throw new AggregateError(failures, 'an Engine could not be stopped');
+  async close(): Promise<void> {
+    await allInTurn(...[...this.#engines.values()].map((engine) => () => engine.stop()), () =>
+      rmSync(this.#folder, { recursive: true }),
+    );
   }
 
   async #engine(kind: EngineKind): Promise<OwnEngine> {

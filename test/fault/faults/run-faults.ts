@@ -56,6 +56,6 @@ try {
   }
   console.log(['| kind | runs | broken | longest healing, ms |', '|---|---|---|---|', ...rows].join('\n'));
 } finally {
-  rig.close();
+  await rig.close();
 }
 process.exitCode = Number(failed > 0);

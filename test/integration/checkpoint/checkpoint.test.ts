@@ -58,10 +58,7 @@ describe('CheckpointContainer', { skip: noCriu }, () => {
   /** A container whose checkpoint takes a while. */
   const large = async (): Promise<TestContainer> => {
     const container = await node.start(pod, { run: HOLDS_MEMORY });
-    await until('it to hold its memory', async () => {
-      const { stats } = await node.runtime.ContainerStats({ container_id: container.id });
-      return Number(stats?.memory?.working_set_bytes?.value ?? 0) > MEMORY_BYTES * 0.9;
-    });
+    await node.holdsMemory(container.id, MEMORY_BYTES);
     return container;
   };
   const goesOn = async ({ id }: TestContainer): Promise<void> => {

@@ -30,10 +30,7 @@ describe('a criu that hangs', { skip: noCriu }, () => {
     const pod = await node.pod();
     const hung = await node.start(pod, { metadata: { name: 'hung' }, run: HOLDS_MEMORY });
     const sibling = await node.start(pod, { metadata: { name: 'sibling' }, run: COUNTER });
-    await until('it to hold its memory', async () => {
-      const { stats } = await node.runtime.ContainerStats({ container_id: hung.id });
-      return Number(stats?.memory?.working_set_bytes?.value ?? 0) > MEMORY_BYTES * 0.9;
-    });
+    await node.holdsMemory(hung.id, MEMORY_BYTES);
     const output = join(node.cridock.directory, 'pod');
     mkdirSync(output);
     const controller = new AbortController();

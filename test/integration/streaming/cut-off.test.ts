@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, before, describe, it } from 'node:test';
 import { messageOf } from '../../../src/util/cri-error.js';
+import { allInTurn } from '../../support/all-in-turn.js';
 import { noEngine, startCridock, type CridockProcess } from '../../support/cridock-process.js';
 import { processesWith } from '../../support/host-processes.js';
 import { makePod, removePod, type MadePod } from '../../support/pod-worker.js';
@@ -34,11 +35,10 @@ describe('sessions that cridock ends', { skip: noEngine }, () => {
     pod = await makePod(cridock.client, spec);
   };
   const stop = async () => {
-    try {
-      await removePod(cridock.client, pod);
-    } finally {
-      await cridock.stop();
-    }
+    await allInTurn(
+      () => removePod(cridock.client, pod),
+      () => cridock.stop(),
+    );
   };
   const mark = () => `${910_000 + process.pid}${(sleeps += 1)}`;
   const url = async (script: string, kind: 'exec' | 'attach' = 'exec') => {
@@ -136,14 +136,10 @@ describe('sessions that cridock ends', { skip: noEngine }, () => {
       `data:text/javascript,${encodeURIComponent(stray)}`,
     ];
     cridock = await startCridock({ nodeFlags, flags: ['--shutdown-grace=0s'], printLog: false });
-    t.after(async () => {
-      try {
-        // Its pod can be removed only while it runs.
-        if (!cridock.isRunning) await cridock.restart();
-      } finally {
-        await stop();
-      }
-    });
+    t.after(() =>
+      // Its pod can be removed only while it runs.
+      allInTurn(() => (cridock.isRunning ? undefined : cridock.restart()), stop),
+    );
     const spec = { name: 'stray', image: 'busybox:latest', directory: cridock.directory, containers: 1 };
     pod = await makePod(cridock.client, spec);
     const session = await openRemote(await url('echo up; sleep 60'));

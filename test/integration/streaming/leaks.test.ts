@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { after, before, describe, it } from 'node:test';
 import { Code } from '../../../src/util/cri-error.js';
 import { forEachLimited } from '../../../src/util/concurrency.js';
+import { allInTurn } from '../../support/all-in-turn.js';
 import { noEngine, startCridock, type CridockProcess } from '../../support/cridock-process.js';
 import { processesWith } from '../../support/host-processes.js';
 import { serveInNetns, type NetnsServer } from '../../support/netns-server.js';
@@ -86,15 +87,11 @@ describe('what probes and broken sessions leave behind', { skip: noEngine }, () 
     server = await serveInNetns((JSON.parse(info['info'] ?? '{}') as { pid: number }).pid, '127.0.0.1');
   });
   after(async () => {
-    try {
-      await server.stop();
-    } finally {
-      try {
-        await removePod(cridock.client, pod);
-      } finally {
-        await cridock.stop();
-      }
-    }
+    await allInTurn(
+      () => server.stop(),
+      () => removePod(cridock.client, pod),
+      () => cridock.stop(),
+    );
   });
 
   it('is nothing', async (t) => {

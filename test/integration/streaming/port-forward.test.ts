@@ -10,6 +10,7 @@ import { after, before, describe, it } from 'node:test';
 import WebSocket from 'ws';
 import { NamespaceMode } from '../../../src/gen/runtime/v1/NamespaceMode.js';
 import { messageOf } from '../../../src/util/cri-error.js';
+import { allInTurn } from '../../support/all-in-turn.js';
 import { noEngine, startCridock, type CridockProcess } from '../../support/cridock-process.js';
 import { serveInNetns, type NetnsServer } from '../../support/netns-server.js';
 import { makePod, removePod, type MadePod } from '../../support/pod-worker.js';
@@ -35,8 +36,6 @@ describe('port-forward', { skip: noEngine }, () => {
   let v4: NetnsServer;
   /** Undefined where the pod has no ::1: Engines before 27 switch IPv6 off in pods. */
   let v6: NetnsServer | undefined;
-  /** Those that were started, if not all were. */
-  const servers: NetnsServer[] = [];
   let requests = 0;
 
   const url = async (sandboxId: string, port: number[] = []) =>
@@ -73,24 +72,17 @@ describe('port-forward', { skip: noEngine }, () => {
     pod = await makePod(cridock.client, spec);
     const pid = await pidOf(pod.sandboxId);
     v4 = await serveInNetns(pid, '127.0.0.1');
-    servers.push(v4);
     const hasIpv6 = /^0{31}1 .* lo$/m.test(readFileSync(`/proc/${pid}/net/if_inet6`, 'utf8'));
-    if (hasIpv6) {
-      v6 = await serveInNetns(pid, '::1');
-      servers.push(v6);
-    }
+    if (hasIpv6) v6 = await serveInNetns(pid, '::1');
   });
   after(async () => {
-    try {
-      for (const server of servers) await server.stop();
-      await removePod(cridock.client, pod);
-    } finally {
-      try {
-        await cridock.stop();
-      } finally {
-        rmSync(tools, { recursive: true, force: true });
-      }
-    }
+    await allInTurn(
+      () => v4.stop(),
+      () => v6?.stop(),
+      () => removePod(cridock.client, pod),
+      () => cridock.stop(),
+      () => rmSync(tools, { recursive: true }),
+    );
   });
 
   it('reaches servers on 127.0.0.1 only and on ::1 only, with one helper, which ends with the session', async (t) => {

@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { forEachLimited } from '../../../src/util/concurrency.js';
+import { allInTurn } from '../../support/all-in-turn.js';
 import { noEngine, startCridock, type CridockProcess } from '../../support/cridock-process.js';
 import { processesWith } from '../../support/host-processes.js';
 import { makePod, removePod, type MadePod } from '../../support/pod-worker.js';
@@ -61,11 +62,10 @@ describe('exec and attach', { skip: noEngine }, () => {
     containerId = pod.containerIds[0] ?? '';
   });
   after(async () => {
-    try {
-      await removePod(cridock.client, pod);
-    } finally {
-      await cridock.stop();
-    }
+    await allInTurn(
+      () => removePod(cridock.client, pod),
+      () => cridock.stop(),
+    );
   });
 
   it('keeps the outputs apart and tells the exit code', async () => {
